@@ -1,0 +1,266 @@
+"""The decision machine.
+
+    facts -> rule's verdict -> classify -- standard -------------------------------------> settled by the rule
+                                  \\-- the rungs of the route, in order:
+       answer -> legal? -> agrees with the rule? settled -> accepted? no: climb -> mode of the reconciler -> settled
+
+`open_decision` gives the first entries of a decision, `answer_decision` those that follow from what came back. Both are
+pure; the last entry says where it stands: `Settled`, or `Asked` (then its commands are outstanding). A rung that failed
+climbs only to another model rung, never to a person; when the rungs are used up the rule stands, with the causes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import msgspec
+
+from stepladder.classifier import classify
+from stepladder.decision.judge import Invalid, judge, judge_text
+from stepladder.decision.point import PERSON, Ladder, Option, Question, Route, Rung
+from stepladder.decision.reconcile import agrees, winner
+from stepladder.events import ModelAnswered, ModelFailed, PersonAnswered
+from stepladder.record import STOP, AnyEntry, Answered, Asked, Opened, Relation, Settled, Source, Verdict
+from stepladder.state import Answer, Asking
+
+Entries = tuple[AnyEntry, ...]
+
+
+def open_decision(ladder: Ladder, question: Question) -> Entries:
+    """Open the decision: settle it at once, or ask the first rung of its route."""
+    if question.limit:
+        return _opened(question), _stop(question, question.limit)
+    route_name, fired = classify(ladder.classifier, question.facts)
+    route = ladder.route(route_name) if len(question.options) > 1 else NOBODY
+    mode = route.mode_for(question.run_key, question.point)
+    opened = _opened(question, route_name, fired, mode)
+    if not route.ask:
+        return opened, _by_rule(question)
+    if mode == "shadow":
+        return opened, *_in_shadow(ladder, question, route)
+    return opened, *_climb(ladder, question, Asking(opened))
+
+
+NOBODY = Route()
+
+
+def answer_decision(ladder: Ladder, question: Question, asking: Asking) -> Entries:
+    """What follows from the answers that `asking` has received and not judged yet."""
+    assert asking.asked is not None, "only a decision that asked can be answered"
+    rung = ladder.rungs[asking.asked.rung]
+    answered = tuple(_judge(question, rung, event) for event in asking.received)
+    if rung.is_person:
+        return *answered, *_after_person(question, answered[-1])
+    asking = msgspec.structs.replace(asking, judged=(*asking.judged, *answered), received=())
+    if len(rung.models) > 1:
+        return *answered, *_after_votes(ladder, question, asking, rung)
+    return _after_model(ladder, question, asking, rung, answered[-1])
+
+
+def _opened(question: Question, route: str = "standard", fired: tuple = (), mode: str = "model_wins") -> Opened:  # type: ignore[type-arg]
+    return Opened(
+        question.n,
+        question.step,
+        tuple(question.options),
+        question.verdict,
+        question.rule,
+        question.point,
+        question.blocked,
+        question.passed_over,
+        route,  # type: ignore[arg-type]
+        fired,
+        question.signals,
+        mode,  # type: ignore[arg-type]
+        question.limit,
+        question.broken,
+    )
+
+
+# --- settling
+
+
+def _stop(question: Question, limit: str) -> Settled:
+    return Settled(question.n, STOP, question.stop, limit, source="limit")
+
+
+def _by_rule(question: Question, fallback: str = "", relation: Relation = "none") -> Settled:
+    verdict = question.verdict
+    return _settled(question, verdict, "rule", relation, fallback)
+
+
+def _settled(question: Question, verdict: Verdict, source: Source, relation: Relation, fallback: str = "") -> Settled:
+    if question.limit:
+        return _stop(question, question.limit)
+    return Settled(
+        question.n,
+        verdict.action,
+        question.leads_to(verdict.action),
+        verdict.reason,
+        verdict.parameters,
+        source,
+        relation,
+        fallback,
+    )
+
+
+# --- asking
+
+
+def _climb(ladder: Ladder, question: Question, asking: Asking, *, failed: bool = False) -> Entries:
+    """Ask the next rung; after a failure only a model rung; without one the rule stands."""
+    causes = asking.causes
+    for rung in _rungs_above(ladder, asking):
+        if rung.is_person and failed:
+            continue
+        if not rung.is_person and question.models_closed:
+            causes, failed = (*causes, f"{rung.name}: {question.models_closed}"), True
+            continue
+        return (_ask(question, rung),)
+    return (_by_rule(question, fallback="; ".join(causes)),)
+
+
+def _rungs_above(ladder: Ladder, asking: Asking) -> list[Rung]:
+    names = ladder.route(asking.opened.route).ask
+    if asking.asked is not None:
+        names = names[names.index(asking.asked.rung) + 1 :] if asking.asked.rung in names else ()
+    return [ladder.rungs[name] for name in names]
+
+
+def _ask(question: Question, rung: Rung, *, shadow: bool = False) -> Asked:
+    count = len(rung.models) or 1
+    return Asked(
+        question.n,
+        rung.name,
+        tuple(range(question.next_command, question.next_command + count)),
+        rung.models,
+        rung.prompt,
+        deadline=None if rung.deadline_s is None else question.now + rung.deadline_s,
+        shadow=shadow,
+    )
+
+
+def _in_shadow(ladder: Ladder, question: Question, route: Route) -> Entries:
+    rungs = [ladder.rungs[name] for name in route.ask if name != PERSON]
+    if not rungs or question.models_closed:
+        return (_by_rule(question, fallback=question.models_closed),)
+    return _ask(question, rungs[0], shadow=True), _by_rule(question)
+
+
+# --- judging
+
+
+def _judge(question: Question, rung: Rung, event: Answer) -> Answered:
+    match event:
+        case ModelAnswered():
+            found = judge_text(event.text, question.options)
+        case PersonAnswered():
+            found = judge(event.value, question.options)
+        case ModelFailed():
+            return Answered(question.n, rung.name, "failed", event.command, cause=event.code)
+        case _:
+            return Answered(question.n, rung.name, "failed", event.command, cause="late")
+    if isinstance(found, Invalid):
+        return Answered(question.n, rung.name, "invalid", event.command, cause=found.cause)
+    return Answered(question.n, rung.name, "vote", event.command, found)
+
+
+def _after_person(question: Question, answered: Answered) -> Entries:
+    if answered.verdict is None:
+        return (_by_rule(question, fallback=f"{PERSON}: {answered.cause}"),)
+    option = question.options[answered.verdict.action]
+    same = agrees(question.verdict, answered.verdict, option)
+    return (_settled(question, answered.verdict, "person", "agreement" if same else "override"),)
+
+
+def _after_model(ladder: Ladder, question: Question, asking: Asking, rung: Rung, vote: Answered) -> Entries:
+    if vote.verdict is None:
+        return vote, *_without_verdict(ladder, question, asking, vote)
+    return _weigh(ladder, question, asking, rung, vote)
+
+
+def _after_votes(ladder: Ladder, question: Question, asking: Asking, rung: Rung) -> Entries:
+    """A panel: settled as soon as a quorum says the same, given up as soon as none can."""
+    votes = [answered.verdict for answered in asking.judged if answered.verdict is not None]
+    tally = Counter(_meaning(vote, question.options) for vote in votes)
+    leader, count = tally.most_common(1)[0] if tally else ("", 0)
+    if count >= rung.quorum:
+        voices = [vote for vote in votes if _meaning(vote, question.options) == leader]
+        return _weigh(ladder, question, asking, rung, Answered(question.n, rung.name, "vote", verdict=_joint(voices)))
+    if count + len(rung.models) - len(asking.judged) >= rung.quorum:
+        return ()
+    if len(votes) >= rung.quorum:
+        split = Answered(question.n, rung.name, "unsure", cause=f"no {rung.quorum} of {len(rung.models)} said the same")
+        return split, *_unsure(ladder, question, asking, split)
+    failed = Answered(question.n, rung.name, "failed", cause=f"only {len(votes)} of {len(rung.models)} gave a legal answer")
+    return failed, *_without_verdict(ladder, question, asking, failed)
+
+
+def _meaning(verdict: Verdict, options: dict[str, Option] | object) -> str:
+    option = options[verdict.action]  # type: ignore[index]
+    return repr((verdict.action, [verdict.parameters.get(name) for name in option.significant]))
+
+
+def _joint(voices: list[Verdict]) -> Verdict:
+    known = [voice.confidence for voice in voices if voice.confidence is not None]
+    confidence = sum(known) / len(known) if known else None
+    return msgspec.structs.replace(voices[0], confidence=confidence)
+
+
+def _weigh(ladder: Ladder, question: Question, asking: Asking, rung: Rung, vote: Answered) -> Entries:
+    """A legal verdict: does it agree, is it accepted, who wins?"""
+    verdict = vote.verdict
+    assert verdict is not None
+    same = agrees(question.verdict, verdict, question.options[verdict.action])
+    if same:
+        return _marked(vote, "agrees"), _by_rule(question, relation="agreement")
+    if rung.accept and not rung.accept.fired(_answer_facts(verdict, same)):
+        unsure = _marked(vote, "unsure", f"accept condition does not hold (confidence {verdict.confidence})")
+        return unsure, *_unsure(ladder, question, asking, unsure)
+    return _marked(vote, "accepted"), *_reconcile(ladder, question, asking, rung, verdict)
+
+
+def _answer_facts(verdict: Verdict, same: bool) -> dict[str, object]:
+    facts: dict[str, object] = {"agrees": same, "action": verdict.action}
+    return facts if verdict.confidence is None else {**facts, "confidence": verdict.confidence}
+
+
+def _marked(vote: Answered, outcome: str, cause: str = "") -> Answered:
+    return msgspec.structs.replace(vote, outcome=outcome, cause=cause)
+
+
+def _reconcile(ladder: Ladder, question: Question, asking: Asking, rung: Rung, verdict: Verdict) -> Entries:
+    route = ladder.route(asking.opened.route)
+    match winner(asking.opened.mode, verdict, route.confidence):
+        case "model":
+            source: Source = "panel" if len(rung.models) > 1 else "model"
+            return (_settled(question, verdict, source, "override"),)
+        case "person":
+            return (_ask(question, ladder.rungs[PERSON]),)
+        case "rule":
+            return (_by_rule(question, relation="kept"),)
+
+
+# --- what else an answer may be
+
+
+def _without_verdict(ladder: Ladder, question: Question, asking: Asking, answered: Answered) -> Entries:
+    causes = (*asking.causes, f"{answered.rung}: {answered.cause}")
+    asking = msgspec.structs.replace(asking, causes=causes)
+    if answered.outcome == "invalid" and ladder.on_invalid == "rule":
+        return (_by_rule(question, fallback="; ".join(causes)),)
+    if answered.outcome == "invalid" and ladder.on_invalid == "give_up":
+        verdict = Verdict(STOP, reason=f"{answered.rung} gave an answer that does not count: {answered.cause}")
+        return (_settled(question, verdict, "rule", "none", "; ".join(causes)),)
+    return _climb(ladder, question, asking, failed=True)
+
+
+def _unsure(ladder: Ladder, question: Question, asking: Asking, answered: Answered) -> Entries:
+    causes = (*asking.causes, f"{answered.rung}: {answered.cause}")
+    asking = msgspec.structs.replace(asking, causes=causes)
+    match ladder.on_low_confidence:
+        case "rule":
+            return (_by_rule(question, fallback="; ".join(causes)),)
+        case "person" if PERSON in ladder.rungs:
+            return (_ask(question, ladder.rungs[PERSON]),)
+        case _:
+            return _climb(ladder, question, asking)

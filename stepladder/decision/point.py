@@ -1,0 +1,128 @@
+"""The values a decision is made of: who may be asked (the ladder), and what is asked (the question)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+import msgspec
+
+from stepladder.classifier import Classifier
+from stepladder.clauses import AnyOf, Facts, Reading
+from stepladder.record import Mode
+from stepladder.record import Route as RouteName
+from stepladder.record import Verdict
+from stepladder.values import digest
+
+PERSON: Final = "person"
+"""The name of the rung that asks a person."""
+
+OnInvalid = Literal["rule", "next_rung", "give_up"]
+OnLowConfidence = Literal["next_rung", "rule", "person"]
+How = Literal["programmatic", "llm", "hybrid"]
+
+
+class Rung(msgspec.Struct, frozen=True):
+    """One rung: the models it asks (several are a panel, `quorum` of which must say the same) or a person.
+
+    `accept` are the conditions on an answer, any of which is enough (none: every legal answer is accepted).
+    `deadline_s` is the time for the whole rung, in seconds; None means no limit.
+    """
+
+    name: str
+    models: tuple[str, ...] = ()
+    quorum: int = 1
+    prompt: str = ""
+    deadline_s: float | None = None
+    accept: AnyOf = AnyOf()
+
+    @property
+    def is_person(self) -> bool:
+        """Whether it asks a person."""
+        return self.name == PERSON
+
+
+class Route(msgspec.Struct, frozen=True):
+    """Which rungs a route asks, in order, and how an answer is settled against the rule.
+
+    `share` of the runs (0 to 1, the same run always alike) use `rollout` instead of `mode`. `confidence` is what
+    confident_model asks for.
+    """
+
+    ask: tuple[str, ...] = ()
+    mode: Mode = "model_wins"
+    confidence: float = 0.8
+    rollout: Mode | None = None
+    share: float = 0.0
+
+    def mode_for(self, run_key: str, point: str) -> Mode:
+        """The mode for this run."""
+        if self.rollout is None:
+            return self.mode
+        return self.rollout if int(digest(run_key, point), 16) < self.share * 2**64 else self.mode
+
+
+class Ladder(msgspec.Struct, frozen=True):
+    """Who is asked, and when."""
+
+    classifier: Classifier
+    rungs: dict[str, Rung] = {}
+    routes: dict[str, Route] = {}
+    how: How = "hybrid"
+    on_invalid: OnInvalid = "rule"
+    on_low_confidence: OnLowConfidence = "next_rung"
+
+    def route(self, name: RouteName) -> Route:
+        """What this route asks: nothing in programmatic, always something in llm."""
+        if self.how == "programmatic":
+            return NOBODY_ASKED
+        found = self.routes.get(name, NOBODY_ASKED)
+        if self.how == "llm" and not found.ask:
+            return self.routes.get("hybrid") or self.routes.get("complex") or NOBODY_ASKED
+        return found
+
+
+NOBODY_ASKED: Final = Route()
+
+
+class Option(msgspec.Struct, frozen=True):
+    """A legal action: where it leads, and how its parameters are checked.
+
+    `check(parameters)` gives what is wrong with them, or "". `significant` are the parameters that count for agreement.
+    """
+
+    action: str
+    to: str
+    check: Any = None
+    significant: tuple[str, ...] = ()
+
+
+class Question(msgspec.Struct, frozen=True):
+    """What is asked: facts, legal set and the rule's verdict, fixed when the decision opens.
+
+    `stop` is where STOP leads and `stop_reason` what is said then. `limit` names a limit that forces STOP now;
+    `models_closed` says why no model may be asked ("" if one may). `next_command` numbers the commands it gives out.
+    """
+
+    n: int
+    step: str
+    facts: Facts
+    options: Mapping[str, Option]
+    verdict: Verdict
+    stop: str
+    now: float
+    next_command: int
+    rule: str = ""
+    point: str = "next_action"
+    passed_over: tuple[str, ...] = ()
+    blocked: dict[str, Reading] = {}
+    signals: dict[str, Any] = {}
+    broken: dict[str, str] = {}
+    limit: str = ""
+    models_closed: str = ""
+    run_key: str = ""
+
+    def leads_to(self, action: str) -> str:
+        """Where the action leads."""
+        option = self.options.get(action)
+        return option.to if option else self.stop

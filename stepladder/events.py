@@ -1,0 +1,164 @@
+"""What happened: the only way anything from outside gets into a run.
+
+Every event carries `at`, the time in seconds since 1970 by the driver's clock. Answers are kept as received; judging
+them is pure and is done by the core, again at every replay. `command` is the number of the command that is answered.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+
+class Event(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind"):
+    """Something that happened at `at` (seconds since 1970)."""
+
+    at: float
+
+
+class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a call used: tokens in and out, and its price in USD (None: nobody knows the price)."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float | None = 0.0
+
+
+NOTHING_USED = Usage()
+
+
+class RunStarted(Event, frozen=True, tag="run_started"):
+    """A run begins on this input, pinned to a workflow hash and stamped with a policy hash."""
+
+    run_id: str
+    workflow: str
+    workflow_hash: str
+    policy_hash: str
+    input: dict[str, Any]
+    core: int = 1
+
+
+class AgentReturned(Event, frozen=True, tag="agent_returned"):
+    """An agent's call gave a plain output; `artifacts` names what is kept outside the journal."""
+
+    command: int
+    output: dict[str, Any]
+    attempt: int = 1
+    usage: Usage = NOTHING_USED
+    artifacts: dict[str, str] = {}
+    elapsed_s: float = 0.0
+
+
+class AgentFailed(Event, frozen=True, tag="agent_failed"):
+    """An agent's call gave no output that can be used.
+
+    `reason`: raised, invalid (its output does not fit its schema), late (its deadline passed), cut_off (the process that
+    made it is gone). The outcome of late and cut_off is unknown.
+    """
+
+    command: int
+    reason: Literal["raised", "invalid", "late", "cut_off"]
+    error: str = ""
+    error_type: str = ""
+    attempt: int = 1
+    usage: Usage = NOTHING_USED
+    elapsed_s: float = 0.0
+
+
+class PersonAnswered(Event, frozen=True, tag="person_answered"):
+    """A person answered a question, a decision, an approval or a doubt."""
+
+    command: int
+    value: dict[str, Any]
+    by: str = ""
+
+
+class MessageReceived(Event, frozen=True, tag="message_received"):
+    """A message that the run waited for."""
+
+    command: int
+    name: str
+    payload: dict[str, Any] = {}
+
+
+class TimePassed(Event, frozen=True, tag="time_passed"):
+    """`at` has come: a wait is over, a deadline has passed, or (command 0) the run's working time is up."""
+
+    command: int = 0
+    attempt: int = 1
+
+
+class ModelAnswered(Event, frozen=True, tag="model_answered"):
+    """A model's answer, as received."""
+
+    command: int
+    text: str
+    provider: str = ""
+    model: str = ""
+    finish: str = ""
+    usage: Usage = NOTHING_USED
+    elapsed_s: float = 0.0
+
+
+class ModelFailed(Event, frozen=True, tag="model_failed"):
+    """A model did not answer: `code` is the class of the failure, `error` what was said about it."""
+
+    command: int
+    code: str
+    error: str = ""
+    provider: str = ""
+    model: str = ""
+    usage: Usage = NOTHING_USED
+    elapsed_s: float = 0.0
+
+
+class RunCancelled(Event, frozen=True, tag="run_cancelled"):
+    """Somebody ended the run."""
+
+    by: str = ""
+    reason: str = ""
+
+
+class RunRetried(Event, frozen=True, tag="run_retried"):
+    """Somebody takes a failed run up again, in the step where it ended."""
+
+    by: str = ""
+
+
+class OutcomeAttached(Event, frozen=True, tag="outcome"):
+    """How it turned out, said later, about the run (`decision` 0) or one decision of it; quality is 0 to 1."""
+
+    decision: int = 0
+    success: bool | None = None
+    quality: float | None = None
+    elapsed_s: float | None = None
+    note: str = ""
+    by: str = ""
+
+
+class QuestionPut(Event, frozen=True, tag="question_put"):
+    """A decision point that stands alone was asked to decide on these facts among these legal actions."""
+
+    point: str
+    policy_hash: str
+    facts: dict[str, Any]
+    legal: tuple[str, ...]
+    context: Any = None
+    decision_id: str = ""
+
+
+AnyEvent = (
+    RunStarted
+    | AgentReturned
+    | AgentFailed
+    | PersonAnswered
+    | MessageReceived
+    | TimePassed
+    | ModelAnswered
+    | ModelFailed
+    | RunCancelled
+    | RunRetried
+    | OutcomeAttached
+    | QuestionPut
+)

@@ -1,0 +1,17 @@
+"""The workflow machine: pure functions over a run's state.
+
+    evolve(machine, state, entry)  -> state              applies an event or a conclusion; runs no rule; a journal's fold
+    decide(machine, state)         -> entries            what is concluded now; () when something must be awaited
+    advance(machine, state, event) -> Advanced           evolve, then decide until something must be awaited
+
+Nothing here reads a clock, draws a number, makes an id or does I/O.
+"""
+
+from stepladder.orchestrator.advance import Advanced, advance, fold
+from stepladder.orchestrator.decide import decide
+from stepladder.orchestrator.evolve import evolve
+from stepladder.orchestrator.facts import facts_of
+from stepladder.orchestrator.machine import Machine
+from stepladder.orchestrator.timing import due, wake_at
+
+__all__ = ["Advanced", "Machine", "advance", "decide", "due", "evolve", "facts_of", "fold", "wake_at"]

@@ -1,0 +1,201 @@
+"""Concluding: what follows from a state, by the rules and the ladder. Pure, and run again at every replay."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from stepladder.clauses import Facts
+from stepladder.decision import Option, Question, answer_decision, join_shadow, open_decision
+from stepladder.errors import IllegalAction
+from stepladder.orchestrator.facts import facts_of, with_signals
+from stepladder.orchestrator.machine import Machine
+from stepladder.orchestrator.margin import rule_margin
+from stepladder.record import STOP, AnyEntry, Settled, Verdict
+from stepladder.rules import Choice, choose
+from stepladder.state import Asking, RunState
+from stepladder.workflow.definition import CallEffect
+
+Entries = tuple[AnyEntry, ...]
+
+NO_RULE = "no rule holds here whose action is legal"
+
+
+def decide(machine: Machine, state: RunState) -> Entries:
+    """What is concluded now; () when something must be awaited first, or the run has ended."""
+    if state.shadow_answers:
+        return _shadow(machine, state)
+    if state.status != "working":
+        return ()
+    if state.asking is not None:
+        return _answer(machine, state, state.asking)
+    if state.approving is not None:
+        return ()
+    if any(number not in state.shadows for number in state.outstanding):
+        return _stop_working(machine, state)
+    if state.choosing:
+        return _select_agent(machine, state)
+    return _next_action(machine, state)
+
+
+def _next_action(machine: Machine, state: RunState) -> Entries:
+    facts, changed, broken = with_signals(machine, state)
+    options, blocked = machine.legal(state.step, facts, state.refused)
+    limit = _limit(machine, state)
+    choice = choose(machine.rules[state.step], facts, options)
+    if "rule_margin" in machine.measured:
+        _measure_margin(machine, state, facts)
+    verdict = Verdict(STOP, reason=limit) if limit else _verdict(machine, state, choice, facts)
+    question = Question(
+        n=state.opened + 1,
+        step=state.step,
+        facts=facts,
+        options=options,
+        verdict=verdict,
+        stop=machine.limits.then,
+        now=state.now,
+        next_command=state.next_command,
+        rule="" if limit or choice.rule is None else choice.rule.name,
+        passed_over=choice.passed_over,
+        blocked=blocked,
+        signals=changed,
+        broken=broken,
+        limit=limit,
+        models_closed=_models_closed(machine, state),
+        run_key=state.run_id,
+    )
+    return _taken(machine, state, open_decision(machine.policy.ladder, question), facts)
+
+
+def _verdict(machine: Machine, state: RunState, choice: Choice, facts: Facts) -> Verdict:
+    if choice.rule is None:
+        return Verdict(STOP, reason=NO_RULE)
+    arguments = machine.policy.arguments[state.step, choice.rule.name]
+    parameters = arguments.resolve(facts) if arguments else {}
+    return Verdict(choice.rule.do, parameters, choice.rule.because)
+
+
+def _measure_margin(machine: Machine, state: RunState, facts: Facts) -> None:
+    def action(others: Facts) -> str:
+        legal, _ = machine.legal(state.step, others, state.refused)
+        found = choose(machine.rules[state.step], others, legal).rule
+        return found.do if found else STOP
+
+    guards = [clause for move in machine.moves[state.step] for clause in move.guard.clauses]
+    clauses = [*guards, *(clause for rule in machine.rules[state.step] for clause in rule.when.clauses)]
+    margin = rule_margin(clauses, facts, action)
+    if margin is not None:
+        facts["rule_margin"] = margin
+
+
+def _select_agent(machine: Machine, state: RunState) -> Entries:
+    effect = machine.definition.steps[state.step].effect
+    assert isinstance(effect, CallEffect), "agents are chosen for a calling step"
+    facts, changed, broken = with_signals(machine, state)
+    choice = choose(machine.agent_rules[state.step], facts, effect.agents)
+    assert choice.rule is not None, "the last rule always holds"
+    question = Question(
+        n=state.opened + 1,
+        step=state.step,
+        facts=facts,
+        options={agent: Option(agent, state.step) for agent in effect.agents},
+        verdict=Verdict(choice.rule.do, reason=choice.rule.because),
+        stop=machine.limits.then,
+        now=state.now,
+        next_command=state.next_command,
+        rule=choice.rule.name,
+        point="select_agent",
+        signals=changed,
+        broken=broken,
+        run_key=state.run_id,
+    )
+    return open_decision(machine.rules_only, question)
+
+
+def _answer(machine: Machine, state: RunState, asking: Asking) -> Entries:
+    question = reopened(machine, state, asking)
+    ladder = machine.policy.ladder
+    if asking.received:
+        return _taken(machine, state, answer_decision(ladder, question, asking), question.facts)
+    if question.limit:
+        stopped = Settled(asking.opened.n, STOP, machine.limits.then, question.limit, source="limit")
+        return _taken(machine, state, (stopped,), question.facts)
+    return ()
+
+
+def reopened(machine: Machine, state: RunState, asking: Asking) -> Question:
+    """The question of an open decision: its legal set and verdict as fixed, limits and budget as they are now."""
+    opened = asking.opened
+    moves = {move.option.action: move.option for move in machine.moves[opened.step]}
+    return Question(
+        n=opened.n,
+        step=opened.step,
+        facts={**facts_of(machine, state)},
+        options={action: moves[action] for action in opened.legal},
+        verdict=opened.verdict,
+        stop=machine.limits.then,
+        now=state.now,
+        next_command=state.next_command,
+        rule=opened.rule,
+        limit=_working_limit(machine, state),
+        models_closed=_models_closed(machine, state),
+        run_key=state.run_id,
+    )
+
+
+def _stop_working(machine: Machine, state: RunState) -> Entries:
+    """An effect is awaited; only the working-time limit can end that."""
+    limit = _working_limit(machine, state)
+    return _next_action(machine, state) if limit else ()
+
+
+def _shadow(machine: Machine, state: RunState) -> Entries:
+    event = state.shadow_answers[0]
+    asking = state.shadows[event.command]
+    moves = {move.option.action: move.option for move in machine.moves[asking.opened.step]}
+    return (join_shadow(asking, event, {action: moves[action] for action in asking.opened.legal}),)
+
+
+# --- limits, approvals, and the live transition
+
+
+def _limit(machine: Machine, state: RunState) -> str:
+    if state.decisions >= machine.limits.decisions:
+        return f"limit of {machine.limits.decisions} decisions reached"
+    return _working_limit(machine, state)
+
+
+def _working_limit(machine: Machine, state: RunState) -> str:
+    limit = machine.limits.working_s
+    if limit is None or state.resting or state.working_s < limit:
+        return ""
+    return f"limit of {limit:g} s of working time reached"
+
+
+def _models_closed(machine: Machine, state: RunState) -> str:
+    limit = machine.limits.usd
+    return "" if limit is None or state.usd < limit else f"budget of ${limit:g} is spent"
+
+
+def _taken(machine: Machine, state: RunState, entries: Entries, facts: Facts) -> Entries:
+    """Take the transition of what was settled, and see whether a person has to approve it first."""
+    if not entries or not isinstance(settled := entries[-1], Settled):
+        return entries
+    arrived = machine.take(state.step, settled.action)
+    if arrived != settled.to:
+        raise IllegalAction(state.step, settled.action)
+    approval = _approval(machine, state, settled, facts)
+    return (*entries[:-1], replace(settled, approval=approval)) if approval else entries
+
+
+def _approval(machine: Machine, state: RunState, settled: Settled, facts: Facts) -> str:
+    if not machine.policy.approvals or settled.source in ("limit", "person"):
+        return ""
+    steps = machine.definition.steps
+    phase = steps[settled.to].phase if settled.to in steps else ""
+    entered: tuple[Any, ...] = (settled.to, phase if phase != steps[state.step].phase else settled.to)
+    for each in machine.policy.approvals:
+        if each.entering in entered and each.when.holds(facts):
+            return each.name
+    return ""

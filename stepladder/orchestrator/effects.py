@@ -1,0 +1,106 @@
+"""Entering a step: its effect as a command, or the end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from stepladder.commands import AnyCommand, AskModel, AskPerson, CallAgent, Wait
+from stepladder.orchestrator.facts import facts_of
+from stepladder.orchestrator.machine import Machine
+from stepladder.state import RunState
+from stepladder.values import digest
+from stepladder.workflow.definition import CallEffect, PersonEffect, WaitEffect
+
+
+def enter(machine: Machine, state: RunState, to: str) -> RunState:
+    """The state on arrival in the step or end `to`."""
+    if to in machine.definition.ends:
+        return ended(state, to, str(state.decision.get("because", "")))
+    visits = {**state.visits, to: state.visits[to] + 1}
+    return begin(machine, state, to, visits)
+
+
+def ended(state: RunState, end: str, reason: str) -> RunState:
+    """The state at its end; only shadows stay outstanding."""
+    left = {number: command for number, command in state.outstanding.items() if number in state.shadows}
+    return replace(
+        state,
+        status="ended",
+        end=end,
+        end_reason=reason,
+        ended_at=state.now,
+        outstanding=left,
+        asking=None,
+        approving=None,
+        choosing=False,
+        resting=False,
+    )
+
+
+def begin(machine: Machine, state: RunState, step: str, visits: dict[str, int]) -> RunState:
+    """The state with the step's effect outstanding."""
+    effect = machine.definition.steps[step].effect
+    match effect:
+        case CallEffect():
+            if len(effect.agents) > 1:
+                return replace(state, step=step, visits=visits, choosing=True, refused={}, returned=None)
+            state = replace(state, step=step, visits=visits, refused={})
+            return call(machine, state, effect, effect.agents[0])
+        case PersonEffect():
+            state = replace(state, step=step, visits=visits, refused={})
+            arguments = effect.arguments.resolve(facts_of(machine, state)) if effect.arguments else {}
+            deadline = None if effect.deadline_s is None else state.now + effect.deadline_s
+            question = arguments.get("question")
+            asked = question if isinstance(question, str) else ""
+            return issue(state, AskPerson(state.next_command, "question", step, asked, arguments=arguments, deadline=deadline))
+        case WaitEffect():
+            deadline = None if effect.seconds is None else state.now + effect.seconds
+            state = replace(state, step=step, visits=visits, refused={})
+            return issue(state, Wait(state.next_command, step, effect.message, deadline))
+        case None:
+            return replace(state, step=step, visits=visits, refused={}, last={}, returned=None)
+
+
+def call(machine: Machine, state: RunState, effect: CallEffect, agent: str) -> RunState:
+    """The state with a call of this agent outstanding.
+
+    The key is made of what the call is (run, step, agent, arguments) and of how often this very call has already had a
+    known outcome: not of its place in the run, which would charge twice after a cut-off call.
+    """
+    arguments = effect.arguments.resolve(facts_of(machine, state)) if effect.arguments else {}
+    name = digest(state.step, agent, arguments)
+    key = digest(state.run_id, name, state.calls.get(name, 0))
+    deadline = None if effect.timeout_s is None else state.now + effect.timeout_s
+    command = CallAgent(state.next_command, state.step, agent, arguments, name, key, deadline=deadline)
+    return issue(state, command)
+
+
+def issue(state: RunState, command: AnyCommand) -> RunState:
+    """The state with one more command outstanding."""
+    outstanding = {**state.outstanding, command.number: command}
+    return replace(
+        state,
+        outstanding=outstanding,
+        next_command=max(state.next_command, command.number + 1),
+        resting=rests(outstanding),
+        choosing=False,
+    )
+
+
+def rests(outstanding: dict[int, AnyCommand]) -> bool:
+    """Whether a run with these commands waits for the world: a person, a message or a time."""
+    waits = False
+    for command in outstanding.values():
+        if isinstance(command, CallAgent) or (isinstance(command, AskModel) and not command.shadow):
+            return False
+        waits = waits or not isinstance(command, AskModel)
+    return waits
+
+
+def without(outstanding: dict[int, Any], number: int) -> dict[int, Any]:
+    """The commands without one."""
+    if len(outstanding) == 1:
+        return {}
+    return {key: command for key, command in outstanding.items() if key != number}

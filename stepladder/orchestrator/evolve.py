@@ -1,0 +1,400 @@
+"""Applying what is in the journal: events and conclusions. No rule is run here, so that a resume is a fold.
+
+The table at the foot names the handler of each kind of entry. An event that answers a command nobody awaits any more is
+late: its time and its cost are counted, nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from stepladder.commands import AskModel, AskPerson, CallAgent, Wait
+from stepladder.events import (
+    AgentFailed,
+    AgentReturned,
+    Event,
+    MessageReceived,
+    ModelAnswered,
+    ModelFailed,
+    OutcomeAttached,
+    PersonAnswered,
+    RunCancelled,
+    RunRetried,
+    RunStarted,
+    TimePassed,
+    Usage,
+)
+from stepladder.orchestrator.effects import begin, call, ended, enter, issue, rests, without
+from stepladder.orchestrator.machine import Machine
+from stepladder.record import Answered, Asked, Entry, Opened, Settled, Shadowed
+from stepladder.signals import Observation
+from stepladder.state import CANCELLED, Answer, Asking, Returned, RunState
+from stepladder.workflow.definition import CallEffect, PersonEffect, WaitEffect
+
+
+def evolve(machine: Machine, state: RunState, entry: Event | Entry) -> RunState:
+    """The state after this entry."""
+    return TURNS[type(entry)](machine, state, entry)
+
+
+def _passed(state: RunState, event: Event, usage: Usage | None = None) -> RunState:
+    """Time and money, which count whatever else the event means."""
+    at = max(event.at, state.now)
+    working = state.working_s if state.resting or state.status != "working" else state.working_s + at - state.now
+    spent = (usage.cost_usd or 0.0) if usage is not None else 0.0
+    return replace(state, now=at, working_s=working, usd=state.usd + spent)
+
+
+# --- runs
+
+
+def _on_started(machine: Machine, _: RunState, event: RunStarted) -> RunState:
+    state = RunState(
+        run_id=event.run_id,
+        status="working",
+        policy_hash=event.policy_hash,
+        started_at=event.at,
+        now=event.at,
+        input=event.input,
+        taken=machine.none_taken,
+        visits=machine.no_visits,
+        memory=machine.fold.start(),
+        signals=machine.starting_signals,
+    )
+    return enter(machine, replace(state, step=machine.definition.start), machine.definition.start)
+
+
+def _on_cancelled(_: Machine, state: RunState, event: RunCancelled) -> RunState:
+    state = _passed(state, event)
+    return state if state.status == "ended" else ended(state, CANCELLED, event.reason or "cancelled")
+
+
+def _on_retried(machine: Machine, state: RunState, event: RunRetried) -> RunState:
+    state = _passed(state, event)
+    end = machine.definition.ends.get(state.end)
+    if state.status != "ended" or (end is not None and end.success):
+        return state
+    again = replace(
+        state, status="working", end="", end_reason="", ended_at=0.0, decisions=0, working_s=0.0, refused={}, approving=None
+    )
+    if machine.definition.steps[state.step].effect is None:
+        return again
+    return begin(machine, again, state.step, state.visits)
+
+
+def _on_outcome(_: Machine, state: RunState, __: OutcomeAttached) -> RunState:
+    return state
+
+
+# --- effects
+
+
+def _on_agent_returned(machine: Machine, state: RunState, event: AgentReturned) -> RunState:
+    state = _passed(state, event, event.usage)
+    awaited = _awaited_call(state, event.command)
+    if awaited is None:
+        return state
+    if event.artifacts:
+        state = replace(state, artifacts={**state.artifacts, **event.artifacts})
+    failed = machine.definition.agents[awaited.agent].fails
+    returned: Returned = "failed" if failed and failed.holds(event.output) else "ok"
+    return _outcome(machine, state, awaited, returned, event.output)
+
+
+def _awaited_call(state: RunState, number: int) -> CallAgent | None:
+    """The call that is awaited under this number, also where a person is asked what became of it."""
+    command = state.outstanding.get(number)
+    if isinstance(command, AskPerson):
+        return command.call
+    return command if isinstance(command, CallAgent) else None
+
+
+def _on_agent_failed(machine: Machine, state: RunState, event: AgentFailed) -> RunState:
+    state = _passed(state, event, event.usage)
+    command = state.outstanding.get(event.command)
+    if not isinstance(command, CallAgent) or command.attempt != event.attempt:
+        return state
+    return _failed(machine, state, command, event.reason, event.error, event.error_type)
+
+
+def _failed(machine: Machine, state: RunState, command: CallAgent, reason: str, error: str, kind: str = "") -> RunState:
+    """Make the same call again, put the doubt to a person, or let the rules see the failure."""
+    effect = machine.definition.steps[command.step].effect
+    assert isinstance(effect, CallEffect), "only a calling step has calls"
+    unknown = reason in ("late", "cut_off")
+    if unknown and not machine.definition.agents[command.agent].idempotent:
+        return _in_doubt(state, command, reason)
+    if command.attempt < effect.retry.attempts:
+        pause = effect.retry.pause_s(command.attempt)
+        return _again(machine, state, command, pause)
+    returned: Returned = "late" if unknown else "failed"
+    output = {"error": error or reason, "error_type": kind or reason}
+    return _outcome(machine, state, command, returned, output, known=not unknown)
+
+
+def _again(machine: Machine, state: RunState, command: CallAgent, pause_s: float) -> RunState:
+    """The same command once more: same number, same key."""
+    effect = machine.definition.steps[command.step].effect
+    assert isinstance(effect, CallEffect), "only a calling step has calls"
+    start = state.now + pause_s
+    deadline = None if effect.timeout_s is None else start + effect.timeout_s
+    again = replace(command, attempt=command.attempt + 1, not_before=start, deadline=deadline)
+    outstanding = {**state.outstanding, command.number: again}
+    return replace(state, outstanding=outstanding, resting=rests(outstanding))
+
+
+def _in_doubt(state: RunState, command: CallAgent, reason: str) -> RunState:
+    question = f"{command.agent} in step {command.step} was {reason.replace('_', ' ')}: was it done, or shall it be redone?"
+    doubt = AskPerson(command.number, "effect", command.step, question, ("done", "redo"), command.arguments, command)
+    outstanding = {**state.outstanding, command.number: doubt}
+    return replace(state, outstanding=outstanding, resting=rests(outstanding))
+
+
+def _outcome(
+    machine: Machine, state: RunState, command: CallAgent, returned: Returned, output: dict[str, Any], *, known: bool = True
+) -> RunState:
+    """What a call came to, as facts and signals."""
+    agent = machine.definition.agents[command.agent]
+    effect = machine.definition.steps[command.step].effect
+    assert isinstance(effect, CallEffect), "only a calling step has calls"
+    scores = {name: output.get(name) for name in agent.scores} if agent.scores else {}
+    seen = Observation("result", command.step, command.agent, command.call, returned, output, scores, agent.scores, state.now)
+    calls = {**state.calls, command.call: state.calls.get(command.call, 0) + 1} if known else state.calls
+    return _returned(machine, state, command.number, effect.name, returned, output, seen, calls)
+
+
+def _returned(
+    machine: Machine,
+    state: RunState,
+    number: int,
+    name: str,
+    returned: Returned,
+    output: dict[str, Any],
+    seen: Observation,
+    calls: dict[str, int] | None = None,
+) -> RunState:
+    memory, broken = machine.fold.update(state.memory, state.broken, seen)
+    outstanding = without(state.outstanding, number)
+    results, collected = state.results, state.collected
+    if returned == "ok":
+        results = {**results, name: output}
+        if name in machine.definition.collects:
+            collected = {**collected, name: (*collected.get(name, ()), output)}
+    return replace(
+        state,
+        last=output,
+        returned=returned,
+        results=results,
+        collected=collected,
+        memory=memory,
+        broken=broken,
+        outstanding=outstanding,
+        calls=state.calls if calls is None else calls,
+        resting=bool(outstanding) and rests(outstanding),
+    )
+
+
+# --- people, messages, time
+
+
+def _on_person_answered(machine: Machine, state: RunState, event: PersonAnswered) -> RunState:
+    state = replace(_passed(state, event), decisions=0)
+    command = state.outstanding.get(event.command)
+    if not isinstance(command, AskPerson):
+        return state
+    match command.about:
+        case "question":
+            return _answered_question(machine, state, command, "ok", event.value)
+        case "decision":
+            return _received(state, event)
+        case "approval":
+            given = event.value.get("approve") is True
+            return _approval(machine, state, command, given, event.by or "a person", str(event.value.get("reason") or ""))
+        case "effect":
+            return _doubt_settled(machine, state, command, event.value)
+
+
+def _answered_question(
+    machine: Machine, state: RunState, command: AskPerson, returned: Returned, value: dict[str, Any]
+) -> RunState:
+    effect = machine.definition.steps[command.step].effect
+    assert isinstance(effect, PersonEffect), "only an asking step asks questions"
+    seen = Observation("answer", command.step, "person", "", returned, value, at=state.now)
+    return _returned(machine, state, command.number, effect.name, returned, value, seen)
+
+
+def _approval(machine: Machine, state: RunState, command: AskPerson, given: bool, by: str, reason: str) -> RunState:
+    settled = state.approving
+    outstanding = without(state.outstanding, command.number)
+    state = replace(state, outstanding=outstanding, approving=None, resting=bool(outstanding) and rests(outstanding))
+    assert settled is not None, "an approval is asked for a settled decision"
+    if given:
+        return enter(machine, state, settled.to)
+    why = f"refused by {by}" + (f": {reason}" if reason else "")
+    taken = {**state.taken, settled.action: state.taken[settled.action] - 1}
+    return replace(state, refused={**state.refused, settled.action: why}, taken=taken)
+
+
+def _doubt_settled(machine: Machine, state: RunState, command: AskPerson, value: dict[str, Any]) -> RunState:
+    assert command.call is not None, "a doubt is about a call"
+    if value.get("effect") == "redo":
+        return _again(machine, state, command.call, 0.0)
+    output = value.get("output")
+    return _outcome(machine, state, command.call, "ok", output if isinstance(output, dict) else {})
+
+
+def _on_message(machine: Machine, state: RunState, event: MessageReceived) -> RunState:
+    state = _passed(state, event)
+    command = state.outstanding.get(event.command)
+    if not isinstance(command, Wait) or command.message != event.name:
+        return state
+    return _waited(machine, state, command, "ok", event.payload)
+
+
+def _waited(machine: Machine, state: RunState, command: Wait, returned: Returned, value: dict[str, Any]) -> RunState:
+    effect = machine.definition.steps[command.step].effect
+    assert isinstance(effect, WaitEffect), "only a waiting step waits"
+    seen = Observation("result", command.step, command.message, "", returned, value, at=state.now)
+    return _returned(machine, state, command.number, effect.name, returned, value, seen)
+
+
+def _on_time_passed(machine: Machine, state: RunState, event: TimePassed) -> RunState:
+    state = _passed(state, event)
+    command = state.outstanding.get(event.command)
+    if command is None or command.deadline is None or event.at < command.deadline:
+        return state
+    match command:
+        case CallAgent():
+            if command.attempt != event.attempt:
+                return state
+            return _failed(machine, state, command, "late", f"no result within {_span(command)} s")
+        case AskPerson(about="question"):
+            return _answered_question(machine, state, command, "late", {"error": "nobody answered in time"})
+        case AskPerson(about="approval"):
+            return _approval(machine, state, command, given=False, by="nobody", reason="no answer in time")
+        case AskPerson(about="effect") if command.call is not None:
+            return _outcome(machine, state, command.call, "in_doubt", {"error": "nobody said what became of it"}, known=False)
+        case Wait():
+            over: Returned = "late" if command.message else "ok"
+            return _waited(machine, state, command, over, {"error": "no message in time"} if command.message else {})
+        case _:
+            return _received(state, event)
+
+
+def _span(command: CallAgent) -> str:
+    return "the time allowed" if command.deadline is None else f"{command.deadline - command.not_before:g}" if command.not_before else "its"
+
+
+# --- answers of models
+
+
+def _on_model(_: Machine, state: RunState, event: ModelAnswered | ModelFailed) -> RunState:
+    state = _passed(state, event, event.usage)
+    return _received(state, event) if isinstance(state.outstanding.get(event.command), AskModel) else state
+
+
+def _received(state: RunState, event: Answer) -> RunState:
+    """An answer to an open decision, or a shadow's; it is judged by `decide`."""
+    outstanding = without(state.outstanding, event.command)
+    if event.command in state.shadows:
+        return replace(state, outstanding=outstanding, shadow_answers=(*state.shadow_answers, event))
+    assert state.asking is not None, "a rung is asked only while a decision is open"
+    asking = replace(state.asking, received=(*state.asking.received, event))
+    return replace(state, outstanding=outstanding, asking=asking, resting=bool(outstanding) and rests(outstanding))
+
+
+# --- conclusions
+
+
+def _on_opened(_: Machine, state: RunState, entry: Opened) -> RunState:
+    signals = {**state.signals, **entry.signals} if entry.signals else state.signals
+    return replace(state, asking=Asking(entry), opened=entry.n, signals=signals)
+
+
+def _on_asked(machine: Machine, state: RunState, entry: Asked) -> RunState:
+    assert state.asking is not None, "a decision is open when its rung is asked"
+    asking = replace(state.asking, asked=entry, judged=(), received=())
+    if entry.models:
+        for number, model in zip(entry.commands, entry.models, strict=True):
+            state = issue(state, AskModel(number, entry.n, entry.rung, model, entry.deadline, entry.shadow))
+    else:
+        legal = asking.opened.legal
+        question = f"decision {entry.n} in step {asking.opened.step}: which action?"
+        state = issue(
+            state, AskPerson(entry.commands[0], "decision", asking.opened.step, question, legal, deadline=entry.deadline)
+        )
+    if entry.shadow:
+        return replace(state, shadows={**state.shadows, **dict.fromkeys(entry.commands, asking)})
+    return replace(state, asking=asking)
+
+
+def _on_answered(machine: Machine, state: RunState, entry: Answered) -> RunState:
+    asking = state.asking
+    assert asking is not None, "an answer belongs to an open decision"
+    assert asking.asked is not None, "an answer belongs to a rung that was asked"
+    received = tuple(event for event in asking.received if event.command != entry.command)
+    concludes = entry.command == 0 or len(asking.asked.models) <= 1
+    causes = asking.causes
+    if concludes and entry.outcome in ("failed", "invalid", "unsure"):
+        causes = (*causes, f"{entry.rung}: {entry.cause}")
+    judged = (*asking.judged, entry) if entry.command else asking.judged
+    return replace(state, asking=replace(asking, received=received, judged=judged, causes=causes))
+
+
+def _on_settled(machine: Machine, state: RunState, entry: Settled) -> RunState:
+    opened = state.asking.opened if state.asking else None
+    left = {number: command for number, command in state.outstanding.items() if number in state.shadows}
+    if opened is not None and opened.point == "select_agent":
+        effect = machine.definition.steps[state.step].effect
+        assert isinstance(effect, CallEffect), "agents are chosen for a calling step"
+        return call(machine, replace(state, asking=None), effect, entry.action)
+    decision = {**entry.parameters, "action": entry.action, "because": entry.reason, "source": entry.source}
+    taken = {**state.taken, entry.action: state.taken[entry.action] + 1}
+    memory, broken = state.memory, state.broken
+    if machine.fold.listens("decision"):
+        memory, broken = machine.fold.update(memory, broken, Observation("decision", state.step, entry.action, at=state.now))
+    state = replace(
+        state,
+        asking=None,
+        outstanding=left,
+        resting=False,
+        decision=decision,
+        taken=taken,
+        decisions=state.decisions + 1,
+        memory=memory,
+        broken=broken,
+        approving=entry if entry.approval else None,
+    )
+    if not entry.approval:
+        return enter(machine, state, entry.to)
+    question = f"{entry.action} ({entry.reason}) leads to {entry.to}: approve?"
+    return issue(state, AskPerson(state.next_command, "approval", state.step, question, ("approve", "refuse")))
+
+
+def _on_shadowed(_: Machine, state: RunState, entry: Shadowed) -> RunState:
+    shadows = {number: asking for number, asking in state.shadows.items() if number != entry.command}
+    answers = tuple(event for event in state.shadow_answers if event.command != entry.command)
+    return replace(state, shadows=shadows, shadow_answers=answers)
+
+
+TURNS: Final[dict[type, Callable[[Machine, RunState, Any], RunState]]] = {
+    RunStarted: _on_started,
+    AgentReturned: _on_agent_returned,
+    AgentFailed: _on_agent_failed,
+    PersonAnswered: _on_person_answered,
+    MessageReceived: _on_message,
+    TimePassed: _on_time_passed,
+    ModelAnswered: _on_model,
+    ModelFailed: _on_model,
+    RunCancelled: _on_cancelled,
+    RunRetried: _on_retried,
+    OutcomeAttached: _on_outcome,
+    Opened: _on_opened,
+    Asked: _on_asked,
+    Answered: _on_answered,
+    Settled: _on_settled,
+    Shadowed: _on_shadowed,
+}

@@ -1,0 +1,50 @@
+"""What a run knows when it decides."""
+
+from __future__ import annotations
+
+from stepladder.clauses import Facts
+from stepladder.orchestrator.machine import Machine
+from stepladder.state import RunState
+
+
+def facts_of(machine: Machine, state: RunState) -> Facts:
+    """The run's own facts, without signals: what arguments and outputs read."""
+    step = machine.definition.steps[state.step]
+    facts: Facts = {
+        "input": state.input,
+        "last": state.last,
+        "result": state.results,
+        "all": state.collected,
+        "decision": state.decision,
+        "taken": state.taken,
+        "visits": state.visits,
+        "step": state.step,
+        "phase": step.phase,
+        "decisions": state.decisions,
+        **state.signals,
+    }
+    if state.returned is not None:
+        facts["returned"] = state.returned
+    return facts
+
+
+def with_signals(machine: Machine, state: RunState) -> tuple[Facts, dict[str, object], dict[str, str]]:
+    """The facts a decision opens on: the run's own and every signal's value; then the signals that changed since the
+    last decision, and those that are broken."""
+    values, broken = machine.fold.values(state.memory, state.broken)
+    facts = facts_of(machine, state)
+    for name in broken:
+        facts.pop(name, None)
+    facts.update(values)
+    _measure(machine, state, facts)
+    before = state.signals
+    changed = {name: value for name, value in values.items() if before.get(name) != value}
+    return facts, changed, broken
+
+
+def _measure(machine: Machine, state: RunState, facts: Facts) -> None:
+    limits = machine.limits
+    if limits.usd is not None:
+        facts["budget_used"] = state.usd / limits.usd if limits.usd else 1.0
+    if limits.working_s is not None:
+        facts["time_used"] = state.working_s / limits.working_s

@@ -1,0 +1,122 @@
+"""The step machine: `transitions` holds it, one machine for all runs of a workflow.
+
+No model is ever added to it and it has no callbacks: a position is made for one transition and thrown away, so listing
+what is legal never runs anything, and runs cannot disturb each other.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from transitions import Machine as StateMachine
+from transitions import MachineError
+from transitions.core import Event
+
+from stepladder.clauses import Reading
+from stepladder.decision import Ladder, Option
+from stepladder.errors import IllegalAction
+from stepladder.record import STOP
+from stepladder.rules import Rule
+from stepladder.workflow.definition import CallEffect, Definition, Move
+
+REFUSED: Final = "approval == given"
+
+
+class _Position:
+    """Where a run is, for the length of one transition."""
+
+    __slots__ = ("state",)
+
+    def __init__(self, state: str) -> None:
+        self.state = state
+
+
+class Machine:
+    """A definition, ready to run: its step machine and the tables that are asked at every step."""
+
+    def __init__(self, definition: Definition) -> None:
+        self.definition = definition
+        self.policy = definition.policy
+        self.limits = definition.policy.limits
+        self.fold = definition.fold
+        self._events = _step_machine(definition).events
+        self.moves: dict[str, tuple[Move, ...]] = definition.moves
+        self._open = {step: _unguarded(moves) for step, moves in definition.moves.items()}
+        self.rules = {step: self.policy.rules.get(step, ()) for step in definition.steps}
+        self.agent_rules = {step: self._candidates(step) for step in definition.steps}
+        self.rules_only = msgspec.structs.replace(self.policy.ladder, how="programmatic")
+        self.starting_signals = self.fold.values(self.fold.start(), {})[0]
+        self.no_visits = dict.fromkeys(definition.steps, 0)
+        self.none_taken = {**dict.fromkeys(definition.actions, 0), STOP: 0}
+        self.measured = _measured(definition)
+
+    def take(self, step: str, action: str) -> str:
+        """Where `action` leads from `step`, by really taking the transition.
+
+        Raises:
+            IllegalAction: it does not lead out of this step.
+        """
+        position = _Position(step)
+        event: Event | None = self._events.get(action)
+        try:
+            if event is None or not event.trigger(position):
+                raise IllegalAction(step, action)
+        except MachineError:
+            raise IllegalAction(step, action) from None
+        return position.state
+
+    def legal(self, step: str, facts: dict[str, object], refused: dict[str, str]) -> tuple[dict[str, Option], dict[str, Reading]]:
+        """The actions that may be taken here, and for each other one what its failing guard clause saw."""
+        if not refused and (ready := self._open[step]) is not None:
+            return ready, {}
+        options: dict[str, Option] = {}
+        blocked: dict[str, Reading] = {}
+        for move in self.moves[step]:
+            action = move.option.action
+            if action in refused:
+                blocked[action] = Reading(REFUSED, refused[action], held=False)
+            elif (failing := move.guard.failing(facts)) is not None:
+                blocked[action] = failing
+            else:
+                options[action] = move.option
+        return options, blocked
+
+    def ladder_for(self, point: str) -> Ladder:
+        """Who is asked at this decision point."""
+        return self.policy.ladder if point == "next_action" else self.rules_only
+
+    def _candidates(self, step: str) -> tuple[Rule, ...]:
+        effect = self.definition.steps[step].effect
+        if not isinstance(effect, CallEffect) or len(effect.agents) < 2:
+            return ()
+        last = Rule("first_listed", effect.agents[0], because="the first agent listed")
+        return *self.policy.select_agent.get(step, ()), last
+
+
+def _step_machine(definition: Definition) -> StateMachine:
+    arrows = [
+        {"trigger": move.option.action, "source": step, "dest": move.option.to}
+        for step, moves in definition.moves.items()
+        for move in moves
+    ]
+    arrows.append({"trigger": STOP, "source": list(definition.steps), "dest": definition.policy.limits.then})
+    return StateMachine(
+        model=None,
+        states=[*definition.steps, *definition.ends],
+        transitions=arrows,
+        initial=definition.start,
+        auto_transitions=False,
+    )
+
+
+def _unguarded(moves: tuple[Move, ...]) -> dict[str, Option] | None:
+    if any(move.guard for move in moves):
+        return None
+    return {move.option.action: move.option for move in moves}
+
+
+def _measured(definition: Definition) -> frozenset[str]:
+    ladder = definition.policy.ladder
+    clauses = (*ladder.classifier.complex.clauses(), *ladder.classifier.hybrid.clauses())
+    return frozenset(clause.signal for clause in clauses)

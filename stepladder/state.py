@@ -1,0 +1,90 @@
+"""What a run is at one moment: a fold of its journal, a small frozen value."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from stepladder.commands import AnyCommand, AskPerson, Wait
+from stepladder.events import ModelAnswered, ModelFailed, PersonAnswered, TimePassed
+from stepladder.record import Answered, Asked, Opened, Settled
+
+Returned = Literal["ok", "failed", "late", "in_doubt"]
+Status = Literal["new", "working", "ended"]
+
+CANCELLED = "cancelled"
+"""The end of a run that somebody ended; no workflow may name an end so."""
+
+Answer = ModelAnswered | ModelFailed | PersonAnswered | TimePassed
+
+
+class Asking(msgspec.Struct, frozen=True):
+    """A decision that is open: what was fixed, the rung that is asked now, and what has come back from it.
+
+    `received` holds answers that are not judged yet, `judged` those of this rung that are, `causes` why earlier rungs
+    did not settle it.
+    """
+
+    opened: Opened
+    asked: Asked | None = None
+    received: tuple[Answer, ...] = ()
+    judged: tuple[Answered, ...] = ()
+    causes: tuple[str, ...] = ()
+
+
+class RunState(msgspec.Struct, frozen=True):
+    """A run. Times are seconds since 1970, money USD.
+
+    `last` and `returned` are what the step's effect just gave; `results` the latest success under each name;
+    `collected` all of them, for the names that arguments read. `outstanding` are the commands that are not answered.
+    `calls` counts, for each very call, how often it has had a known outcome. `memory` holds the signals' memories,
+    `signals` their values as last recorded. `choosing`: the step was entered and its agent is yet to be chosen.
+    `refused` are the actions that a person did not approve in this visit of the step. `step` stays when a run ends.
+    """
+
+    run_id: str = ""
+    status: Status = "new"
+    policy_hash: str = ""
+    started_at: float = 0.0
+    now: float = 0.0
+    working_s: float = 0.0
+    resting: bool = False
+    usd: float = 0.0
+    input: dict[str, Any] = {}
+    step: str = ""
+    last: dict[str, Any] = {}
+    returned: Returned | None = None
+    results: dict[str, Any] = {}
+    collected: dict[str, tuple[Any, ...]] = {}
+    artifacts: dict[str, str] = {}
+    decision: dict[str, Any] = {}
+    taken: dict[str, int] = {}
+    visits: dict[str, int] = {}
+    memory: dict[str, Any] = {}
+    broken: dict[str, str] = {}
+    signals: dict[str, Any] = {}
+    calls: dict[str, int] = {}
+    outstanding: dict[int, AnyCommand] = {}
+    next_command: int = 1
+    opened: int = 0
+    decisions: int = 0
+    asking: Asking | None = None
+    shadows: dict[int, Asking] = {}
+    shadow_answers: tuple[Answer, ...] = ()
+    approving: Settled | None = None
+    refused: dict[str, str] = {}
+    choosing: bool = False
+    end: str = ""
+    end_reason: str = ""
+    ended_at: float = 0.0
+
+    @property
+    def waiting(self) -> AskPerson | Wait | None:
+        """The person or message that the run rests on, or None."""
+        if self.status != "working":
+            return None
+        for command in self.outstanding.values():
+            if isinstance(command, (AskPerson, Wait)):
+                return command
+        return None

@@ -1,0 +1,101 @@
+"""Plain JSON values: taking them in, naming them by digest.
+
+Whatever enters a run is a *plain* value: None, bool, int, finite float, str, list, dict with str keys. What is
+not plain is refused with its path, so that a journal always reads back as what was decided on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
+from enum import Enum
+from hashlib import blake2b
+from typing import Any, Final
+
+import msgspec
+
+from stepladder.errors import InputError
+
+Plain = Any
+"""A plain JSON value (mypy cannot say so without a cost at every use)."""
+
+_ENCODER: Final = msgspec.json.Encoder(order="deterministic")
+_DECODER: Final = msgspec.json.Decoder()
+_MAX_DEPTH: Final = 64
+
+
+def canonical(value: Plain) -> bytes:
+    """The value as JSON bytes with sorted keys: equal values give equal bytes."""
+    return _ENCODER.encode(value)
+
+
+def digest(*parts: Plain) -> str:
+    """16 hex characters that name these parts (64 bits of BLAKE2b over their canonical JSON)."""
+    return blake2b(_ENCODER.encode(parts), digest_size=8).hexdigest()
+
+
+def plain(value: object, what: str = "value") -> Plain:
+    """An independent plain copy of `value`; pydantic models, dataclasses, structs, enums and tuples are taken apart.
+
+    Raises:
+        InputError: something in it is not JSON, with its path (`what` names the whole).
+    """
+    try:
+        copy = _DECODER.decode(_ENCODER.encode(value))
+    except (TypeError, ValueError, RecursionError, OverflowError):
+        return _walk(value, what, "", 0)
+    return copy if copy == value and type(copy) is type(value) else _walk(value, what, "", 0)
+
+
+def _walk(value: object, what: str, path: str, depth: int) -> Plain:
+    if depth > _MAX_DEPTH:
+        raise InputError(what, path, f"nesting deeper than {_MAX_DEPTH}", "a flatter value")
+    if isinstance(value, Enum):
+        return _walk(value.value, what, path, depth + 1)
+    if value is None or isinstance(value, (bool, str)):
+        return _text(value, what, path)
+    if isinstance(value, (int, float)):
+        return _number(value, what, path)
+    if isinstance(value, Mapping):
+        return {_key(key, what, path): _walk(item, what, f"{path}.{key}", depth + 1) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_walk(item, what, f"{path}[{index}]", depth + 1) for index, item in enumerate(value)]
+    return _walk(_taken_apart(value, what, path), what, path, depth + 1)
+
+
+def _taken_apart(value: object, what: str, path: str) -> object:
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, msgspec.Struct):
+        return msgspec.to_builtins(value)
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:  # a numpy scalar
+        return value.item()
+    raise InputError(what, path, f"a {type(value).__name__}", "JSON (text, number, flag, list, mapping) or an artifact")
+
+
+def _number(value: int | float, what: str, path: str) -> int | float:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InputError(what, path, str(value), "a finite number")
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        raise InputError(what, path, "an integer beyond 64 bits", "a smaller number, or text")
+    return float(value) if isinstance(value, float) else int(value)
+
+
+def _text(value: str | bool | None, what: str, path: str) -> str | bool | None:
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise InputError(what, path, "text with a lone surrogate", "text that UTF-8 can hold") from None
+        return str(value)
+    return value
+
+
+def _key(key: object, what: str, path: str) -> str:
+    if not isinstance(key, str):
+        raise InputError(what, path, f"a key of type {type(key).__name__} ({key!r})", "keys that are text")
+    text = _text(key, what, path)
+    return str(text)

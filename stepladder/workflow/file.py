@@ -1,0 +1,206 @@
+"""The workflow file's own shape, as pydantic reads it. Names and values are checked in `build`.
+
+Field descriptions become the JSON Schema that editors use.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=100)]
+Clauses = Annotated[list[str], Field(description="Clauses `signal op literal`, all of which must hold.")]
+AnyOfFile = Annotated[dict[Name, Clauses], Field(description="Named lists of clauses; any one is enough.")]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False, le=10 * 366 * 86400)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Arguments = Annotated[dict[str, Any], Field(description="Name to reference (result.plan.sql), literal or 'quoted text'.")]
+Fields = Annotated[dict[Name, Any], Field(description="Field to JSON Schema type word, or to a JSON Schema.")]
+
+
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+Names = Annotated[list[Name], BeforeValidator(_listed), Field(min_length=1, json_schema_extra={"type": ["string", "array"]})]
+
+
+class Section(BaseModel):
+    """A section that knows all its keys."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True, serialize_by_alias=True)
+
+
+class AgentFile(Section):
+    """What an agent promises."""
+
+    idempotent: bool = Field(False, description="Whether the same call made twice has the effect of one.")
+    description: str = ""
+    output: Fields = {}
+    fails: Clauses = []
+    scores: dict[Name, Annotated[list[float], Field(min_length=2, max_length=2)]] = Field(
+        {}, description="Output fields that are scores, each with its range [low, high]."
+    )
+
+
+class RetryFile(Section):
+    """How often a call is made, and the first pause."""
+
+    attempts: int = Field(1, ge=1, le=100)
+    backoff_s: float = Field(0.0, ge=0, allow_inf_nan=False)
+
+
+class WaitFile(Section):
+    """What a step waits for: a message, or seconds."""
+
+    message: Name | None = None
+    seconds: Seconds | None = None
+    deadline_s: Seconds | None = None
+
+
+class StepFile(Section):
+    """A step, with at most one effect: agent, ask or wait."""
+
+    description: str = ""
+    agent: Names | None = None
+    ask: Literal["person"] | None = None
+    wait: WaitFile | None = None
+    as_: Name | None = Field(None, alias="as")
+    prompt: str | None = None
+    timeout_s: Seconds | None = None
+    deadline_s: Seconds | None = None
+    retry: RetryFile | None = None
+    with_: Arguments = Field({}, alias="with")
+    output: Fields = {}
+    workflow: Any = Field(None, description="Not built yet: running another workflow.")
+    plan: Any = Field(None, description="Not built yet: running a plan.")
+    map: Any = Field(None, description="Not built yet: mapping over items.")
+
+
+class PhaseFile(Section):
+    """A phase and its steps, in order."""
+
+    steps: dict[Name, StepFile] = Field(min_length=1)
+    converged: Clauses = []
+
+
+class EndFile(Section):
+    """An end and what the run gives there."""
+
+    success: bool
+    output: Arguments = {}
+
+
+class ActionFile(Section):
+    """An action from some steps to another; several entries make a list."""
+
+    from_: Annotated[list[str], BeforeValidator(_listed)] = Field(alias="from", min_length=1)
+    to: Name
+    guard: Clauses = []
+    parameters: Fields = {}
+    significant: list[Name] = []
+    description: str = ""
+    use_when: str = ""
+    example: str = ""
+
+
+def _entries(value: object) -> object:
+    return [value] if isinstance(value, dict) else value
+
+
+Actions = Annotated[
+    list[ActionFile], BeforeValidator(_entries), Field(min_length=1, json_schema_extra={"type": ["object", "array"]})
+]
+
+
+class RuleFile(Section):
+    """When these clauses hold, do this action, because."""
+
+    when: Clauses = []
+    do: Name
+    with_: Arguments = Field({}, alias="with")
+    because: str = ""
+
+
+class LimitsFile(Section):
+    """What ends or narrows a run."""
+
+    decisions: int = Field(100, ge=1, le=1_000_000)
+    usd: float | None = Field(None, ge=0, allow_inf_nan=False)
+    working_s: Seconds | None = None
+    then: Name | None = Field(None, description="The end that STOP leads to; needed where several ends fail.")
+
+
+class ClassifierFile(Section):
+    """Which states are complex or hybrid; the rest is standard."""
+
+    complex: AnyOfFile = {}
+    hybrid: AnyOfFile = {}
+
+
+class RungFile(Section):
+    """Who may be asked: a model, a panel of models, or (under the name person) a person."""
+
+    model: str | None = None
+    models: list[str] = []
+    quorum: int | None = Field(None, ge=1)
+    prompt: str | None = None
+    deadline_s: Seconds | None = None
+    accept: AnyOfFile = {}
+
+
+ModeName = Literal["model_wins", "rule_wins", "confident_model", "person_on_conflict", "shadow"]
+
+
+class RolloutFile(Section):
+    """A share of the runs that is reconciled otherwise."""
+
+    share: Share
+    reconcile: ModeName
+
+
+class RouteFile(Section):
+    """Which rungs a route asks, and who wins a conflict."""
+
+    ask: list[Name] = []
+    reconcile: ModeName = "model_wins"
+    confidence: Share = 0.8
+    rollout: RolloutFile | None = None
+
+
+class ApprovalFile(Section):
+    """Before the run enters this phase, step or end, a person has to agree."""
+
+    entering: Name
+    when: Clauses = []
+
+
+class PolicyFile(Section):
+    """What tuning may change."""
+
+    mode: Literal["programmatic", "llm", "hybrid"] = "hybrid"
+    limits: LimitsFile = LimitsFile()  # type: ignore[call-arg]
+    classifier: ClassifierFile | None = None
+    rungs: dict[Name, RungFile] = {}
+    routes: dict[Literal["standard", "hybrid", "complex"], RouteFile] = {}
+    on_invalid: Literal["rule", "next_rung", "give_up"] = "rule"
+    on_low_confidence: Literal["next_rung", "rule", "person"] = "next_rung"
+    approvals: dict[Name, ApprovalFile] = {}
+
+
+class WorkflowFile(Section):
+    """A whole workflow file."""
+
+    workflow: Name
+    version: int = Field(1, ge=1)
+    description: str = ""
+    input: Fields = {}
+    start: Name
+    agents: dict[Name, AgentFile] = {}
+    phases: dict[Name, PhaseFile] = Field(min_length=1)
+    ends: dict[Name, EndFile] = Field(min_length=1)
+    actions: dict[Name, Actions] = Field(min_length=1)
+    rules: dict[Name, dict[Name, RuleFile]] = {}
+    select_agent: dict[Name, dict[Name, RuleFile]] = {}
+    policy: PolicyFile = PolicyFile()
+    prompts: dict[str, str] = Field({}, description="Prompt texts by name@version; files in prompts/ beside it add to them.")

@@ -1,0 +1,80 @@
+"""JSON Schema, in the short form of workflow files: a word is a type, a mapping is a schema."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import jsonschema_rs
+
+TYPES: Final = ("string", "number", "integer", "boolean", "array", "object", "null", "any")
+
+Check = Callable[[Mapping[str, Any]], str]
+"""What is wrong with a value, or ""."""
+
+
+class SchemaError(ValueError):
+    """A schema that is none: which `field`, what was `found`, what was `expected`."""
+
+    def __init__(self, field: str, found: str, expected: str) -> None:
+        self.field, self.found, self.expected = field, found, expected
+        super().__init__(f"{field}: found {found}; expected {expected}")
+
+
+def field_schema(name: str, short: object) -> dict[str, Any]:
+    """The JSON Schema of one field.
+
+    Raises:
+        SchemaError: it is neither a type word nor a schema.
+    """
+    if isinstance(short, str) and short in TYPES:
+        return {} if short == "any" else {"type": short}
+    if not isinstance(short, dict):
+        raise SchemaError(name, repr(short), "a type (" + ", ".join(TYPES) + ") or a JSON Schema mapping")
+    try:
+        jsonschema_rs.meta.validate(short)
+    except (jsonschema_rs.ValidationError, ValueError) as error:
+        raise SchemaError(name, repr(short)[:120], f"a JSON Schema: {_first_line(error)}") from None
+    return short
+
+
+def object_schema(fields: Mapping[str, Any], *, required: bool, closed: bool) -> dict[str, Any]:
+    """The JSON Schema of an object with these fields; a field with a `default` is never required."""
+    properties = {name: field_schema(name, short) for name, short in fields.items()}
+    needed = [name for name, schema in properties.items() if "default" not in schema] if required else []
+    return {"type": "object", "properties": properties, "required": needed, "additionalProperties": not closed}
+
+
+def checker(schema: dict[str, Any]) -> Check | None:
+    """A function that says what is wrong with a value; None where everything fits."""
+    if not schema.get("properties") and schema.get("additionalProperties"):
+        return None
+    validator = jsonschema_rs.validator_for(schema)
+
+    def check(value: Mapping[str, Any]) -> str:
+        if validator.is_valid(value):
+            return ""
+        return "; ".join(_spell(error) for error in list(validator.iter_errors(value))[:3])
+
+    return check
+
+
+def with_defaults(schema: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
+    """The value with the defaults of absent fields filled in."""
+    defaults = {name: item["default"] for name, item in schema["properties"].items() if "default" in item}
+    return {**defaults, **value}
+
+
+def words_of(schema: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """The words that an enum allows, or None where it is open."""
+    listed = schema.get("enum") or ([schema["const"]] if "const" in schema else None)
+    return tuple(str(word) for word in listed) if listed else None
+
+
+def _spell(error: Any) -> str:
+    path = ".".join(str(part) for part in error.instance_path)
+    return f"{path + ': ' if path else ''}{_first_line(error)}"
+
+
+def _first_line(error: object) -> str:
+    return str(getattr(error, "message", error)).split("\n")[0][:200]
