@@ -1,0 +1,275 @@
+"""Gemini, by the official SDK: the Gemini API with a key, or Vertex AI with credentials.
+
+What the SDK is not trusted with (google-genai 3.x): its second request when aiohttp is installed, its automatic
+continuation (one more request per hop) and function calling, redirects that take the key along, a deadline, the size of
+a body, and reading the answer: an error, `null` or nothing in a 200 is an empty success to it. It builds the request;
+`stepladder.llm.wire` sends it and `read` below judges what came back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import google.auth.exceptions
+import httpx2
+import msgspec
+from google import genai
+from google.genai import errors, types
+
+from stepladder.llm.errors import BadResponse, KeyMissing, ModelError, Refused, Rejected, Truncated, Unreachable
+from stepladder.llm.keys import find_key
+from stepladder.llm.prices import Prices, cost_usd
+from stepladder.llm.provider import ModelReply, ModelRequest
+from stepladder.llm.reading import (
+    Call,
+    HttpAnswer,
+    Named,
+    Said,
+    Usage,
+    by_status,
+    clean,
+    count,
+    decode,
+    error_document,
+    number,
+    text_of,
+    tokens,
+    words_of,
+)
+from stepladder.llm.wire import TRANSPORT, CappedClient, Fault, PerLoop, exchange, settle
+
+KEY_VARIABLES: Final = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
+"""In the SDK's own order."""
+GEMINI_URL: Final = "https://generativelanguage.googleapis.com"
+"""Where the models are priced, whatever gateway leads to them."""
+
+FAULTS: Final = (
+    Fault((google.auth.exceptions.TransportError,), Unreachable),
+    Fault((google.auth.exceptions.GoogleAuthError,), Rejected, {"status": None, "reason": "auth"}),
+    *TRANSPORT,
+    Fault((errors.APIError, errors.UnknownApiResponseError), BadResponse),
+)
+"""Every foreign exception of a call that got no complete answer."""
+
+NAMED: Final[Named] = {
+    "API_KEY_INVALID": "auth",
+    "API_KEY_EXPIRED": "auth",
+    "UNAUTHENTICATED": "auth",
+    "PERMISSION_DENIED": "auth",
+    "daily_quota": "quota",
+}
+"""Words of an error object that say more than its status. An invalid key is a 400 here."""
+
+TRUNCATED: Final = frozenset({"MAX_TOKENS", "CONTINUATION"})
+REFUSED: Final = frozenset(
+    {
+        "SAFETY",
+        "RECITATION",
+        "LANGUAGE",
+        "BLOCKLIST",
+        "PROHIBITED_CONTENT",
+        "SPII",
+        "IMAGE_SAFETY",
+        "IMAGE_PROHIBITED_CONTENT",
+        "IMAGE_RECITATION",
+        "ESCALATION",
+        "PUP_LIMITED_DISABLED",
+        "MODEL_ARMOR",
+    }
+)
+
+
+class GoogleProvider:
+    """Asks Gemini models with a JSON schema.
+
+    `api_key` falls back to $GOOGLE_API_KEY, then $GEMINI_API_KEY. `api_version` None is the SDK's choice (v1 since 3.x;
+    aliases like gemini-pro-latest want "v1beta"). With `vertexai` it is Vertex AI: `project` and
+    `location` with `credentials` (None: application default credentials), or an explicit `api_key` in express mode;
+    the environment's key is not used then. Raises `KeyMissing`.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        api_version: str | None = None,
+        vertexai: bool = False,
+        project: str | None = None,
+        location: str | None = None,
+        credentials: Any = None,
+        name: str = "google",
+        prices: Prices | None = None,
+    ) -> None:
+        self.name = name
+        self._key = None if vertexai and api_key is None else find_key(name, api_key, KEY_VARIABLES)
+        self._server = {"base_url": base_url, "api_version": api_version}
+        self._place = {"project": project, "location": location, "credentials": credentials} if vertexai else {}
+        self._vertexai = vertexai
+        self._prices = prices
+        self._clients = PerLoop(self._build)
+
+    def __repr__(self) -> str:
+        return f"GoogleProvider(name={self.name!r}, vertexai={self._vertexai})"
+
+    def _build(self) -> _Client:
+        try:
+            return _Client(self._server, vertexai=self._vertexai, api_key=self._key, **self._place)
+        except (google.auth.exceptions.GoogleAuthError, ValueError) as failure:
+            found = f"no usable credentials: {clean(str(failure))}"
+            raise KeyMissing(self.name, ("GOOGLE_APPLICATION_CREDENTIALS",), found) from None
+
+    async def ask(self, request: ModelRequest) -> ModelReply:
+        """The answer to one request. Raises `ModelError` or lets `CancelledError` through, nothing else."""
+        outcome = await self._ask(request)
+        if isinstance(outcome, ModelError):
+            raise outcome
+        return outcome
+
+    async def _ask(self, request: ModelRequest) -> ModelReply | ModelError:
+        secrets = (self._key,) if self._key else ()
+        call = Call(provider=self.name, request=request, price=self._price, secrets=secrets)
+        if self._clients.closed:
+            return call.fault(Rejected, "the provider has been closed", status=None, reason="closed")
+        client = self._clients.get()
+        record = await exchange(lambda: client.create(request), request.deadline_s)
+        call = msgspec.structs.replace(call, latency_s=record.latency_s, secrets=(*secrets, *record.secrets))
+        return settle(call, record, read, FAULTS)
+
+    def _price(self, model: str, read_tokens: int, written: int, cached: int) -> float | None:
+        return cost_usd(
+            self.name,
+            model,
+            read_tokens,
+            written,
+            cached_input_tokens=cached,
+            base_url=GEMINI_URL,
+            overrides=self._prices,
+        )
+
+    async def close(self) -> None:
+        """Give back connections. May be called twice."""
+        await self._clients.close()
+
+
+class _Client:
+    """The SDK's client and the HTTP client under it, both for one event loop."""
+
+    def __init__(self, server: Mapping[str, Any], **options: Any) -> None:
+        self._http = CappedClient()
+        # Our own asynchronous client switches aiohttp off; a synchronous one without sockets saves the SDK's own.
+        unused = httpx2.Client(transport=httpx2.MockTransport(_never))
+        http_options = types.HttpOptions(httpx_client=unused, httpx_async_client=self._http, **server)
+        self._sdk = genai.Client(http_options=http_options, **options)
+
+    async def create(self, request: ModelRequest) -> object:
+        config = types.GenerateContentConfig(
+            system_instruction=request.system or None,
+            temperature=request.temperature,
+            max_output_tokens=request.max_output_tokens,
+            response_mime_type="application/json",
+            response_json_schema=request.schema,
+            should_return_http_response=True,
+            automatic_continuation=False,
+            automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
+        )
+        models = self._sdk.aio.models
+        return await models.generate_content(model=request.model, contents=request.prompt, config=config)
+
+    async def aclose(self) -> None:
+        await self._http.aclose()
+
+
+def _never(request: httpx2.Request) -> httpx2.Response:
+    raise httpx2.UnsupportedProtocol("the synchronous client is not used", request=request)
+
+
+class _Part(msgspec.Struct):
+    text: str | None = None
+    thought: bool | None = None
+
+
+class _Content(msgspec.Struct):
+    parts: list[_Part] | None = None
+
+
+class _Candidate(msgspec.Struct, rename="camel"):
+    content: _Content | None = None
+    finish_reason: str | None = None
+
+
+class _Feedback(msgspec.Struct, rename="camel"):
+    block_reason: str | None = None
+
+
+class _Generated(msgspec.Struct, rename="camel"):
+    candidates: list[_Candidate] | None = None
+    prompt_feedback: _Feedback | None = None
+
+
+def read(call: Call, answer: HttpAnswer) -> ModelReply | ModelError:
+    """What an answer of generateContent says: pure, and total over all statuses and bodies."""
+    if not 200 <= answer.status < 300:
+        return by_status(call, answer, _said(error_document(answer)), NAMED)
+    document = decode(call, answer)
+    if isinstance(document, ModelError):
+        return document
+    call = msgspec.structs.replace(call, request_id=text_of(document.get("responseId"))[:200])
+    usage = _usage(document.get("usageMetadata"))
+    if document.get("error"):
+        said = _said(error_document(answer))
+        return call.fault(BadResponse, f"an error in a 200: {said.line}", usage)
+    try:
+        generated = msgspec.convert(document, _Generated)
+    except msgspec.ValidationError as failure:
+        return call.fault(BadResponse, f"no generated content: {failure}", usage)
+    blocked = generated.prompt_feedback and generated.prompt_feedback.block_reason
+    if blocked:
+        return call.fault(Refused, f"the prompt was blocked: {blocked}", usage, reason=blocked)
+    if not generated.candidates:
+        return call.fault(BadResponse, "an answer without candidates", usage)
+    return _candidate(call, generated.candidates[0], document.get("modelVersion"), usage)
+
+
+def _candidate(call: Call, candidate: _Candidate, model: object, usage: Usage) -> ModelReply | ModelError:
+    finish = candidate.finish_reason
+    if finish in TRUNCATED:
+        return call.fault(Truncated, f"{finish} at {call.request.max_output_tokens} tokens", usage)
+    if finish in REFUSED:
+        return call.fault(Refused, f"finished with {finish}", usage, reason=finish)
+    if finish != "STOP":
+        return call.fault(BadResponse, f"finish reason {finish!r} where STOP was expected", usage)
+    parts = (candidate.content and candidate.content.parts) or []
+    text = "".join(part.text or "" for part in parts if not part.thought)
+    if not text:
+        return call.fault(BadResponse, "finished with no text", usage)
+    return call.reply(text, model, usage, finish)
+
+
+def _usage(usage: object) -> Usage:
+    if not isinstance(usage, dict):
+        return Usage()
+    counts = [count(usage.get(name)) for name in ("candidatesTokenCount", "thoughtsTokenCount")]
+    known = [each for each in counts if each is not None]
+    written = sum(known) if known else None
+    return tokens(
+        usage.get("promptTokenCount"), written, usage.get("totalTokenCount"), usage.get("cachedContentTokenCount")
+    )
+
+
+def _said(error: Mapping[str, Any]) -> Said:
+    details = error.get("details")
+    entries = [entry for entry in details if isinstance(entry, dict)] if isinstance(details, list) else []
+    words = words_of(*(entry.get("reason") for entry in entries), error.get("status"))
+    if any("PerDay" in text_of(each) for entry in entries for each in _quota_ids(entry)):
+        words = ("daily_quota", *words)
+    delays = [number(text_of(entry.get("retryDelay")).removesuffix("s")) for entry in entries]
+    return Said(words, text_of(error.get("message")), max((each for each in delays if each is not None), default=None))
+
+
+def _quota_ids(entry: Mapping[str, Any]) -> list[object]:
+    violations = entry.get("violations")
+    return (
+        [each.get("quotaId") for each in violations if isinstance(each, dict)] if isinstance(violations, list) else []
+    )

@@ -1,0 +1,115 @@
+"""From a name in a policy (`openai:gpt-5-mini`) to an open provider. SDKs are imported when one is asked for."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Collection, Mapping
+from types import TracebackType
+from typing import Any, NamedTuple, Self, cast
+
+from stepladder.llm.errors import ModelNameError, SdkMissing, SetupError
+from stepladder.llm.provider import Provider
+
+
+class _Adapter(NamedTuple):
+    module: str
+    name: str
+    extra: str
+
+
+ADAPTERS: Mapping[str, _Adapter] = {
+    "openai": _Adapter("stepladder.llm.openai", "OpenAIProvider", "openai"),
+    "google": _Adapter("stepladder.llm.google", "GoogleProvider", "google"),
+}
+"""Providers that can be opened by name."""
+NAMES: frozenset[str] = frozenset({*ADAPTERS, "scripted"})
+"""Providers a model may name; a scripted one has to be handed in, with its script."""
+
+
+def parse_model(text: str, known: Collection[str] = NAMES) -> tuple[str, str]:
+    """`"openai:gpt-5-mini"` -> `("openai", "gpt-5-mini")`; further colons belong to the model.
+
+    Raises `ModelNameError`.
+    """
+    if not isinstance(text, str):
+        raise ModelNameError(text, f"a {type(text).__name__}", known)
+    provider, colon, model = text.partition(":")
+    if not colon:
+        raise ModelNameError(text, "no colon", known)
+    if provider not in known:
+        raise ModelNameError(text, f"the unknown provider {provider!r}", known)
+    if not model or model != model.strip():
+        raise ModelNameError(text, "no model" if not model.strip() else "white space around the model", known)
+    return provider, model
+
+
+def open_provider(name: str, *, base_url: str | None = None, api_key: str | None = None, **options: Any) -> Provider:
+    """A new provider of that name; `options` go to its adapter (`prices`, `vertexai`, ...).
+
+    Raises `ModelNameError`, `SdkMissing` or `KeyMissing`.
+    """
+    adapter = ADAPTERS.get(name)
+    if name == "scripted":
+        raise SetupError("a scripted provider has to be handed in: {'scripted': ScriptedProvider([...])}")
+    if adapter is None:
+        raise ModelNameError(name, f"the unknown provider {name!r}", ADAPTERS)
+    try:
+        module = importlib.import_module(adapter.module)
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").startswith("stepladder"):
+            raise
+        raise SdkMissing(name, missing.name or adapter.extra, adapter.extra) from missing
+    return cast(Provider, getattr(module, adapter.name)(base_url=base_url, api_key=api_key, **options))
+
+
+class Providers:
+    """The open providers of one application: each is opened once per `base_url`, when first asked for.
+
+    `own` are providers made elsewhere, by name: they come before the built-in ones, and `close` leaves them to
+    whoever made them. `options` are for the adapters, by name: `{"google": {"vertexai": True, "project": "p"}}`.
+    """
+
+    def __init__(
+        self, own: Mapping[str, Provider] | None = None, *, options: Mapping[str, Mapping[str, Any]] | None = None
+    ) -> None:
+        self._own = dict(own or {})
+        self._options = dict(options or {})
+        self._open: dict[tuple[str, str | None], Provider] = {}
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Every provider a model may name here."""
+        return frozenset({*ADAPTERS, *self._own})
+
+    def open(self, name: str, *, base_url: str | None = None) -> Provider:
+        """The provider of that name and base_url, opened if need be. Raises what `open_provider` raises."""
+        if name in self._own:
+            return self._own[name]
+        options = dict(self._options.get(name, {}))
+        key = name, base_url or options.pop("base_url", None)
+        options.pop("base_url", None)
+        if key not in self._open:
+            self._open[key] = open_provider(name, base_url=key[1], **options)
+        return self._open[key]
+
+    def __getitem__(self, name: str) -> Provider:
+        return self.open(name)
+
+    def resolve(self, text: str) -> tuple[Provider, str]:
+        """`"openai:gpt-5-mini"` -> the open provider and the model's name in it."""
+        name, model = parse_model(text, self.names)
+        return self.open(name), model
+
+    async def close(self) -> None:
+        """Close what was opened here. May be called twice; what is asked for afterwards is opened anew."""
+        opened, self._open = self._open, {}
+        for provider in opened.values():
+            await provider.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
