@@ -90,13 +90,14 @@ class TimePassed(Event, frozen=True, tag="time_passed"):
 
 
 class ModelAnswered(Event, frozen=True, tag="model_answered"):
-    """A model's answer, as received."""
+    """A model's answer, as received; `model` is who served, `prompt` the digest of what it was asked."""
 
     command: int
     text: str
     provider: str = ""
     model: str = ""
     finish: str = ""
+    prompt: str = ""
     usage: Usage = NOTHING_USED
     elapsed_s: float = 0.0
 
@@ -124,6 +125,22 @@ class RunRetried(Event, frozen=True, tag="run_retried"):
     """Somebody takes a failed run up again, in the step where it ended."""
 
     by: str = ""
+
+
+class RunResumed(Event, frozen=True, tag="run_resumed"):
+    """A process takes up a run that another one left in the middle of its work.
+
+    The time in between is not working time. Calls and questions in flight are made again under their keys, with their
+    full time; a call of an agent that is not idempotent is in doubt.
+    """
+
+    by: str = ""
+
+
+class PolicyChanged(Event, frozen=True, tag="policy_changed"):
+    """From here on another policy decides; the workflow stays."""
+
+    policy_hash: str
 
 
 class OutcomeAttached(Event, frozen=True, tag="outcome"):
@@ -159,6 +176,8 @@ AnyEvent = (
     | ModelFailed
     | RunCancelled
     | RunRetried
+    | RunResumed
+    | PolicyChanged
     | OutcomeAttached
     | QuestionPut
 )

@@ -67,7 +67,6 @@ class Asked(Entry, frozen=True, tag="asked"):
     commands: tuple[int, ...]
     models: tuple[str, ...] = ()
     prompt: str = ""
-    prompt_digest: str = ""
     deadline: float | None = None
     shadow: bool = False
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from stepladder.commands import AnyCommand, AskPerson, Wait
 from stepladder.events import ModelAnswered, ModelFailed, PersonAnswered, TimePassed
@@ -31,6 +32,16 @@ class Asking(msgspec.Struct, frozen=True):
     received: tuple[Answer, ...] = ()
     judged: tuple[Answered, ...] = ()
     causes: tuple[str, ...] = ()
+
+    def with_answered(self, entry: Answered) -> Asking:
+        """The same with one answer judged; what concludes a rung without settling is a cause."""
+        assert self.asked is not None, "an answer belongs to a rung that was asked"
+        received = tuple(event for event in self.received if event.command != entry.command)
+        concludes = entry.command == 0 or len(self.asked.models) <= 1
+        failed = concludes and entry.outcome in ("failed", "invalid", "unsure")
+        causes = (*self.causes, f"{entry.rung}: {entry.cause}") if failed else self.causes
+        judged = (*self.judged, entry) if entry.command else self.judged
+        return replace(self, received=received, judged=judged, causes=causes)
 
 
 class RunState(msgspec.Struct, frozen=True):

@@ -21,8 +21,12 @@ Plain = Any
 """A plain JSON value (mypy cannot say so without a cost at every use)."""
 
 _ENCODER: Final = msgspec.json.Encoder(order="deterministic")
+_IN_ORDER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder()
 _MAX_DEPTH: Final = 64
+_MAX_BITS: Final = 10_000
+"""Longer integers cannot be written as text and read back by everybody."""
+_EXPECTED: Final = "JSON (text, number, flag, list, mapping) or an artifact"
 
 
 def canonical(value: Plain) -> bytes:
@@ -42,10 +46,23 @@ def plain(value: object, what: str = "value") -> Plain:
         InputError: something in it is not JSON, with its path (`what` names the whole).
     """
     try:
-        copy = _DECODER.decode(_ENCODER.encode(value))
+        encoded = _IN_ORDER.encode(value)  # a mapping keeps the order of its keys: rules and columns have one
+        copy = _DECODER.decode(encoded)
     except (TypeError, ValueError, RecursionError, OverflowError):
         return _walk(value, what, "", 0)
+    if encoded.count(b"[") + encoded.count(b"{") > _MAX_DEPTH and _is_deep(copy):
+        return _walk(value, what, "", 0)
     return copy if copy == value and type(copy) is type(value) else _walk(value, what, "", 0)
+
+
+def _is_deep(copy: Plain) -> bool:
+    level = [copy]
+    for _ in range(_MAX_DEPTH):
+        inside = [each.values() if type(each) is dict else each for each in level]
+        level = [item for items in inside for item in items if type(item) is dict or type(item) is list]
+        if not level:
+            return False
+    return True
 
 
 def _walk(value: object, what: str, path: str, depth: int) -> Plain:
@@ -61,10 +78,14 @@ def _walk(value: object, what: str, path: str, depth: int) -> Plain:
         return {_key(key, what, path): _walk(item, what, f"{path}.{key}", depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_walk(item, what, f"{path}[{index}]", depth + 1) for index, item in enumerate(value)]
-    return _walk(_taken_apart(value, what, path), what, path, depth + 1)
+    try:
+        parts = _taken_apart(value)
+    except Exception as error:
+        raise InputError(what, path, f"a {type(value).__name__} ({type(error).__name__})", _EXPECTED) from error
+    return _walk(parts, what, path, depth + 1)
 
 
-def _taken_apart(value: object, what: str, path: str) -> object:
+def _taken_apart(value: object) -> object:
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json")
     if is_dataclass(value) and not isinstance(value, type):
@@ -73,14 +94,14 @@ def _taken_apart(value: object, what: str, path: str) -> object:
         return msgspec.to_builtins(value)
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:  # a numpy scalar
         return value.item()
-    raise InputError(what, path, f"a {type(value).__name__}", "JSON (text, number, flag, list, mapping) or an artifact")
+    raise TypeError("not JSON")
 
 
 def _number(value: int | float, what: str, path: str) -> int | float:
     if isinstance(value, float) and not math.isfinite(value):
         raise InputError(what, path, str(value), "a finite number")
-    if isinstance(value, int) and not -(2**63) <= value < 2**64:
-        raise InputError(what, path, "an integer beyond 64 bits", "a smaller number, or text")
+    if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+        raise InputError(what, path, f"an integer of {value.bit_length()} bits", f"at most {_MAX_BITS} bits, or text")
     return float(value) if isinstance(value, float) else int(value)
 
 

@@ -12,6 +12,20 @@ from stepladder.orchestrator.decide import decide
 from stepladder.orchestrator.evolve import evolve
 from stepladder.orchestrator.facts import facts_of
 from stepladder.orchestrator.machine import Machine
+from stepladder.orchestrator.records import DecisionRecord, ModelCall, decision_records
 from stepladder.orchestrator.timing import due, wake_at
 
-__all__ = ["Advanced", "Machine", "advance", "decide", "due", "evolve", "facts_of", "fold", "wake_at"]
+__all__ = [
+    "Advanced",
+    "DecisionRecord",
+    "Machine",
+    "ModelCall",
+    "advance",
+    "decide",
+    "decision_records",
+    "due",
+    "evolve",
+    "facts_of",
+    "fold",
+    "wake_at",
+]

@@ -34,9 +34,9 @@ def advance(machine: Machine, state: RunState, event: Event | None = None) -> Ad
     return Advanced(state, tuple(entries))
 
 
-def fold(machine: Machine, entries: Iterable[Event | Entry]) -> RunState:
-    """The state that a journal leads to. Runs no rule."""
-    state = RunState()
+def fold(machine: Machine, entries: Iterable[Event | Entry], state: RunState | None = None) -> RunState:
+    """The state that a journal leads to, from `state` or from nothing. Runs no rule."""
+    state = state or RunState()
     for entry in entries:
         state = evolve(machine, state, entry)
     return state

@@ -20,6 +20,8 @@ from stepladder.workflow.definition import CallEffect
 Entries = tuple[AnyEntry, ...]
 
 NO_RULE = "no rule holds here whose action is legal"
+CLOSE = 1e-6
+"""Seconds that sums of times may be wrong by."""
 
 
 def decide(machine: Machine, state: RunState) -> Entries:
@@ -168,7 +170,7 @@ def _limit(machine: Machine, state: RunState) -> str:
 
 def _working_limit(machine: Machine, state: RunState) -> str:
     limit = machine.limits.working_s
-    if limit is None or state.resting or state.working_s < limit:
+    if limit is None or state.resting or state.working_s < limit - CLOSE:
         return ""
     return f"limit of {limit:g} s of working time reached"
 

@@ -21,7 +21,9 @@ from stepladder.events import (
     ModelFailed,
     OutcomeAttached,
     PersonAnswered,
+    PolicyChanged,
     RunCancelled,
+    RunResumed,
     RunRetried,
     RunStarted,
     TimePassed,
@@ -83,6 +85,23 @@ def _on_retried(machine: Machine, state: RunState, event: RunRetried) -> RunStat
     if machine.definition.steps[state.step].effect is None:
         return again
     return begin(machine, again, state.step, state.visits)
+
+
+def _on_resumed(machine: Machine, state: RunState, event: RunResumed) -> RunState:
+    away = max(0.0, event.at - state.now)
+    state = replace(state, now=state.now + away)
+    for command in state.outstanding.values():
+        if isinstance(command, CallAgent) and not machine.definition.agents[command.agent].idempotent:
+            state = _in_doubt(state, command, "cut_off")
+        elif isinstance(command, (CallAgent, AskModel)) and command.deadline is not None:
+            later = replace(command, deadline=command.deadline + away)
+            state = replace(state, outstanding={**state.outstanding, command.number: later})
+    return state
+
+
+def _on_policy(_: Machine, state: RunState, event: PolicyChanged) -> RunState:
+    """Whoever appends this event folds the run anew under the new policy, so that its signals have their memories."""
+    return replace(_passed(state, event), policy_hash=event.policy_hash)
 
 
 def _on_outcome(_: Machine, state: RunState, __: OutcomeAttached) -> RunState:
@@ -270,7 +289,7 @@ def _on_time_passed(machine: Machine, state: RunState, event: TimePassed) -> Run
         case CallAgent():
             if command.attempt != event.attempt:
                 return state
-            return _failed(machine, state, command, "late", f"no result within {_span(command)} s")
+            return _failed(machine, state, command, "late", "no result in time")
         case AskPerson(about="question"):
             return _answered_question(machine, state, command, "late", {"error": "nobody answered in time"})
         case AskPerson(about="approval"):
@@ -282,10 +301,6 @@ def _on_time_passed(machine: Machine, state: RunState, event: TimePassed) -> Run
             return _waited(machine, state, command, over, {"error": "no message in time"} if command.message else {})
         case _:
             return _received(state, event)
-
-
-def _span(command: CallAgent) -> str:
-    return "the time allowed" if command.deadline is None else f"{command.deadline - command.not_before:g}" if command.not_before else "its"
 
 
 # --- answers of models
@@ -331,17 +346,9 @@ def _on_asked(machine: Machine, state: RunState, entry: Asked) -> RunState:
     return replace(state, asking=asking)
 
 
-def _on_answered(machine: Machine, state: RunState, entry: Answered) -> RunState:
-    asking = state.asking
-    assert asking is not None, "an answer belongs to an open decision"
-    assert asking.asked is not None, "an answer belongs to a rung that was asked"
-    received = tuple(event for event in asking.received if event.command != entry.command)
-    concludes = entry.command == 0 or len(asking.asked.models) <= 1
-    causes = asking.causes
-    if concludes and entry.outcome in ("failed", "invalid", "unsure"):
-        causes = (*causes, f"{entry.rung}: {entry.cause}")
-    judged = (*asking.judged, entry) if entry.command else asking.judged
-    return replace(state, asking=replace(asking, received=received, judged=judged, causes=causes))
+def _on_answered(_: Machine, state: RunState, entry: Answered) -> RunState:
+    assert state.asking is not None, "an answer belongs to an open decision"
+    return replace(state, asking=state.asking.with_answered(entry))
 
 
 def _on_settled(machine: Machine, state: RunState, entry: Settled) -> RunState:
@@ -391,6 +398,8 @@ TURNS: Final[dict[type, Callable[[Machine, RunState, Any], RunState]]] = {
     ModelFailed: _on_model,
     RunCancelled: _on_cancelled,
     RunRetried: _on_retried,
+    RunResumed: _on_resumed,
+    PolicyChanged: _on_policy,
     OutcomeAttached: _on_outcome,
     Opened: _on_opened,
     Asked: _on_asked,

@@ -33,12 +33,15 @@ def with_signals(machine: Machine, state: RunState) -> tuple[Facts, dict[str, ob
     last decision, and those that are broken."""
     values, broken = machine.fold.values(state.memory, state.broken)
     facts = facts_of(machine, state)
-    for name in broken:
-        facts.pop(name, None)
     facts.update(values)
     _measure(machine, state, facts)
     before = state.signals
     changed = {name: value for name, value in values.items() if before.get(name) != value}
+    for name in before:
+        if name not in values:  # it is broken, or has no value any more
+            del facts[name]
+            if before[name] is not None:
+                changed[name] = None
     return facts, changed, broken
 
 

@@ -1,0 +1,1 @@
+"""The application face: loading, wiring and the verbs."""

@@ -1,0 +1,152 @@
+"""Reading workflow files and the agents beside them."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from hashlib import sha256
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import msgspec
+
+from stepladder.errors import DefinitionError, InputError, Problem
+from stepladder.orchestrator import Machine
+from stepladder.signals import Signal
+from stepladder.workflow.build import build
+from stepladder.workflow.definition import Definition
+from stepladder.workflow.yaml_text import Lines, read_yaml
+
+PROMPT_SUFFIXES = (".md.j2", ".j2", ".md", ".txt")
+Agents = Mapping[str, Callable[..., Any]]
+
+
+class Workflow:
+    """A workflow with its policy, ready to run.
+
+    Attributes:
+        definition: everything in it, resolved.
+        lines: the line of each key in the file it came from.
+        prompt_files: names of the prompts found beside the file.
+        signals: the user's own signals it was built with.
+    """
+
+    def __init__(
+        self,
+        definition: Definition,
+        lines: Lines | None = None,
+        prompt_files: Iterable[str] = (),
+        signals: Iterable[Signal] = (),
+    ) -> None:
+        self.definition = definition
+        self.signals = tuple(signals)
+        self.lines = lines or {}
+        self.prompt_files = tuple(prompt_files)
+        self.machine = Machine(definition)
+
+    @classmethod
+    def load(cls, path: str | Path, *, signals: Iterable[Signal] = ()) -> Workflow:
+        """The workflow in a YAML file; prompts are taken from `prompts/` beside it.
+
+        Raises:
+            DefinitionError: the file cannot be read or used; with all its problems.
+        """
+        file = Path(path)
+        text = _read(file)
+        prompts = read_prompts(file.parent / "prompts")
+        data, lines = read_yaml(text, str(path))
+        return cls(build(data, file=str(path), lines=lines, signals=signals, prompts=prompts), lines, prompts, signals)
+
+    @classmethod
+    def parse(cls, text: str, *, file: str = "", signals: Iterable[Signal] = ()) -> Workflow:
+        """The workflow that YAML text defines. Raises DefinitionError."""
+        data, lines = read_yaml(text, file)
+        return cls(build(data, file=file, lines=lines, signals=signals), lines, (), signals)
+
+    @classmethod
+    def define(
+        cls, data: Mapping[str, Any], *, signals: Iterable[Signal] = (), prompts: Mapping[str, str] | None = None
+    ) -> Workflow:
+        """The workflow that a mapping defines: the same keys as in a file. Raises DefinitionError."""
+        return cls(build(data, signals=signals, prompts=prompts), signals=signals)
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.definition.name
+
+    @property
+    def hash(self) -> str:
+        """The hash that runs are pinned to."""
+        return self.definition.hash
+
+    def stored(self) -> bytes:
+        """What a journal keeps of it, from which `restored` makes it again."""
+        return msgspec.json.encode({"source": self.definition.source, "prompts": self.definition.prompts})
+
+
+def restored(body: bytes, signals: Iterable[Signal] = ()) -> Workflow:
+    """The workflow that a journal keeps."""
+    kept = msgspec.json.decode(body)
+    return Workflow.define(kept["source"], signals=signals, prompts=kept["prompts"])
+
+
+def read_prompts(folder: Path) -> dict[str, str]:
+    """The prompt texts in a folder by name@version; {} where there is none."""
+    found: dict[str, str] = {}
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        suffix = next((suffix for suffix in PROMPT_SUFFIXES if path.name.endswith(suffix)), "")
+        if suffix and path.is_file():
+            found[path.name.removesuffix(suffix)] = _read(path)
+    return found
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        problem = Problem("", f"bytes that are not UTF-8 at {error.start}", "a text file in UTF-8", str(path))
+    except OSError as error:
+        problem = Problem("", (error.strerror or str(error)).lower(), "a file that can be read", str(path))
+    raise DefinitionError([problem]) from None
+
+
+def load_agents(path: str | Path, options: Mapping[str, str] | None = None) -> tuple[dict[str, Any], tuple[Signal, ...]]:
+    """The agents and signals that a Python file offers.
+
+    The file defines `agents(**options)` or a mapping `AGENTS`; `SIGNALS` is optional. It may import its neighbours
+    relatively.
+
+    Raises:
+        InputError: there is no such file, or it offers no agents.
+    """
+    module = _import(Path(path))
+    given = getattr(module, "agents", None) or getattr(module, "AGENTS", None)
+    if given is None:
+        raise InputError(str(path), "", "no `agents` function and no AGENTS", "one of them, giving agents by name")
+    try:
+        agents = given(**(options or {})) if callable(given) else dict(given)
+    except TypeError as error:
+        raise InputError(str(path), "agents", str(error), "options that its `agents` function takes") from None
+    return dict(agents), tuple(getattr(module, "SIGNALS", ()))
+
+
+def _import(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise InputError(str(path), "", "no such file", "a Python file that offers agents")
+    name = "stepladder_agents_" + sha256(str(path.resolve()).encode()).hexdigest()[:12]
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path, submodule_search_locations=[str(path.parent)])
+    assert spec is not None, "a .py file has a loader"
+    assert spec.loader is not None, "a .py file has a loader"
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module

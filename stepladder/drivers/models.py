@@ -1,0 +1,68 @@
+"""Asking a model on behalf of a rung."""
+
+from __future__ import annotations
+
+from stepladder.commands import AskModel
+from stepladder.drivers.clock import Clock
+from stepladder.errors import StepladderError
+from stepladder.events import ModelAnswered, ModelFailed, Usage
+from stepladder.llm import ModelReply, ModelRequest, Providers
+from stepladder.llm.errors import ModelError, ScriptRanDry
+from stepladder.prompts import Rendered
+
+ModelEvent = ModelAnswered | ModelFailed
+NO_DEADLINE_S = 60.0
+"""Seconds for a model where the rung sets none."""
+
+
+async def ask_model(providers: Providers, clock: Clock, command: AskModel, rendered: Rendered) -> ModelEvent:
+    """The answer of a model, as an event. Whatever goes wrong is a failure of this rung, never of the run.
+
+    Raises:
+        ScriptRanDry: a scripted provider has no answer left; a scenario that is too short must fail.
+    """
+    started = clock.now()
+    try:
+        provider, model = providers.resolve(command.model)
+        reply = await provider.ask(_request(command, rendered, model, started))
+    except ModelError as error:
+        return _failed(command, clock.now(), started, error)
+    except ScriptRanDry:
+        raise
+    except StepladderError as error:  # no key, no SDK, no such provider: nothing was sent
+        name = command.model.partition(":")[0]
+        return ModelFailed(clock.now(), command.number, "unavailable", str(error), name, command.model)
+    return _answered(command, reply, clock.now(), started, rendered.digest)
+
+
+def cut_off(command: AskModel, now: float) -> ModelFailed:
+    """The event for a question in shadow that another process took with it."""
+    return ModelFailed(now, command.number, "cut_off", "the process that asked is gone", model=command.model)
+
+
+def _request(command: AskModel, rendered: Rendered, model: str, now: float) -> ModelRequest:
+    left_s = NO_DEADLINE_S if command.deadline is None else max(0.001, command.deadline - now)
+    return ModelRequest(
+        model=model, system=rendered.system, prompt=rendered.prompt, schema=rendered.schema or {}, deadline_s=left_s
+    )
+
+
+def _answered(command: AskModel, reply: ModelReply, now: float, started: float, prompt: str) -> ModelAnswered:
+    return ModelAnswered(
+        now,
+        command.number,
+        reply.text,
+        reply.provider,
+        reply.model,
+        reply.finish,
+        prompt,
+        Usage(reply.input_tokens, reply.output_tokens, reply.cost_usd),
+        now - started,
+    )
+
+
+def _failed(command: AskModel, now: float, started: float, error: ModelError) -> ModelFailed:
+    usage = Usage(error.input_tokens or 0, error.output_tokens or 0, error.cost_usd)
+    return ModelFailed(
+        now, command.number, error.code, str(error), error.provider, error.model, usage, now - started
+    )

@@ -1,0 +1,60 @@
+"""What runs have in common: agents, models, journal, clock, secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from stepladder.drivers.agents import Agent
+from stepladder.drivers.clock import Clock
+from stepladder.errors import InputError
+from stepladder.journal import Journal, Redactor
+from stepladder.llm import Providers
+
+THREADS: Final = 64
+"""Synchronous agents that run at the same time."""
+
+
+class Resources:
+    """Everything a driver needs besides a run's own machine and state."""
+
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        clock: Clock,
+        agents: Mapping[str, Callable[..., object]],
+        providers: Providers,
+        redactor: Redactor,
+        secrets: Mapping[str, str],
+    ) -> None:
+        self.journal, self.clock, self.providers, self.redactor = journal, clock, providers, redactor
+        self.agents = {name: Agent(name, function) for name, function in agents.items()}
+        self._secrets = secrets
+        self._threads: ThreadPoolExecutor | None = None
+
+    @property
+    def threads(self) -> ThreadPoolExecutor:
+        """Where synchronous agents run; started with the first of them."""
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="stepladder-agent")
+        return self._threads
+
+    def secret(self, name: str) -> str:
+        """The value of a secret.
+
+        Raises:
+            InputError: there is none of this name.
+        """
+        try:
+            return self._secrets[name]
+        except KeyError:
+            raise InputError(f"secret {name!r}", "", "no value", "a value in `secrets` or in the environment") from None
+
+    async def close(self) -> None:
+        """Let go of models, threads and journal."""
+        await self.providers.close()
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+        self.journal.close()
