@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from stepladder.app.answers import check_answer, waits_for_message
+from stepladder.app.journals import open_journal
 from stepladder.app.loading import Agents, Workflow, restored
 from stepladder.app.run import Run
 from stepladder.app.secrets import secrets_of
@@ -35,7 +36,7 @@ from stepladder.events import (
     RunRetried,
     RunStarted,
 )
-from stepladder.journal import InboxItem, Journal, MemoryJournal, Redactor, RunRow, encode_turn
+from stepladder.journal import InboxItem, Journal, Redactor, RunRow, encode_turn
 from stepladder.llm import Provider, Providers
 from stepladder.orchestrator import Machine, advance, fold
 from stepladder.record import Entry
@@ -79,7 +80,7 @@ class Orchestrator:
         self.workflow = workflow if isinstance(workflow, Workflow) else Workflow.load(workflow)
         self.machine: Machine = self.workflow.machine
         self._check_agents(agents or {})
-        self.journal = _journal(journal)
+        self.journal = open_journal(journal)
         known, values = secrets_of(secrets or {}, os.environ)
         self._resources = Resources(
             journal=self.journal,
@@ -397,16 +398,6 @@ class Orchestrator:
 
     def _unlisten(self, run_id: str) -> None:
         self._own.pop(run_id, None)
-
-
-def _journal(journal: Journal | str | Path | None) -> Journal:
-    if journal is None:
-        return MemoryJournal()
-    if isinstance(journal, (str, Path)):
-        from stepladder.journal.sqlite import SqliteJournal
-
-        return SqliteJournal(journal)
-    return journal
 
 
 def _mapping(value: object, what: str) -> dict[str, Any]:

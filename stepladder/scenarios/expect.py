@@ -1,0 +1,79 @@
+"""Expectations: each is looked at, and says what was expected and what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from stepladder.app.run import Run
+from stepladder.orchestrator import DecisionRecord
+from stepladder.scenarios.file import DecisionExpected, Expected
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One expectation: what it is about, what was expected, what was found, and whether it held."""
+
+    what: str
+    expected: Any
+    found: Any
+    held: bool
+
+    def __str__(self) -> str:
+        return f"{self.what}: expected {self.expected}" + ("" if self.held else f", found {self.found}")
+
+
+def check(expected: Expected, run: Run) -> tuple[Check, ...]:
+    """Every expectation of a scenario against its run."""
+    return tuple(_checks(expected, run))
+
+
+def _checks(expected: Expected, run: Run) -> Iterator[Check]:
+    taken = [record.action for record in run.decisions if record.opened.point == "next_action" and record.settled]
+    if expected.end is not None:
+        yield _equal("end", expected.end, run.end)
+    if expected.success is not None:
+        yield _equal("success", expected.success, run.success)
+    if expected.waiting is not None:
+        yield _equal("waiting", expected.waiting, run.waiting.about if run.waiting else None)
+    if expected.path is not None:
+        yield _equal("path", expected.path, taken)
+    for action in expected.never:
+        yield Check(f"never {action}", "not taken", f"taken {taken.count(action)} times", action not in taken)
+    if expected.asked is not None:
+        yield _equal("asked", expected.asked, sum(len(record.calls) for record in run.decisions))
+    for field, value in expected.output.items():
+        yield _equal(f"output.{field}", value, (run.output or {}).get(field))
+    if expected.usd_at_most is not None:
+        yield Check("usd", f"at most {expected.usd_at_most}", run.usd, run.usd <= expected.usd_at_most)
+    for number, decision in expected.decisions.items():
+        yield from _decision(int(number), decision, run.decisions)
+
+
+def _decision(number: int, expected: DecisionExpected, records: tuple[DecisionRecord, ...]) -> Iterator[Check]:
+    if number > len(records):
+        yield Check(f"decision {number}", "made", f"only {len(records)} were", held=False)
+        return
+    found = _seen(records[number - 1])
+    for field, value in expected.model_dump(exclude_none=True).items():
+        yield _equal(f"decision {number}.{field}", value, found[field])
+
+
+def _seen(record: DecisionRecord) -> dict[str, Any]:
+    opened, settled = record.opened, record.settled
+    return {
+        "action": record.action,
+        "rule": opened.rule,
+        "source": record.source,
+        "relation": settled.relation if settled else None,
+        "route": opened.route,
+        "point": opened.point,
+        "fallback": bool(settled and settled.fallback),
+        "limit": bool(opened.limit),
+        "fired": [fired.name for fired in opened.fired],
+    }
+
+
+def _equal(what: str, expected: Any, found: Any) -> Check:
+    return Check(what, expected, found, expected == found)

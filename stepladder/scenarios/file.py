@@ -1,0 +1,154 @@
+"""The scenario file.
+
+    scenario: a name
+    workflow: a file beside it, or the name of a workflow nearby
+    input: {...}
+    script: {AGENT: [results], person: [answers], models: {"provider:name": [answers]}, messages: {NAME: [payloads]}}
+    expect: {end, path, decisions: {N: {...}}, never: [actions], asked: N, output: {...}, success, usd_at_most}
+
+A scripted agent gives its results in order; `{$raise: text}` fails, `{$late: true}` never comes back. A scripted model
+answers text as it stands and mappings as JSON; `{$fail: late}` (or another code of a model's failure) does not answer.
+Agents without a script are the real ones. A script left over or run dry fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, ValidationError
+
+from stepladder.errors import DefinitionError, Problem
+from stepladder.workflow.file import Name, Section
+from stepladder.workflow.misfits import from_pydantic
+from stepladder.workflow.problems import Problems
+from stepladder.workflow.yaml_text import read_yaml
+
+
+class ScriptSection(Section):
+    """What people, models and messages say."""
+
+    person: list[dict[str, Any]] = []
+    models: dict[str, list[Any]] = {}
+    messages: dict[Name, list[dict[str, Any]]] = {}
+
+
+class DecisionExpected(Section):
+    """What one decision must be; what is not named is not looked at."""
+
+    action: str | None = None
+    rule: str | None = None
+    source: str | None = None
+    relation: str | None = None
+    route: str | None = None
+    point: str | None = None
+    fallback: bool | None = None
+    limit: bool | None = None
+    fired: list[str] | None = None
+
+
+class Expected(Section):
+    """What the run must come to; what is not named is not looked at."""
+
+    end: str | None = None
+    success: bool | None = None
+    path: list[str] | None = Field(None, description="The actions of all next_action decisions, in order.")
+    decisions: dict[str, DecisionExpected] = {}
+    never: list[str] = []
+    asked: int | None = Field(None, description="How often a model was asked.")
+    output: dict[str, Any] = Field({}, description="Fields of the output that must be equal.")
+    waiting: Literal["question", "decision", "approval", "effect", "message", "time"] | None = None
+    usd_at_most: float | None = None
+
+
+def _script(value: object) -> object:
+    return value if isinstance(value, dict) else {}
+
+
+class Scenario(Section):
+    """A scenario, read."""
+
+    scenario: str = Field(min_length=1)
+    workflow: str = Field(min_length=1)
+    agents: str | None = Field(None, description="The Python file of real agents; agents.py beside the workflow else.")
+    input: dict[str, Any] = {}
+    script: Annotated[dict[str, Any], BeforeValidator(_script)] = {}
+    expect: Expected = Expected()  # type: ignore[call-arg]
+    folder: Path = Field(Path(), exclude=True)
+
+    @property
+    def said(self) -> ScriptSection:
+        """The script of people, models and messages."""
+        return ScriptSection.model_validate({key: self.script[key] for key in SAID if key in self.script})
+
+    @property
+    def agents_said(self) -> dict[str, list[Any]]:
+        """The results of the scripted agents, by name."""
+        return {name: list(results) for name, results in self.script.items() if name not in SAID}
+
+    def workflow_file(self) -> Path:
+        """The workflow's file.
+
+        Raises:
+            DefinitionError: none is found near the scenario.
+        """
+        if self.workflow.endswith((".yaml", ".yml")):
+            return self.folder / self.workflow
+        for folder in (self.folder, *self.folder.resolve().parents[:3]):
+            for file in (
+                folder / f"{self.workflow}.yaml",
+                folder / self.workflow / "workflow.yaml",
+                folder / "examples" / self.workflow / "workflow.yaml",
+            ):
+                if file.is_file():
+                    return file
+            if (beside := folder / "workflow.yaml").is_file() and _names(beside, self.workflow):
+                return beside
+        found, expected = f"workflow {self.workflow!r}", f"{self.workflow}.yaml or {self.workflow}/workflow.yaml near it"
+        raise DefinitionError([Problem("workflow", found, expected, str(self.folder))])
+
+
+SAID = ("person", "models", "messages")
+
+
+def load_scenario(path: str | Path) -> Scenario:
+    """The scenario in a file. Raises DefinitionError."""
+    file = Path(path)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        found = str(getattr(error, "strerror", None) or error).lower()
+        raise DefinitionError([Problem("", found, "a scenario file that can be read", str(path))]) from None
+    return parse_scenario(text, str(path), file.parent)
+
+
+def parse_scenario(text: str, file: str = "", folder: Path = Path()) -> Scenario:
+    """The scenario that YAML text defines. Raises DefinitionError."""
+    data, lines = read_yaml(text, file)
+    problems = Problems(file, lines)
+    problems.data = data
+    try:
+        scenario = Scenario.model_validate(data)
+        _ = scenario.said
+    except ValidationError as error:
+        raise from_pydantic(error, problems) from None
+    _check_scripts(scenario, problems)
+    return scenario.model_copy(update={"folder": folder})
+
+
+def _check_scripts(scenario: Scenario, problems: Problems) -> None:
+    for name, results in scenario.script.items():
+        if name in SAID:
+            continue
+        listed = isinstance(results, list) and all(isinstance(each, Mapping) for each in results)
+        if not listed:
+            problems.add(("script", name), repr(results)[:80], "a list of results, each a mapping")
+    for number in scenario.expect.decisions:
+        if not number.isdigit() or number == "0":
+            problems.add(("expect", "decisions", number), repr(number), "the number of a decision, from 1")
+    problems.raise_errors()
+
+
+def _names(file: Path, workflow: str) -> bool:
+    return any(line.strip() == f"workflow: {workflow}" for line in file.read_text(encoding="utf-8").splitlines()[:20])

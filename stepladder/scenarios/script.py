@@ -1,0 +1,110 @@
+"""The actors of a script."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from stepladder.errors import StepladderError
+from stepladder.llm import ModelReply, ModelRequest, Provider, ScriptedProvider
+from stepladder.llm import errors as failures
+from stepladder.llm.errors import ModelError, ScriptRanDry
+
+CODES: dict[str, type[ModelError]] = {
+    kind.code: kind
+    for kind in (
+        failures.Late,
+        failures.Unreachable,
+        failures.Unavailable,
+        failures.Refused,
+        failures.Truncated,
+        failures.BadResponse,
+        failures.RateLimited,
+    )
+}
+
+
+class ScriptError(StepladderError):
+    """The script of a scenario does not fit the run: somebody's lines ran out, or are left over."""
+
+
+class ScriptedAgentError(Exception):
+    """What `{$raise: ...}` raises inside a run."""
+
+
+class ScriptedAgent:
+    """Gives its results in order, whatever it is asked."""
+
+    def __init__(self, name: str, results: Iterable[Mapping[str, Any]]) -> None:
+        self.name, self.calls, self._results = name, 0, deque(results)
+        self.ran_dry = False
+
+    async def __call__(self, **_: Any) -> dict[str, Any]:
+        """The next result."""
+        self.calls += 1
+        if not self._results:
+            self.ran_dry = True
+            raise ScriptedAgentError(f"the script has only {self.calls - 1} results for {self.name}")
+        result = dict(self._results.popleft())
+        if "$raise" in result:
+            raise ScriptedAgentError(str(result["$raise"]))
+        if result.get("$late"):
+            await asyncio.Event().wait()
+        return result
+
+    @property
+    def left(self) -> int:
+        """Results nobody has taken."""
+        return len(self._results)
+
+
+class ScriptedModels:
+    """One provider's models, each with a script of its own."""
+
+    def __init__(self, name: str, scripts: Mapping[str, Iterable[Any]]) -> None:
+        self.name = name
+        self.models = {model: ScriptedProvider([_line(each) for each in lines]) for model, lines in scripts.items()}
+
+    async def ask(self, request: ModelRequest) -> ModelReply:
+        """The next answer of the model asked."""
+        script = self.models.get(request.model)
+        if script is None:
+            raise ScriptRanDry(0, request.prompt)
+        return await script.ask(request)
+
+    async def close(self) -> None:
+        """Nothing to give back."""
+
+
+def _line(line: Any) -> Any:
+    """A line of a model's script: `{$fail: code}` is a failure, anything but text and mappings is answered as JSON."""
+    if isinstance(line, Mapping) and "$fail" in line:
+        kind = CODES.get(str(line["$fail"]))
+        if kind is None:
+            raise ScriptError(f"$fail: {line['$fail']!r} is not one of {', '.join(CODES)}")
+        return kind
+    return line
+
+
+def scripted_providers(scripts: Mapping[str, Iterable[Any]], names: Iterable[str]) -> dict[str, Provider]:
+    """A scripted provider for each provider that a script or the workflow names: nothing reaches a network."""
+    by_provider: dict[str, dict[str, Iterable[Any]]] = {name.partition(":")[0]: {} for name in names}
+    for model, lines in scripts.items():
+        provider, _, rest = model.partition(":")
+        by_provider.setdefault(provider, {})[rest] = lines
+    return {provider: ScriptedModels(provider, models) for provider, models in by_provider.items()}
+
+
+def left_over(
+    agents: Iterable[ScriptedAgent], providers: Mapping[str, Any], answers: int, messages: Mapping[str, deque[Any]]
+) -> list[str]:
+    """What of the script nobody took."""
+    found = [f"{agent.left} results of {agent.name}" for agent in agents if agent.left]
+    for provider in providers.values():
+        found += [f"{script.left} answers of {provider.name}:{name}" for name, script in provider.models.items() if script.left]
+    found += [f"{answers} answers of the person"] if answers else []
+    return found + [f"{len(left)} messages {name}" for name, left in messages.items() if left]
+
+
