@@ -11,13 +11,13 @@ from typing import Any, Literal
 import msgspec
 
 
-class Command(msgspec.Struct, frozen=True, tag_field="kind"):
+class Command(msgspec.Struct, frozen=True, gc=False, tag_field="kind"):
     """Something a driver has to do."""
 
     number: int
 
 
-class CallAgent(Command, frozen=True, tag="call_agent"):
+class CallAgent(Command, frozen=True, gc=False, tag="call_agent"):
     """Call an agent with these arguments. The same call made again keeps its `key`, with `attempt` counted up."""
 
     step: str
@@ -30,7 +30,7 @@ class CallAgent(Command, frozen=True, tag="call_agent"):
     deadline: float | None = None
 
 
-class AskPerson(Command, frozen=True, tag="ask_person"):
+class AskPerson(Command, frozen=True, gc=False, tag="ask_person"):
     """Wait for a person.
 
     `about`: question (a step that asks), decision (a rung of the ladder), approval (of a settled action) or effect
@@ -46,7 +46,7 @@ class AskPerson(Command, frozen=True, tag="ask_person"):
     deadline: float | None = None
 
 
-class AskModel(Command, frozen=True, tag="ask_model"):
+class AskModel(Command, frozen=True, gc=False, tag="ask_model"):
     """Ask a model (`provider:name`) for its verdict on decision `decision`. `shadow`: nobody waits for the answer."""
 
     decision: int
@@ -56,7 +56,7 @@ class AskModel(Command, frozen=True, tag="ask_model"):
     shadow: bool = False
 
 
-class Wait(Command, frozen=True, tag="wait"):
+class Wait(Command, frozen=True, gc=False, tag="wait"):
     """Wait for a message of this name, or until a time (`deadline`)."""
 
     step: str

@@ -11,13 +11,13 @@ from typing import Any, Literal
 import msgspec
 
 
-class Event(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind"):
+class Event(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag_field="kind"):
     """Something that happened at `at` (seconds since 1970)."""
 
     at: float
 
 
-class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
+class Usage(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """What a call used: tokens in and out, and its price in USD (None: nobody knows the price)."""
 
     input_tokens: int = 0
@@ -28,7 +28,7 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
 NOTHING_USED = Usage()
 
 
-class RunStarted(Event, frozen=True, tag="run_started"):
+class RunStarted(Event, frozen=True, gc=False, tag="run_started"):
     """A run begins on this input, pinned to a workflow hash and stamped with a policy hash."""
 
     run_id: str
@@ -39,7 +39,7 @@ class RunStarted(Event, frozen=True, tag="run_started"):
     core: int = 1
 
 
-class AgentReturned(Event, frozen=True, tag="agent_returned"):
+class AgentReturned(Event, frozen=True, gc=False, tag="agent_returned"):
     """An agent's call gave a plain output; `artifacts` names what is kept outside the journal."""
 
     command: int
@@ -50,7 +50,7 @@ class AgentReturned(Event, frozen=True, tag="agent_returned"):
     elapsed_s: float = 0.0
 
 
-class AgentFailed(Event, frozen=True, tag="agent_failed"):
+class AgentFailed(Event, frozen=True, gc=False, tag="agent_failed"):
     """An agent's call gave no output that can be used.
 
     `reason`: raised, invalid (its output does not fit its schema), late (its deadline passed), cut_off (the process that
@@ -66,7 +66,7 @@ class AgentFailed(Event, frozen=True, tag="agent_failed"):
     elapsed_s: float = 0.0
 
 
-class PersonAnswered(Event, frozen=True, tag="person_answered"):
+class PersonAnswered(Event, frozen=True, gc=False, tag="person_answered"):
     """A person answered a question, a decision, an approval or a doubt."""
 
     command: int
@@ -74,7 +74,7 @@ class PersonAnswered(Event, frozen=True, tag="person_answered"):
     by: str = ""
 
 
-class MessageReceived(Event, frozen=True, tag="message_received"):
+class MessageReceived(Event, frozen=True, gc=False, tag="message_received"):
     """A message that the run waited for."""
 
     command: int
@@ -82,14 +82,14 @@ class MessageReceived(Event, frozen=True, tag="message_received"):
     payload: dict[str, Any] = {}
 
 
-class TimePassed(Event, frozen=True, tag="time_passed"):
+class TimePassed(Event, frozen=True, gc=False, tag="time_passed"):
     """`at` has come: a wait is over, a deadline has passed, or (command 0) the run's working time is up."""
 
     command: int = 0
     attempt: int = 1
 
 
-class ModelAnswered(Event, frozen=True, tag="model_answered"):
+class ModelAnswered(Event, frozen=True, gc=False, tag="model_answered"):
     """A model's answer, as received; `model` is who served, `prompt` the digest of what it was asked."""
 
     command: int
@@ -102,7 +102,7 @@ class ModelAnswered(Event, frozen=True, tag="model_answered"):
     elapsed_s: float = 0.0
 
 
-class ModelFailed(Event, frozen=True, tag="model_failed"):
+class ModelFailed(Event, frozen=True, gc=False, tag="model_failed"):
     """A model did not answer: `code` is the class of the failure, `error` what was said about it."""
 
     command: int
@@ -114,20 +114,20 @@ class ModelFailed(Event, frozen=True, tag="model_failed"):
     elapsed_s: float = 0.0
 
 
-class RunCancelled(Event, frozen=True, tag="run_cancelled"):
+class RunCancelled(Event, frozen=True, gc=False, tag="run_cancelled"):
     """Somebody ended the run."""
 
     by: str = ""
     reason: str = ""
 
 
-class RunRetried(Event, frozen=True, tag="run_retried"):
+class RunRetried(Event, frozen=True, gc=False, tag="run_retried"):
     """Somebody takes a failed run up again, in the step where it ended."""
 
     by: str = ""
 
 
-class RunResumed(Event, frozen=True, tag="run_resumed"):
+class RunResumed(Event, frozen=True, gc=False, tag="run_resumed"):
     """A process takes up a run that another one left in the middle of its work.
 
     The time in between is not working time. Calls and questions in flight are made again under their keys, with their
@@ -137,13 +137,13 @@ class RunResumed(Event, frozen=True, tag="run_resumed"):
     by: str = ""
 
 
-class PolicyChanged(Event, frozen=True, tag="policy_changed"):
+class PolicyChanged(Event, frozen=True, gc=False, tag="policy_changed"):
     """From here on another policy decides; the workflow stays."""
 
     policy_hash: str
 
 
-class OutcomeAttached(Event, frozen=True, tag="outcome"):
+class OutcomeAttached(Event, frozen=True, gc=False, tag="outcome"):
     """How it turned out, said later, about the run (`decision` 0) or one decision of it; quality is 0 to 1."""
 
     decision: int = 0
@@ -154,7 +154,7 @@ class OutcomeAttached(Event, frozen=True, tag="outcome"):
     by: str = ""
 
 
-class QuestionPut(Event, frozen=True, tag="question_put"):
+class QuestionPut(Event, frozen=True, gc=False, tag="question_put"):
     """A decision point that stands alone was asked to decide on these facts among these legal actions."""
 
     point: str

@@ -21,13 +21,13 @@ Route = Literal["standard", "hybrid", "complex"]
 Mode = Literal["model_wins", "rule_wins", "confident_model", "person_on_conflict", "shadow"]
 
 
-class Entry(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind"):
+class Entry(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag_field="kind"):
     """A conclusion about decision `n` of a run (numbered from 1)."""
 
     n: int
 
 
-class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
+class Verdict(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """One rung's answer. `confidence` is 0 to 1, None where the rung did not say."""
 
     action: str
@@ -36,7 +36,7 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
     confidence: float | None = None
 
 
-class Opened(Entry, frozen=True, tag="opened"):
+class Opened(Entry, frozen=True, gc=False, tag="opened"):
     """What is fixed when a decision opens.
 
     `blocked`: the actions of this step that are not legal, with what the failing guard clause saw. `rule` is the rule
@@ -60,7 +60,7 @@ class Opened(Entry, frozen=True, tag="opened"):
     broken: dict[str, str] = {}
 
 
-class Asked(Entry, frozen=True, tag="asked"):
+class Asked(Entry, frozen=True, gc=False, tag="asked"):
     """A rung was asked: the models or the person, by which prompt, as which commands, until when."""
 
     rung: str
@@ -71,7 +71,7 @@ class Asked(Entry, frozen=True, tag="asked"):
     shadow: bool = False
 
 
-class Answered(Entry, frozen=True, tag="answered"):
+class Answered(Entry, frozen=True, gc=False, tag="answered"):
     """How an answer was judged.
 
     `outcome`: agrees (with the rule), accepted, unsure (legal, but the rung's accept condition does not hold), invalid
@@ -85,7 +85,7 @@ class Answered(Entry, frozen=True, tag="answered"):
     cause: str = ""
 
 
-class Settled(Entry, frozen=True, tag="settled"):
+class Settled(Entry, frozen=True, gc=False, tag="settled"):
     """What was chosen.
 
     `source`: who; `relation`: how that stands to the rule's verdict; `fallback`: why a rung that should have answered did
@@ -102,7 +102,7 @@ class Settled(Entry, frozen=True, tag="settled"):
     approval: str = ""
 
 
-class Shadowed(Entry, frozen=True, tag="shadow"):
+class Shadowed(Entry, frozen=True, gc=False, tag="shadow"):
     """What a model that nobody waited for would have chosen."""
 
     rung: str

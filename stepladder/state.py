@@ -20,7 +20,7 @@ CANCELLED = "cancelled"
 Answer = ModelAnswered | ModelFailed | PersonAnswered | TimePassed
 
 
-class Asking(msgspec.Struct, frozen=True):
+class Asking(msgspec.Struct, frozen=True, gc=False):
     """A decision that is open: what was fixed, the rung that is asked now, and what has come back from it.
 
     `received` holds answers that are not judged yet, `judged` those of this rung that are, `causes` why earlier rungs
@@ -44,7 +44,7 @@ class Asking(msgspec.Struct, frozen=True):
         return replace(self, received=received, judged=judged, causes=causes)
 
 
-class RunState(msgspec.Struct, frozen=True):
+class RunState(msgspec.Struct, frozen=True, gc=False):
     """A run. Times are seconds since 1970, money USD.
 
     `last` and `returned` are what the step's effect just gave; `results` the latest success under each name;

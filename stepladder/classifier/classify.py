@@ -40,13 +40,8 @@ errors in a row count: a run that has recovered is ordinary again."""
 
 def classify(classifier: Classifier, facts: Facts) -> tuple[Route, tuple[Fired, ...]]:
     """The route, and every named condition of that route that fired, with the values its clauses saw."""
-    if fired := _all_fired(classifier.complex, facts):
+    if fired := classifier.complex.all_fired(facts):
         return "complex", fired
-    if fired := _all_fired(classifier.hybrid, facts):
+    if fired := classifier.hybrid.all_fired(facts):
         return "hybrid", fired
     return "standard", ()
-
-
-def _all_fired(conditions: AnyOf, facts: Facts) -> tuple[Fired, ...]:
-    names = [name for name, condition in conditions.named.items() if condition.holds(facts)]
-    return tuple(Fired(name, conditions.named[name].readings(facts)) for name in names)

@@ -73,14 +73,16 @@ def parse_literal(text: str, whole: str = "") -> Literal:
     if text in ("true", "false"):
         return text == "true"
     if _NUMBER.fullmatch(text):
-        return _finite(text, whole) if any(mark in text for mark in ".eE") else int(text)
+        return _finite(text, whole) if any(mark in text for mark in ".eE") else _whole(text, whole)
     if text.lower() in _NOTHING:
         raise ClauseError(whole, text, f"a value: a missing one satisfies no clause (quote '{text}' to mean that word)")
     if _WORD.fullmatch(text):
         return text
     if quoted := _TEXT.fullmatch(text):
         return quoted[1].replace("''", "'")
-    raise ClauseError(whole, f"literal {text!r}", "a number, true, false, a word or 'text in quotes'" + _comma_hint(whole))
+    raise ClauseError(
+        whole, f"literal {text!r}", "a number, true, false, a word or 'text in quotes'" + _comma_hint(whole)
+    )
 
 
 def spell(value: Literal) -> str:
@@ -91,6 +93,13 @@ def spell(value: Literal) -> str:
         bare = _WORD.fullmatch(value) and value not in ("true", "false") and value.lower() not in _NOTHING
         return value if bare else "'" + value.replace("'", "''") + "'"
     return repr(value)
+
+
+def _whole(text: str, whole: str) -> int:
+    value = int(text) if len(text) <= 20 else 2**64
+    if not -(2**63) <= value < 2**64:
+        raise ClauseError(whole, f"literal {text[:40]}", "a number of at most 64 bits")
+    return value
 
 
 def _finite(text: str, whole: str) -> float:

@@ -9,14 +9,15 @@ answer as received is in the journal.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 
 from stepladder.decision.point import Option
+from stepladder.errors import InputError
 from stepladder.record import Verdict
+from stepladder.values import plain
 
 MAX_ANSWER: Final = 200_000
 """Characters of an answer that are looked at; a longer one is invalid."""
@@ -42,7 +43,10 @@ def judge_text(text: str, options: Mapping[str, Option]) -> Verdict | Invalid:
         value = json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         return Invalid(f"the answer is not strict JSON: {str(error)[:120]}")
-    return judge(value, options)
+    try:
+        return judge(plain(value, "the answer"), options)
+    except InputError as error:  # JSON can spell what no journal can hold: 1e999, half a character, an endless nest
+        return Invalid(str(error)[:300])
 
 
 def judge(value: object, options: Mapping[str, Option]) -> Verdict | Invalid:
@@ -58,7 +62,9 @@ def judge(value: object, options: Mapping[str, Option]) -> Verdict | Invalid:
     parameters = _parameters(value, option)
     if isinstance(parameters, Invalid):
         return parameters
-    return Verdict(option.action, parameters, value.get("reason") or "", value.get("confidence"))
+    confidence = value.get("confidence")
+    sure = None if confidence is None else float(confidence)
+    return Verdict(option.action, parameters, value.get("reason") or "", sure)
 
 
 def _option(action: object, options: Mapping[str, Option]) -> Option | Invalid:
@@ -86,7 +92,7 @@ def _confidence(value: dict[str, Any]) -> str:
     if confidence is None:
         return ""
     number = isinstance(confidence, (int, float)) and not isinstance(confidence, bool)
-    if number and math.isfinite(confidence) and 0 <= confidence <= 1:
+    if number and 0 <= confidence <= 1:
         return ""
     return f"confidence {_short(confidence)} is not a number from 0 to 1"
 

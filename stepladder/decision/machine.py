@@ -11,13 +11,11 @@ climbs only to another model rung, never to a person; when the rungs are used up
 
 from __future__ import annotations
 
-from collections import Counter
-
 import msgspec
 
 from stepladder.classifier import classify
 from stepladder.decision.judge import Invalid, judge, judge_text
-from stepladder.decision.point import PERSON, Ladder, Option, Question, Route, Rung
+from stepladder.decision.point import PERSON, Ladder, Question, Route, Rung
 from stepladder.decision.reconcile import agrees, winner
 from stepladder.events import ModelAnswered, ModelFailed, PersonAnswered
 from stepladder.record import STOP, AnyEntry, Answered, Asked, Opened, Relation, Settled, Source, Verdict
@@ -50,7 +48,7 @@ def answer_decision(ladder: Ladder, question: Question, asking: Asking) -> Entri
     rung = ladder.rungs[asking.asked.rung]
     answered = tuple(_judge(question, rung, event) for event in asking.received)
     if rung.is_person:
-        return *answered, *_after_person(question, answered[-1])
+        return _after_person(question, answered[-1])
     asking = msgspec.structs.replace(asking, judged=(*asking.judged, *answered), received=())
     if len(rung.models) > 1:
         return *answered, *_after_votes(ladder, question, asking, rung)
@@ -166,10 +164,11 @@ def _judge(question: Question, rung: Rung, event: Answer) -> Answered:
 
 def _after_person(question: Question, answered: Answered) -> Entries:
     if answered.verdict is None:
-        return (_by_rule(question, fallback=f"{PERSON}: {answered.cause}"),)
+        return answered, _by_rule(question, fallback=f"{PERSON}: {answered.cause}")
     option = question.options[answered.verdict.action]
-    same = agrees(question.verdict, answered.verdict, option)
-    return (_settled(question, answered.verdict, "person", "agreement" if same else "override"),)
+    if agrees(question.verdict, answered.verdict, option):
+        return _marked(answered, "agrees"), _settled(question, answered.verdict, "person", "agreement")
+    return _marked(answered, "accepted"), _settled(question, answered.verdict, "person", "override")
 
 
 def _after_model(ladder: Ladder, question: Question, asking: Asking, rung: Rung, vote: Answered) -> Entries:
@@ -181,12 +180,10 @@ def _after_model(ladder: Ladder, question: Question, asking: Asking, rung: Rung,
 def _after_votes(ladder: Ladder, question: Question, asking: Asking, rung: Rung) -> Entries:
     """A panel: settled as soon as a quorum says the same, given up as soon as none can."""
     votes = [answered.verdict for answered in asking.judged if answered.verdict is not None]
-    tally = Counter(_meaning(vote, question.options) for vote in votes)
-    leader, count = tally.most_common(1)[0] if tally else ("", 0)
-    if count >= rung.quorum:
-        voices = [vote for vote in votes if _meaning(vote, question.options) == leader]
+    voices = max((_same(vote, votes, question) for vote in votes), key=len, default=[])
+    if len(voices) >= rung.quorum:
         return _weigh(ladder, question, asking, rung, Answered(question.n, rung.name, "vote", verdict=_joint(voices)))
-    if count + len(rung.models) - len(asking.judged) >= rung.quorum:
+    if len(voices) + len(rung.models) - len(asking.judged) >= rung.quorum:
         return ()
     if len(votes) >= rung.quorum:
         split = Answered(question.n, rung.name, "unsure", cause=f"no {rung.quorum} of {len(rung.models)} said the same")
@@ -195,9 +192,8 @@ def _after_votes(ladder: Ladder, question: Question, asking: Asking, rung: Rung)
     return failed, *_without_verdict(ladder, question, asking, failed)
 
 
-def _meaning(verdict: Verdict, options: dict[str, Option] | object) -> str:
-    option = options[verdict.action]  # type: ignore[index]
-    return repr((verdict.action, [verdict.parameters.get(name) for name in option.significant]))
+def _same(verdict: Verdict, votes: list[Verdict], question: Question) -> list[Verdict]:
+    return [vote for vote in votes if agrees(verdict, vote, question.options[verdict.action])]
 
 
 def _joint(voices: list[Verdict]) -> Verdict:

@@ -78,7 +78,8 @@ class Ladder(msgspec.Struct, frozen=True):
             return NOBODY_ASKED
         found = self.routes.get(name, NOBODY_ASKED)
         if self.how == "llm" and not found.ask:
-            return self.routes.get("hybrid") or self.routes.get("complex") or NOBODY_ASKED
+            others = (self.routes.get(other, NOBODY_ASKED) for other in ("hybrid", "complex"))
+            return next((route for route in others if route.ask), found)
         return found
 
 
@@ -97,7 +98,7 @@ class Option(msgspec.Struct, frozen=True):
     significant: tuple[str, ...] = ()
 
 
-class Question(msgspec.Struct, frozen=True):
+class Question(msgspec.Struct, frozen=True, gc=False):
     """What is asked: facts, legal set and the rule's verdict, fixed when the decision opens.
 
     `stop` is where STOP leads and `stop_reason` what is said then. `limit` names a limit that forces STOP now;

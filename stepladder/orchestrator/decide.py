@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from stepladder.clauses import Facts
 from stepladder.decision import Option, Question, answer_decision, join_shadow, open_decision
 from stepladder.errors import IllegalAction
-from stepladder.orchestrator.facts import facts_of, with_signals
+from stepladder.orchestrator.facts import with_measures, with_signals
 from stepladder.orchestrator.machine import Machine
 from stepladder.orchestrator.margin import rule_margin
 from stepladder.record import STOP, AnyEntry, Settled, Verdict
@@ -133,7 +133,7 @@ def reopened(machine: Machine, state: RunState, asking: Asking) -> Question:
     return Question(
         n=opened.n,
         step=opened.step,
-        facts={**facts_of(machine, state)},
+        facts=with_measures(machine, state),
         options={action: moves[action] for action in opened.legal},
         verdict=opened.verdict,
         stop=machine.limits.then,
@@ -192,7 +192,7 @@ def _taken(machine: Machine, state: RunState, entries: Entries, facts: Facts) ->
 
 
 def _approval(machine: Machine, state: RunState, settled: Settled, facts: Facts) -> str:
-    if not machine.policy.approvals or settled.source in ("limit", "person"):
+    if not machine.policy.approvals or settled.source in ("limit", "person") or settled.action == STOP:
         return ""
     steps = machine.definition.steps
     phase = steps[settled.to].phase if settled.to in steps else ""

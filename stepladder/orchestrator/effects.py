@@ -70,8 +70,8 @@ def call(machine: Machine, state: RunState, effect: CallEffect, agent: str) -> R
     known outcome: not of its place in the run, which would charge twice after a cut-off call.
     """
     arguments = effect.arguments.resolve(facts_of(machine, state)) if effect.arguments else {}
-    name = digest(state.step, agent, arguments)
-    key = digest(state.run_id, name, state.calls.get(name, 0))
+    name = digest(state.run_id, state.step, agent, arguments)
+    key = f"{name}-{state.calls.get(name, 0)}"
     deadline = None if effect.timeout_s is None else state.now + effect.timeout_s
     command = CallAgent(state.next_command, state.step, agent, arguments, name, key, deadline=deadline)
     return issue(state, command)

@@ -22,6 +22,7 @@ from stepladder.events import (
     OutcomeAttached,
     PersonAnswered,
     PolicyChanged,
+    QuestionPut,
     RunCancelled,
     RunResumed,
     RunRetried,
@@ -53,7 +54,9 @@ def _passed(state: RunState, event: Event, usage: Usage | None = None) -> RunSta
 # --- runs
 
 
-def _on_started(machine: Machine, _: RunState, event: RunStarted) -> RunState:
+def _on_started(machine: Machine, state: RunState, event: RunStarted) -> RunState:
+    if state.status != "new":
+        return _passed(state, event)
     state = RunState(
         run_id=event.run_id,
         status="working",
@@ -71,7 +74,7 @@ def _on_started(machine: Machine, _: RunState, event: RunStarted) -> RunState:
 
 def _on_cancelled(_: Machine, state: RunState, event: RunCancelled) -> RunState:
     state = _passed(state, event)
-    return state if state.status == "ended" else ended(state, CANCELLED, event.reason or "cancelled")
+    return ended(state, CANCELLED, event.reason or "cancelled") if state.status == "working" else state
 
 
 def _on_retried(machine: Machine, state: RunState, event: RunRetried) -> RunState:
@@ -104,7 +107,7 @@ def _on_policy(_: Machine, state: RunState, event: PolicyChanged) -> RunState:
     return replace(_passed(state, event), policy_hash=event.policy_hash)
 
 
-def _on_outcome(_: Machine, state: RunState, __: OutcomeAttached) -> RunState:
+def _on_noted(_: Machine, state: RunState, __: OutcomeAttached | QuestionPut) -> RunState:
     return state
 
 
@@ -118,9 +121,13 @@ def _on_agent_returned(machine: Machine, state: RunState, event: AgentReturned) 
         return state
     if event.artifacts:
         state = replace(state, artifacts={**state.artifacts, **event.artifacts})
-    failed = machine.definition.agents[awaited.agent].fails
-    returned: Returned = "failed" if failed and failed.holds(event.output) else "ok"
-    return _outcome(machine, state, awaited, returned, event.output)
+    return _gave(machine, state, awaited, event.output)
+
+
+def _gave(machine: Machine, state: RunState, command: CallAgent, output: dict[str, Any]) -> RunState:
+    failed = machine.definition.agents[command.agent].fails
+    returned: Returned = "failed" if failed and failed.holds(output) else "ok"
+    return _outcome(machine, state, command, returned, output)
 
 
 def _awaited_call(state: RunState, number: int) -> CallAgent | None:
@@ -220,10 +227,11 @@ def _returned(
 
 
 def _on_person_answered(machine: Machine, state: RunState, event: PersonAnswered) -> RunState:
-    state = replace(_passed(state, event), decisions=0)
+    state = _passed(state, event)
     command = state.outstanding.get(event.command)
     if not isinstance(command, AskPerson):
         return state
+    state = replace(state, decisions=0)
     match command.about:
         case "question":
             return _answered_question(machine, state, command, "ok", event.value)
@@ -259,16 +267,20 @@ def _approval(machine: Machine, state: RunState, command: AskPerson, given: bool
 
 def _doubt_settled(machine: Machine, state: RunState, command: AskPerson, value: dict[str, Any]) -> RunState:
     assert command.call is not None, "a doubt is about a call"
-    if value.get("effect") == "redo":
-        return _again(machine, state, command.call, 0.0)
-    output = value.get("output")
-    return _outcome(machine, state, command.call, "ok", output if isinstance(output, dict) else {})
+    match value.get("effect"):
+        case "redo":
+            return _again(machine, state, command.call, 0.0)
+        case "done":
+            output = value.get("output")
+            return _gave(machine, state, command.call, output if isinstance(output, dict) else {})
+        case _:  # neither: it stays in doubt
+            return state
 
 
 def _on_message(machine: Machine, state: RunState, event: MessageReceived) -> RunState:
     state = _passed(state, event)
     command = state.outstanding.get(event.command)
-    if not isinstance(command, Wait) or command.message != event.name:
+    if not isinstance(command, Wait) or not command.message or command.message != event.name:
         return state
     return _waited(machine, state, command, "ok", event.payload)
 
@@ -332,6 +344,9 @@ def _on_opened(_: Machine, state: RunState, entry: Opened) -> RunState:
 def _on_asked(machine: Machine, state: RunState, entry: Asked) -> RunState:
     assert state.asking is not None, "a decision is open when its rung is asked"
     asking = replace(state.asking, asked=entry, judged=(), received=())
+    if not entry.shadow:  # what is left of the rung below is late from here on
+        left = {number: command for number, command in state.outstanding.items() if number in state.shadows}
+        state = replace(state, outstanding=left)
     if entry.models:
         for number, model in zip(entry.commands, entry.models, strict=True):
             state = issue(state, AskModel(number, entry.n, entry.rung, model, entry.deadline, entry.shadow))
@@ -400,7 +415,8 @@ TURNS: Final[dict[type, Callable[[Machine, RunState, Any], RunState]]] = {
     RunRetried: _on_retried,
     RunResumed: _on_resumed,
     PolicyChanged: _on_policy,
-    OutcomeAttached: _on_outcome,
+    OutcomeAttached: _on_noted,
+    QuestionPut: _on_noted,
     Opened: _on_opened,
     Asked: _on_asked,
     Answered: _on_answered,

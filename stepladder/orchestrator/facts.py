@@ -32,10 +32,11 @@ def with_signals(machine: Machine, state: RunState) -> tuple[Facts, dict[str, ob
     """The facts a decision opens on: the run's own and every signal's value; then the signals that changed since the
     last decision, and those that are broken."""
     values, broken = machine.fold.values(state.memory, state.broken)
-    facts = facts_of(machine, state)
+    facts = with_measures(machine, state)
     facts.update(values)
-    _measure(machine, state, facts)
     before = state.signals
+    if values == before:
+        return facts, {}, broken
     changed = {name: value for name, value in values.items() if before.get(name) != value}
     for name in before:
         if name not in values:  # it is broken, or has no value any more
@@ -45,9 +46,11 @@ def with_signals(machine: Machine, state: RunState) -> tuple[Facts, dict[str, ob
     return facts, changed, broken
 
 
-def _measure(machine: Machine, state: RunState, facts: Facts) -> None:
-    limits = machine.limits
+def with_measures(machine: Machine, state: RunState) -> Facts:
+    """The run's own facts and how much of its limits is used; signals as last recorded."""
+    facts, limits = facts_of(machine, state), machine.limits
     if limits.usd is not None:
         facts["budget_used"] = state.usd / limits.usd if limits.usd else 1.0
     if limits.working_s is not None:
         facts["time_used"] = state.working_s / limits.working_s
+    return facts

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Final
 
 import msgspec
+from transitions import EventData, MachineError, State, Transition
 from transitions import Machine as StateMachine
-from transitions import MachineError
 from transitions.core import Event
 
 from stepladder.clauses import Reading
@@ -30,6 +30,32 @@ class _Position:
 
     def __init__(self, state: str) -> None:
         self.state = state
+
+
+class _Step(State):
+    """A state without callbacks, so that entering and leaving it need not look for any."""
+
+    def enter(self, event_data: EventData) -> None:
+        """Nothing is called."""
+
+    def exit(self, event_data: EventData) -> None:
+        """Nothing is called."""
+
+
+class _Arrow(Transition):
+    """A transition without conditions and callbacks: guards are clauses, and were asked before."""
+
+    def execute(self, event_data: EventData) -> bool:
+        """Change the state; transitions' own checks that the trigger leads out of it have been made."""
+        self._change_state(event_data)
+        return True
+
+
+class _Steps(StateMachine):
+    """The flat machine of a workflow."""
+
+    state_cls = _Step
+    transition_cls = _Arrow
 
 
 class Machine:
@@ -101,7 +127,7 @@ def _step_machine(definition: Definition) -> StateMachine:
         for move in moves
     ]
     arrows.append({"trigger": STOP, "source": list(definition.steps), "dest": definition.policy.limits.then})
-    return StateMachine(
+    return _Steps(
         model=None,
         states=[*definition.steps, *definition.ends],
         transitions=arrows,

@@ -215,7 +215,8 @@ def _headline(record: DecisionRecord) -> str:
     relation = {"agreement": ", a model agrees", "override": " over the rule", "kept": " against a model"}.get(settled.relation, "")
     approval = f", once {settled.approval} is approved" if settled.approval else ""
     because = f": {settled.reason}" if settled.reason else ""
-    return f"{where}: {settled.action} -> {settled.to}, by {who}{relation}{approval}{because}"
+    to = f" -> {settled.to}" if settled.to != settled.action else ""
+    return f"{where}: {settled.action}{to}, by {who}{relation}{approval}{because}"
 
 
 def _signals(signals: dict[str, Any]) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from stepladder.signals.signal import Observation, Signal, signal
 from stepladder.values import digest
 
@@ -31,6 +33,8 @@ def consecutive_errors(streak: int, seen: Observation) -> int:
 
 
 def _count(memory: tuple[dict[str, int], int], seen: Observation) -> tuple[dict[str, int], int]:
+    if not seen.call:  # a wait calls nobody
+        return memory
     counts, _ = memory
     times = counts.get(seen.call, 0) + 1
     return {**counts, seen.call: times}, times
@@ -48,6 +52,8 @@ Results = tuple[tuple[str, Any], ...]
 
 
 def _recent(memory: Results, seen: Observation) -> Results:
+    if not seen.call:  # a timer has nothing to say, and a message need not
+        return memory
     return (*memory[-RECENT + 1 :], (seen.step, seen.output))
 
 
@@ -88,7 +94,7 @@ unusual_patterns: Final = Signal(
 
 def _valid(seen: Observation, name: str) -> float | None:
     value = seen.scores.get(name)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     low, high = seen.bounds.get(name, (0.0, 10.0))
     return value if low <= value <= high else None
@@ -149,9 +155,11 @@ convergence_issues: Final = Signal(
 
 
 @signal("human_intervention_required", start=False, on=("result", "answer"))
-def human_intervention_required(_: bool, seen: Observation) -> bool:
+def human_intervention_required(wanted: bool, seen: Observation) -> bool:
     """Whether the newest result asks for a person (its field of this name is true); an answer clears it."""
-    return seen.kind == "result" and seen.output.get("human_intervention_required") is True
+    if seen.kind == "answer":
+        return wanted and seen.returned != "ok"
+    return seen.output.get("human_intervention_required") is True
 
 
 @signal("clarifications", start=0, on=("answer",))
@@ -167,7 +175,7 @@ def situation(_: str, seen: Observation) -> str:
 
 
 BUILTIN: Final[dict[str, Signal]] = {
-    each.name: each
+    each.name: replace(each, total=True)
     for each in (
         error_count,
         consecutive_errors,

@@ -11,10 +11,11 @@ from typing import Any, Literal
 
 import msgspec
 
+from stepladder.values import plain
+
 Kind = Literal["result", "answer", "decision"]
 
-
-class Observation(msgspec.Struct, frozen=True):
+class Observation(msgspec.Struct, frozen=True, gc=False):
     """One thing a run saw: the result of an effect, a person's answer, or a decision.
 
     `name` is the agent, the person's step or the action; `call` names the very call (step, agent, arguments) by digest;
@@ -32,16 +33,24 @@ class Observation(msgspec.Struct, frozen=True):
     at: float = 0.0
 
 
+def _itself(memory: Any) -> Any:
+    return memory
+
+
 class Signal(msgspec.Struct, frozen=True):
-    """A named fold. `on` lists the kinds of observation it looks at; `version` belongs to the workflow hash."""
+    """A named fold. `on` lists the kinds of observation it looks at; `version` belongs to the workflow hash.
+
+    `total`: it never raises and its values are plain, so nobody has to look.
+    """
 
     name: str
     start: Any
     update: Callable[[Any, Observation], Any]
-    value: Callable[[Any], Any] = lambda memory: memory
+    value: Callable[[Any], Any] = _itself
     on: tuple[Kind, ...] = ("result",)
     version: int = 1
     description: str = ""
+    total: bool = False
 
 
 def signal(
@@ -51,7 +60,7 @@ def signal(
 
     def make(update: Callable[[Any, Observation], Any]) -> Signal:
         described = (update.__doc__ or "").strip()
-        return Signal(name, start, update, value or (lambda memory: memory), on, version, described)
+        return Signal(name, start, update, value or _itself, on, version, described)
 
     return make
 
@@ -63,6 +72,9 @@ class Fold:
         self.signals = tuple(signals)
         kinds: tuple[Kind, ...] = ("result", "answer", "decision")
         self._on = {kind: tuple(s for s in self.signals if kind in s.on) for kind in kinds}
+        self._bare = tuple(s.name for s in self.signals if s.total and s.value is _itself)
+        self._ours = tuple((s.name, s.value) for s in self.signals if s.total and s.value is not _itself)
+        self._theirs = tuple(s for s in self.signals if not s.total)
 
     def start(self) -> dict[str, Any]:
         """The memories before anything was observed."""
@@ -86,12 +98,23 @@ class Fold:
 
     def values(self, memory: dict[str, Any], broken: dict[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
         """Each signal's value by name, without those that have none."""
-        found: dict[str, Any] = {}
-        for each in self.signals:
+        if broken:
+            return self._looked_at(self.signals, {}, memory, broken)
+        found = {name: memory[name] for name in self._bare}
+        for name, value_of in self._ours:
+            found[name] = value_of(memory[name])
+        return self._looked_at(self._theirs, found, memory, broken) if self._theirs else (found, broken)
+
+    @staticmethod
+    def _looked_at(
+        signals: Iterable[Signal], found: dict[str, Any], memory: dict[str, Any], broken: dict[str, str]
+    ) -> tuple[dict[str, Any], dict[str, str]]:
+        """The values of signals that may raise or give what is not plain."""
+        for each in signals:
             if each.name in broken:
                 continue
             try:
-                value = each.value(memory[each.name])
+                value = plain(each.value(memory[each.name]))
             except Exception as error:  # noqa: BLE001 - as above
                 broken = {**broken, each.name: f"{type(error).__name__}: {error}"}
                 continue

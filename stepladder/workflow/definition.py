@@ -118,7 +118,7 @@ class Move(msgspec.Struct, frozen=True):
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """`decisions`: next_action decisions since a person last answered; `usd` and `working_s` for the run; `then`: STOP's end."""
+    """`decisions`: next_action decisions since a person answered; `usd`, `working_s`: of a run; `then`: STOP's end."""
 
     then: str
     decisions: int = 100

@@ -14,7 +14,9 @@ Clauses = Annotated[list[str], Field(description="Clauses `signal op literal`, a
 AnyOfFile = Annotated[dict[Name, Clauses], Field(description="Named lists of clauses; any one is enough.")]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False, le=10 * 366 * 86400)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Arguments = Annotated[dict[str, Any], Field(description="Name to reference (result.plan.sql), literal or 'quoted text'.")]
+Arguments = Annotated[
+    dict[str, Any], Field(description="Name to reference (result.plan.sql), literal or 'quoted text'.")
+]
 Fields = Annotated[dict[Name, Any], Field(description="Field to JSON Schema type word, or to a JSON Schema.")]
 
 
@@ -22,7 +24,9 @@ def _listed(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-Names = Annotated[list[Name], BeforeValidator(_listed), Field(min_length=1, json_schema_extra={"type": ["string", "array"]})]
+Names = Annotated[
+    list[Name], BeforeValidator(_listed), Field(min_length=1, json_schema_extra={"type": ["string", "array"]})
+]
 
 
 class Section(BaseModel):
@@ -203,4 +207,6 @@ class WorkflowFile(Section):
     rules: dict[Name, dict[Name, RuleFile]] = {}
     select_agent: dict[Name, dict[Name, RuleFile]] = {}
     policy: PolicyFile = PolicyFile()
-    prompts: dict[str, str] = Field({}, description="Prompt texts by name@version; files in prompts/ beside it add to them.")
+    prompts: dict[str, str] = Field(
+        {}, description="Prompt texts by name@version; files in prompts/ beside it add to them."
+    )

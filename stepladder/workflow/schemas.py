@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import jsonschema_rs
 
+from stepladder.workflow.yaml_text import Path
+
 TYPES: Final = ("string", "number", "integer", "boolean", "array", "object", "null", "any")
+ELSEWHERE: Final = frozenset({"$ref", "$dynamicRef", "$recursiveRef", "$schema", "$id", "$vocabulary"})
+"""Keys that lead out of a schema; looking there would read a file or call a server."""
 
 Check = Callable[[Mapping[str, Any]], str]
 """What is wrong with a value, or ""."""
 
 
 class SchemaError(ValueError):
-    """A schema that is none: which `field`, what was `found`, what was `expected`."""
+    """A schema that is none: which `field` (`path` leads into its schema), what was `found`, what was `expected`."""
 
-    def __init__(self, field: str, found: str, expected: str) -> None:
-        self.field, self.found, self.expected = field, found, expected
+    def __init__(self, field: str, found: str, expected: str, path: Path = ()) -> None:
+        self.field, self.found, self.expected, self.path = field, found, expected, path
         super().__init__(f"{field}: found {found}; expected {expected}")
 
 
@@ -31,10 +35,13 @@ def field_schema(name: str, short: object) -> dict[str, Any]:
         return {} if short == "any" else {"type": short}
     if not isinstance(short, dict):
         raise SchemaError(name, repr(short), "a type (" + ", ".join(TYPES) + ") or a JSON Schema mapping")
+    for path in _leading_elsewhere(short, ()):
+        raise SchemaError(name, f"key {path[-1]!r}", "a schema that stands alone, written out", path)
     try:
-        jsonschema_rs.meta.validate(short)
+        jsonschema_rs.validator_for(short)
     except (jsonschema_rs.ValidationError, ValueError) as error:
-        raise SchemaError(name, repr(short)[:120], f"a JSON Schema: {_first_line(error)}") from None
+        path = tuple(getattr(error, "instance_path", ()))
+        raise SchemaError(name, *_found_and_expected(error, short, path), path) from None
     return short
 
 
@@ -42,7 +49,7 @@ def object_schema(fields: Mapping[str, Any], *, required: bool, closed: bool) ->
     """The JSON Schema of an object with these fields; a field with a `default` is never required."""
     properties = {name: field_schema(name, short) for name, short in fields.items()}
     needed = [name for name, schema in properties.items() if "default" not in schema] if required else []
-    return {"type": "object", "properties": properties, "required": needed, "additionalProperties": not closed}
+    return {"type": "object", "properties": properties, "required": sorted(needed), "additionalProperties": not closed}
 
 
 def checker(schema: dict[str, Any]) -> Check | None:
@@ -69,6 +76,26 @@ def words_of(schema: Mapping[str, Any]) -> tuple[str, ...] | None:
     """The words that an enum allows, or None where it is open."""
     listed = schema.get("enum") or ([schema["const"]] if "const" in schema else None)
     return tuple(str(word) for word in listed) if listed else None
+
+
+def _leading_elsewhere(schema: object, path: Path) -> Iterator[Path]:
+    if isinstance(schema, dict):
+        for key, item in schema.items():
+            if key in ELSEWHERE and isinstance(item, str):
+                yield (*path, key)
+            yield from _leading_elsewhere(item, (*path, key))
+    elif isinstance(schema, list):
+        for index, item in enumerate(schema):
+            yield from _leading_elsewhere(item, (*path, index))
+
+
+def _found_and_expected(error: Exception, schema: dict[str, Any], path: Path) -> tuple[str, str]:
+    value: Any = schema
+    for part in path:
+        value = value[part]
+    if path and path[-1] == "type":
+        return repr(value), "a type: " + ", ".join(TYPES[:-1])
+    return repr(value)[:120], f"a JSON Schema: {_first_line(error)}"
 
 
 def _spell(error: Any) -> str:

@@ -1,0 +1,115 @@
+"""Runs as a journal has them, without their agents and without their workflow file.
+
+The journal keeps the definition of every run under `workflow hash/policy hash`; a workflow with signals of its own needs
+these handed in, because they are Python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from stepladder.app.loading import Workflow, restored
+from stepladder.app.run import Run
+from stepladder.drivers import Replayed, replay
+from stepladder.drivers.rows import row_of
+from stepladder.errors import InputError, JournalError, RunConflict, RunError, RunNotFound, WrongDefinition
+from stepladder.events import Event, OutcomeAttached, PolicyChanged, RunStarted
+from stepladder.journal import Journal, StoredTurn, encode_turn
+from stepladder.orchestrator import Machine, advance, fold
+from stepladder.record import Entry
+from stepladder.signals import Signal
+
+
+def read_run(journal: Journal, run_id: str, signals: Iterable[Signal] = ()) -> Run:
+    """The run, folded under the policy it has now.
+
+    Raises:
+        RunNotFound: there is none of this id.
+        RunError: it is a lone decision.
+        JournalError: the journal does not keep its definition.
+        DefinitionError: its definition cannot be built, for want of its own signals.
+    """
+    entries = entries_of(journal, run_id)
+    machine = machine_now(journal, run_id, entries, signals)
+    return Run(machine, fold(machine, entries), journal)
+
+
+def entries_of(journal: Journal, run_id: str) -> tuple[Event | Entry, ...]:
+    """Everything in the run's journal, in order. Raises RunNotFound."""
+    return tuple(entry for turn in _turns(journal, run_id) for entry in turn.entries)
+
+
+def workflow_at(journal: Journal, workflow_hash: str, policy_hash: str, signals: Iterable[Signal] = ()) -> Workflow | None:
+    """The workflow under this policy as the journal keeps it, or None. Raises DefinitionError."""
+    kept = journal.definition(f"{workflow_hash}/{policy_hash}")
+    return restored(kept, signals) if kept else None
+
+
+def machine_now(journal: Journal, run_id: str, entries: Sequence[Event | Entry], signals: Iterable[Signal] = ()) -> Machine:
+    """The machine of the run under the policy it has now. Raises as `read_run`."""
+    policies = [entry.policy_hash for entry in entries if isinstance(entry, (RunStarted, PolicyChanged))]
+    return _machine(journal, _started(run_id, entries), policies[-1] if policies else "", signals)
+
+
+def replay_run(journal: Journal, run_id: str, signals: Iterable[Signal] = (), under: Machine | None = None) -> Replayed:
+    """Decide the run again: under the policies it had, or all of it `under` this machine's.
+
+    Raises:
+        WrongDefinition: `under` is of another workflow than the run.
+        And as `read_run`.
+    """
+    turns = _turns(journal, run_id)
+    started = _started(run_id, turns[0].entries)
+    if under is not None:
+        if under.definition.hash != started.workflow_hash:
+            here = f"{under.definition.name} {under.definition.hash}"
+            raise WrongDefinition(run_id, here, f"{started.workflow} {started.workflow_hash}")
+        return replay(under, run_id, turns)
+    own = tuple(signals)
+
+    def machine_of(policy_hash: str) -> Machine:
+        return _machine(journal, started, policy_hash, own)
+
+    return replay(machine_of(started.policy_hash), run_id, turns, machine_of)
+
+
+def attach_outcome(journal: Journal, run_id: str, outcome: OutcomeAttached, signals: Iterable[Signal] = ()) -> Run:
+    """Write down how a resting run, or one decision of it, turned out.
+
+    Raises:
+        InputError: there is no such decision, or quality is not from 0 to 1.
+        RunConflict: somebody is at work on the run.
+        And as `read_run`.
+    """
+    run = read_run(journal, run_id, signals)
+    if not 0 <= outcome.decision <= run.state.opened:
+        raise InputError("outcome", "decision", str(outcome.decision), f"1 to {run.state.opened}, or 0 for the run")
+    if outcome.quality is not None and not 0 <= outcome.quality <= 1:
+        raise InputError("outcome", "quality", str(outcome.quality), "a number from 0 to 1")
+    if run.status == "working":
+        raise RunConflict(run_id, "is at work; say how it turned out once it rests (`stepladder resume` takes up a run left alone)")
+    machine = machine_now(journal, run_id, run.entries, signals)
+    moved = advance(machine, run.state, outcome)
+    journal.append(run_id, len(run.entries) + 1, encode_turn(moved.entries), row_of(machine, moved.state))
+    return Run(machine, moved.state, journal)
+
+
+def _turns(journal: Journal, run_id: str) -> list[StoredTurn]:
+    turns = journal.turns(run_id)
+    if not turns:
+        raise RunNotFound(run_id, journal.name)
+    return turns
+
+
+def _started(run_id: str, entries: Sequence[Event | Entry]) -> RunStarted:
+    if not entries or not isinstance(entries[0], RunStarted):
+        raise RunError(run_id, "is a lone decision, not the run of a workflow")
+    return entries[0]
+
+
+def _machine(journal: Journal, started: RunStarted, policy_hash: str, signals: Iterable[Signal]) -> Machine:
+    found = workflow_at(journal, started.workflow_hash, policy_hash, signals)
+    if found is None:
+        missing = f"no definition of {started.workflow} {started.workflow_hash} under policy {policy_hash}"
+        raise JournalError(journal.name, missing, "the definition that its runs were decided by")
+    return found.machine

@@ -1,0 +1,53 @@
+"""The command line: `stepladder COMMAND ...`.
+
+    run, answer, send, resume, retry, cancel    work on runs            (runs)
+    runs, show, outcome, replay, export         read the journal        (show, replay)
+    check, explain, schema, diagram             look at workflow files  (check, diagrams)
+    init, play                                  projects and scenarios  (project, scenarios)
+
+Every command has `--json`: one document on stdout and nothing else; errors are JSON on stderr then.
+
+    exit code
+      0   done; nothing wrong was found
+      1   the answer is negative: the run failed, a replay diverged, a check found errors, an expectation failed
+      2   bad input: usage, file, journal or answer; one error on stderr, nothing half-written
+      3   the run rests and waits: for a person, a message or a time, or in doubt
+      4   there is no such run, or no journal
+    130   interrupted; the run can be resumed
+
+What works on a run needs its workflow file and agents. `run` notes them beside the journal (see `memory`), so that
+`stepladder answer RUN --text yes` is enough later. What only reads needs neither: the journal keeps the definition.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+
+from stepladder.cli.commands import app
+from stepladder.cli.exits import Exit
+
+__all__ = ["app", "main"]
+
+
+def main() -> None:
+    """The entry point."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    _register()
+    try:
+        app()
+    except SystemExit as left:
+        if left.code == Exit.INTERRUPTED:  # an agent's thread cannot be interrupted, and leaving would wait for it
+            with contextlib.suppress(OSError):
+                sys.stdout.flush()
+                sys.stderr.flush()
+            os._exit(Exit.INTERRUPTED)
+        raise
+
+
+def _register() -> None:
+    from stepladder.cli import check, diagrams, project, replay, runs, scenarios, show  # noqa: F401

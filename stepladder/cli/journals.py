@@ -1,0 +1,73 @@
+"""Opening the journal, and finding the run that is meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stepladder.cli.failures import NothingThere, UsageError
+
+if TYPE_CHECKING:
+    from stepladder.journal import Journal, RunRow
+    from stepladder.signals import Signal
+
+LAST = "last"
+EVERYTHING = 2**31
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Journal]:
+    """The journal in a file that is there. Raises NothingThere, JournalError."""
+    from stepladder.journal.sqlite import SqliteJournal
+
+    if not path.exists():
+        raise NothingThere(f"no journal {path}; `stepladder run` makes one, --journal FILE names another")
+    journal = SqliteJournal(path, create=False)
+    try:
+        yield journal
+    finally:
+        journal.close()
+
+
+def named(journal: Journal, name: str) -> str:
+    """The id of the run that `name` means: the id itself, the newest run for `last`, else the only id that begins so.
+
+    Raises:
+        RunNotFound: there is none.
+        UsageError: several ids begin so.
+    """
+    from stepladder.errors import RunNotFound
+
+    if journal.row(name) is not None:
+        return name
+    if name == LAST:
+        newest = journal.rows(1)
+        if not newest:
+            raise NothingThere(f"no run in {journal.name} yet; `stepladder run` makes one")
+        return newest[0].run_id
+    found = [row.run_id for row in journal.rows(EVERYTHING) if name and row.run_id.startswith(name)]
+    if len(found) > 1:
+        raise UsageError(f"run {name!r}: {len(found)} ids begin so ({', '.join(found[:5])} ...); type more of it")
+    if not found:
+        raise RunNotFound(name, journal.name)
+    return found[0]
+
+
+def row_json(row: RunRow) -> dict[str, object]:
+    """A line of the list of runs as JSON."""
+    import msgspec
+
+    plain: dict[str, object] = msgspec.structs.asdict(row)
+    plain["run"] = plain.pop("run_id")
+    return {"run": plain.pop("run"), **plain}
+
+
+def signals_of(agents: Path | None, options: dict[str, str]) -> tuple[Signal, ...]:
+    """The signals of an agents file, or none where none is given."""
+    if agents is None:
+        return ()
+    from stepladder.cli.loading import agents_of
+
+    return agents_of(agents, options)[1]

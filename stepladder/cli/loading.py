@@ -1,0 +1,87 @@
+"""Loading workflow and agents, with errors for whoever wrote them."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stepladder.errors import DefinitionError, InputError, StepladderError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from stepladder.app.loading import Workflow
+    from stepladder.cli.memory import Setup
+    from stepladder.signals import Signal
+
+
+def agents_of(path: Path, options: Mapping[str, str]) -> tuple[dict[str, Any], tuple[Signal, ...]]:
+    """Agents and signals of a file. Whatever goes wrong in it is an InputError that names the line."""
+    from stepladder.app.loading import load_agents
+
+    try:
+        return load_agents(path, options)
+    except StepladderError:
+        raise
+    except (Exception, SystemExit) as error:
+        said = f"{type(error).__name__}: {error}".removesuffix(": ")
+        raise InputError(str(path), "", f"{said}{_place(error, path)}", "a file that loads without an error") from error
+
+
+def _place(error: BaseException, path: Path) -> str:
+    if isinstance(error, SyntaxError):
+        return ""  # it names file and line itself
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if Path(frame.filename).name == path.name]
+    return f" (line {lines[-1]})" if lines else ""
+
+
+def loaded(setup: Setup) -> tuple[Workflow, dict[str, Any]]:
+    """The workflow with the signals of its agents file, and the agents.
+
+    Raises:
+        DefinitionError, InputError: one of the files cannot be used.
+    """
+    from stepladder.app.loading import Workflow
+
+    file = setup.agents_file
+    if setup.agents is not None or file.is_file():
+        _there(setup.workflow)
+        agents, signals = agents_of(file, setup.options)
+        return Workflow.load(setup.workflow, signals=signals), agents
+    workflow = Workflow.load(setup.workflow)
+    wanted = ", ".join(sorted(workflow.definition.agents))
+    if wanted:
+        raise InputError("agents", "", f"no file {file}", f"a Python file with the agents {wanted}, or --agents FILE.py")
+    return workflow, {}
+
+
+def _there(path: Path) -> None:
+    """A workflow file that is missing is told of before the agents are looked for."""
+    if not path.is_file():
+        from stepladder.app.loading import Workflow
+
+        Workflow.load(path)
+
+
+def looked_at(path: Path, agents: Path | None = None, options: Mapping[str, str] | None = None) -> Workflow:
+    """The workflow, for looking at it: the agents file is loaded only where the workflow needs its signals.
+
+    Raises:
+        DefinitionError: with all problems of the file.
+    """
+    from stepladder.app.loading import Workflow
+
+    signals = agents_of(agents, options or {})[1] if agents else ()
+    try:
+        return Workflow.load(path, signals=signals)
+    except DefinitionError as error:
+        beside = path.parent / "agents.py"
+        wanting = any(problem.code in ("unknown-signal", "reference") for problem in error.problems)
+        if agents is not None or not wanting or not beside.is_file():
+            raise
+        own = agents_of(beside, options or {})[1]
+        if not own:
+            raise
+    return Workflow.load(path, signals=own)

@@ -1,0 +1,94 @@
+"""Which workflow file and agents a run was started with.
+
+The journal holds what was decided, never where files lie. So that `stepladder answer RUN ...` needs no further options,
+each run started here leaves a line in the file `<journal>.started.jsonl`: the run's id, the paths of workflow and agents
+relative to the journal, and the options. An option that looks like a secret is left out. The file may be deleted; then
+`--workflow` and `--agents` have to be given.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+SUFFIX: Final = ".started.jsonl"
+
+
+class Setup(msgspec.Struct, frozen=True):
+    """What a run is worked on with. Paths are as seen from here; `agents` is None for agents.py beside the workflow."""
+
+    workflow: Path
+    agents: Path | None = None
+    options: dict[str, str] = {}
+    base_url: str = ""
+
+    @property
+    def agents_file(self) -> Path:
+        """The file of the agents."""
+        return self.agents or self.workflow.parent / "agents.py"
+
+
+def remember(journal: Path, run_id: str, setup: Setup) -> list[str]:
+    """Note the setup of a run; the options that were left out because they look like secrets."""
+    kept = _without_secrets(setup.options)
+    if recall(journal, run_id) != msgspec.structs.replace(setup, options=kept):
+        said = {
+            "run": run_id,
+            "workflow": _from(journal, setup.workflow),
+            "agents": _from(journal, setup.agents) if setup.agents else None,
+            "options": kept,
+            "base_url": setup.base_url,
+        }
+        with _file(journal).open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps(said, ensure_ascii=False) + "\n")
+    return sorted(set(setup.options) - set(kept))
+
+
+def recall(journal: Path, run_id: str) -> Setup | None:
+    """The setup that was noted last for the run, or None."""
+    try:
+        lines = _file(journal).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return None
+    mark = json.dumps(run_id, ensure_ascii=False)
+    for line in reversed(lines):
+        if mark in line and (found := _setup(journal, run_id, line)) is not None:
+            return found
+    return None
+
+
+def _setup(journal: Path, run_id: str, line: str) -> Setup | None:
+    try:
+        said = json.loads(line)
+        if said["run"] != run_id:
+            return None
+        agents = _to(journal, said["agents"]) if said["agents"] else None
+        options = {str(name): str(value) for name, value in said["options"].items()}
+        return Setup(_to(journal, said["workflow"]), agents, options, str(said["base_url"]))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _file(journal: Path) -> Path:
+    return journal.with_name(journal.name + SUFFIX)
+
+
+def _from(journal: Path, path: Path) -> str:
+    return Path(os.path.relpath(path.resolve(), journal.resolve().parent)).as_posix()
+
+
+def _to(journal: Path, path: str) -> Path:
+    found = journal.resolve().parent / path
+    return Path(os.path.relpath(found)) if found.is_relative_to(Path.cwd()) else Path(os.path.normpath(found))
+
+
+def _without_secrets(options: Mapping[str, str]) -> dict[str, str]:
+    from stepladder.journal import Redactor
+
+    redactor = Redactor()
+    return {name: value for name, value in options.items() if redactor.value({name: value}) == {name: value}}

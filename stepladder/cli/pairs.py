@@ -1,0 +1,70 @@
+"""`name=value` on the command line, and JSON from options, files and stdin."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from stepladder.errors import InputError
+
+
+def pairs(given: Iterable[str] | None, option: str) -> dict[str, str]:
+    """The pairs, in order. Raises InputError for what is none, and for a name given twice."""
+    found: dict[str, str] = {}
+    for each in given or ():
+        name, equals, value = each.partition("=")
+        if not equals or not name.strip():
+            raise InputError(option, "", repr(each), "name=value")
+        if name in found:
+            raise InputError(option, name, "it a second time", "each name once")
+        found[name] = value
+    return found
+
+
+def fields(given: Iterable[str] | None, option: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The pairs as values of an object with this schema: text where text is wanted, JSON else."""
+    properties = schema.get("properties", {})
+    return {name: typed(text, properties.get(name, {})) for name, text in pairs(given, option).items()}
+
+
+def typed(text: str, schema: Mapping[str, Any]) -> Any:
+    """The value that `text` means for a field with this schema; what cannot be read stays text, for the schema to refuse."""
+    kinds = schema.get("type")
+    listed = schema.get("enum", [schema["const"]] if "const" in schema else [])
+    if kinds == "string" or (isinstance(kinds, list) and "string" in kinds) or text in listed:
+        return text
+    try:
+        return json.loads(text, parse_constant=lambda _: text)
+    except ValueError:
+        return text
+
+
+def mapping(text: str, what: str) -> dict[str, Any]:
+    """The JSON object that `text` spells. Raises InputError."""
+    try:
+        value = json.loads(text, object_pairs_hook=_each_once)
+    except ValueError as error:
+        raise InputError(what, "", f"no JSON ({error})", "a JSON object") from None
+    if not isinstance(value, dict):
+        raise InputError(what, "", f"a {type(value).__name__}", "a JSON object, such as {\"text\": \"yes\"}")
+    return value
+
+
+def mapping_file(path: str, what: str) -> dict[str, Any]:
+    """The JSON object in a file, or on stdin for `-`. Raises InputError."""
+    try:
+        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        found = str(getattr(error, "strerror", None) or error).lower()
+        raise InputError(f"{what} {path}", "", found, "a JSON file that can be read") from None
+    return mapping(text, f"{what} {path}")
+
+
+def _each_once(found: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(found)
+    if len(value) < len(found):
+        raise ValueError("a key occurs twice")
+    return value

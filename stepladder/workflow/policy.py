@@ -1,0 +1,189 @@
+"""The policy part of a workflow file: rules, limits, classifier, rungs, routes, approvals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from stepladder.classifier import DEFAULT, Classifier
+from stepladder.decision import Ladder, Route, Rung
+from stepladder.decision.point import PERSON
+from stepladder.rules import Rule
+from stepladder.workflow.arguments import Arguments
+from stepladder.workflow.compiler import Compiler, Key
+from stepladder.workflow.definition import Approval, Limits, Move, Policy
+from stepladder.workflow.file import ApprovalFile, RouteFile, RuleFile, RungFile, WorkflowFile
+
+SUPERVISOR_PROMPT: Final = "supervisor@1"
+MODEL_DEADLINE_S: Final = 5.0
+"""What a rung of models has where the file does not say."""
+ANSWER: Final = frozenset({"agrees", "confidence", "action"})
+"""What `accept` can read of an answer."""
+
+
+class PolicyBuilder:
+    """Builds the policy of one file. `moves` lead out of each step, `broken` are actions whose source is unknown."""
+
+    def __init__(
+        self, file: WorkflowFile, compiler: Compiler, moves: Mapping[str, tuple[Move, ...]], broken: frozenset[str]
+    ) -> None:
+        self.file, self.compiler, self.moves, self.broken = file, compiler, moves, broken
+        self.problems = compiler.problems
+        self.no_person_said = False
+
+    def build(self) -> Policy:
+        """The policy, its hash still to be made."""
+        arguments: dict[tuple[str, str], Arguments] = {}
+        rules = {step: self._rules(step, listed, arguments) for step, listed in self.file.rules.items()}
+        select = {step: self._select_agent(step, listed) for step, listed in self.file.select_agent.items()}
+        approvals = tuple(self._approval(name, each) for name, each in self.file.policy.approvals.items())
+        return Policy("", rules, arguments, select, self._limits(), self._ladder(), approvals)
+
+    # --- rules
+
+    def _rules(
+        self, step: str, listed: Mapping[str, RuleFile], arguments: dict[tuple[str, str], Arguments]
+    ) -> tuple[Rule, ...]:
+        path: Key = ("rules", step)
+        if step not in self.moves:
+            self.problems.unknown(path, "step", step, self.moves)
+        for name, each in listed.items():
+            if self._known_action(step, each.do, (*path, name, "do")):
+                self._parameters(each, (*path, name))
+            arguments[step, name] = self.compiler.arguments(each.with_, (*path, name, "with"))
+        return tuple(self._rule(name, each, (*path, name)) for name, each in listed.items())
+
+    def _known_action(self, step: str, action: str, path: Key) -> bool:
+        here = [move.option.action for move in self.moves.get(step, ())]
+        if action not in self.file.actions:
+            self.problems.unknown(path, "action", action, self.file.actions)
+            return False
+        if step in self.moves and action not in here and action not in self.broken:
+            leading = ", ".join(sorted(here)) or "none does"
+            self.problems.add(path, f"action {action!r}", f"an action that leads out of {step}: {leading}")
+        return True
+
+    def _parameters(self, each: RuleFile, path: Key) -> None:
+        entries = self.file.actions[each.do]
+        known = next((entry.parameters for entry in entries if entry.parameters), {})
+        for name in each.with_:
+            if name not in known:
+                self.problems.unknown((*path, "with", name), f"parameter of {each.do}", name, known)
+
+    def _rule(self, name: str, each: RuleFile, path: Key) -> Rule:
+        condition = self.compiler.condition(each.when, (*path, "when"))
+        return Rule(name, each.do, condition, each.because, each.with_)
+
+    def _select_agent(self, step: str, listed: Mapping[str, RuleFile]) -> tuple[Rule, ...]:
+        path: Key = ("select_agent", step)
+        phase = next((phase for phase in self.file.phases.values() if step in phase.steps), None)
+        if phase is None:
+            self.problems.unknown(path, "step", step, self.moves)
+            return ()
+        candidates = phase.steps[step].agent or []
+        if len(candidates) < 2:
+            self.problems.add(path, f"rules that choose an agent for {step!r}", "a step with several agents")
+            return ()
+        for name, each in listed.items():
+            if each.do not in candidates:
+                self.problems.unknown((*path, name, "do"), "agent of this step", each.do, candidates)
+            if each.with_:
+                self.problems.add((*path, name, "with"), "key 'with'", "no such key here: choosing takes no parameters")
+        return tuple(self._rule(name, each, (*path, name)) for name, each in listed.items())
+
+    # --- limits and approvals
+
+    def _limits(self) -> Limits:
+        limits, ends = self.file.policy.limits, self.file.ends
+        failing = [name for name, end in ends.items() if not end.success]
+        path: Key = ("policy", "limits", "then")
+        if limits.then is None and len(failing) != 1:
+            expected = f"one of: {', '.join(failing)}" if failing else "define an end with success: false"
+            self.problems.add(path, "nothing", f"the end that STOP leads to ({expected})")
+        elif limits.then in ends and limits.then not in failing:
+            expected = ", ".join(failing) or "none is defined"
+            self.problems.add(path, f"end {limits.then!r}, which succeeds", f"an end with success: false ({expected})")
+        elif limits.then is not None and limits.then not in failing:
+            self.problems.unknown(path, "end", limits.then, failing)
+        then = limits.then or (failing[0] if failing else "")
+        return Limits(then, limits.decisions, limits.usd, limits.working_s)
+
+    def _approval(self, name: str, each: ApprovalFile) -> Approval:
+        path: Key = ("policy", "approvals", name)
+        places = [*self.file.phases, *self.moves, *self.file.ends]
+        if each.entering not in places:
+            self.problems.unknown((*path, "entering"), "phase, step or end", each.entering, places)
+        return Approval(name, each.entering, self.compiler.condition(each.when, (*path, "when")))
+
+    # --- the ladder
+
+    def _ladder(self) -> Ladder:
+        file = self.file.policy
+        rungs = {name: self._rung(name, rung) for name, rung in file.rungs.items()}
+        routes: dict[str, Route] = {name: self._route(name, route) for name, route in file.routes.items()}
+        if file.on_low_confidence == "person":
+            self._needs_person(("policy", "on_low_confidence"))
+        return Ladder(self._classifier(), rungs, routes, file.mode, file.on_invalid, file.on_low_confidence)
+
+    def _classifier(self) -> Classifier:
+        named = self.file.policy.classifier
+        path: Key = ("policy", "classifier")
+        complex_, hybrid = (DEFAULT["complex"], DEFAULT["hybrid"]) if named is None else (named.complex, named.hybrid)
+        return Classifier(
+            self.compiler.any_of(complex_, (*path, "complex")), self.compiler.any_of(hybrid, (*path, "hybrid"))
+        )
+
+    def _rung(self, name: str, rung: RungFile) -> Rung:
+        path: Key = ("policy", "rungs", name)
+        models = tuple(rung.models) or ((rung.model,) if rung.model else ())
+        if name == PERSON:
+            self._no_models(rung, path)
+        elif rung.model is not None and rung.models:
+            self.problems.add((*path, "models"), "both model and models", "one of them")
+        elif not models:
+            self.problems.add(path, "no model", "model or models (only the rung `person` has none)")
+        self._models(rung, path)
+        quorum = rung.quorum or len(models) // 2 + 1
+        if models and quorum > len(models):
+            self.problems.add((*path, "quorum"), str(quorum), f"at most {len(models)}, the number of models")
+        accept = self.compiler.any_of(rung.accept, (*path, "accept"), ANSWER, "field of an answer")
+        deadline = rung.deadline_s or (None if name == PERSON else MODEL_DEADLINE_S)
+        return Rung(name, models, quorum, rung.prompt or SUPERVISOR_PROMPT, deadline, accept)
+
+    def _no_models(self, rung: RungFile, path: Key) -> None:
+        for key in ("model", "models", "quorum", "prompt", "accept"):
+            if key in rung.model_fields_set:
+                self.problems.add((*path, key), f"key {key!r}", "no such key in the rung `person`: only deadline_s")
+                return
+
+    def _models(self, rung: RungFile, path: Key) -> None:
+        named: list[tuple[Key, str]] = [((*path, "models", index), model) for index, model in enumerate(rung.models)]
+        if rung.model is not None:
+            named.append(((*path, "model"), rung.model))
+        for place, model in named:
+            provider, colon, rest = model.partition(":")
+            if not (provider and colon and rest):
+                self.problems.add(place, f"model {model!r}", "provider:name, such as openai:gpt-5-mini")
+
+    def _route(self, name: str, route: RouteFile) -> Route:
+        path: Key = ("policy", "routes", name)
+        for index, rung in enumerate(route.ask):
+            if rung == PERSON:
+                self._needs_person((*path, "ask", index))
+            elif rung not in self.file.policy.rungs:
+                self.problems.unknown((*path, "ask", index), "rung", rung, self.file.policy.rungs)
+            if rung in route.ask[:index]:
+                self.problems.add((*path, "ask", index), f"rung {rung!r} a second time", "each rung once")
+        if route.reconcile == "person_on_conflict":
+            self._needs_person((*path, "reconcile"))
+        rollout = route.rollout.reconcile if route.rollout else None
+        if rollout == "person_on_conflict":
+            self._needs_person((*path, "rollout", "reconcile"))
+        share = route.rollout.share if route.rollout else 0.0
+        return Route(tuple(route.ask), route.reconcile, route.confidence, rollout, share)
+
+    def _needs_person(self, path: Key) -> None:
+        """Several places may want the rung `person`; where there is none, that is one mistake."""
+        if PERSON not in self.file.policy.rungs and not self.no_person_said:
+            self.problems.add(path, str(PERSON), "a rung `person` under policy.rungs")
+            self.no_person_said = True

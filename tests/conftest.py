@@ -1,0 +1,15 @@
+"""One hypothesis profile for all: the same examples at every run, no deadline on slow machines."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "steady",
+    derandomize=True,
+    deadline=None,
+    max_examples=60,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
+)
+settings.register_profile("search", parent=settings.get_profile("steady"), derandomize=False, max_examples=2000)
+settings.load_profile("steady")
