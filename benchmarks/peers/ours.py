@@ -1,16 +1,42 @@
-"""stepladder as people use it: an Orchestrator, here without a journal. Every ratio is to this row.
+"""stepladder as people use it: an Orchestrator with its journal in memory. Every ratio is to this row.
 
-To fill in: build the workflow and the Orchestrator once in `make`, with asynchronous agents around `workload.AGENTS`
-and rules on `plan_score < ACCEPTED` and `failed_checks > 0`; then return `timing.on_loop(run_once)`, where `run_once`
-starts a new run on `workload.start()` and returns the trail of its final state plus the name of the end it reached.
-Say `make_setup = timing.enter_loop` below `DETAIL`.
+Besides what the core does, each agent's result is checked to be plain JSON and copied, secrets are looked for, the turn is
+encoded and kept in the journal, and each agent is a task of its own.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import timing
+from peers.ours_core import FILE, whole
+from workload import AGENTS, start
+
+from stepladder import Orchestrator, Workflow
 
 NAME = "stepladder"
-DETAIL = "Orchestrator built once, no journal, asynchronous"
+DETAIL = "Orchestrator built once, journal in memory, redaction on, asynchronous agents"
+make_setup = timing.enter_loop
+
+
+def agent(name: str) -> Callable[..., Awaitable[dict[str, Any]]]:
+    step = whole(name)
+
+    async def act(state: dict[str, Any]) -> dict[str, Any]:
+        return step(state)
+
+    return act
 
 
 def make() -> Callable[[], list[str]]:
-    raise NotImplementedError("not there yet")
+    workflow = Workflow.load(FILE)
+    agents = {name: agent(name) for name in AGENTS}
+
+    async def run_once() -> list[str]:
+        orchestrator = Orchestrator(workflow, agents=agents)
+        run = await orchestrator.run(start())
+        assert run.output is not None
+        return [*run.output["trail"], run.end]
+
+    return timing.on_loop(run_once)
+
+

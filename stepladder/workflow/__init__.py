@@ -1,0 +1,1 @@
+"""Workflow files: read, checked, resolved into a Definition, hashed and linted."""
