@@ -9,13 +9,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from loguru import logger
 
 if TYPE_CHECKING:
     from stepladder.app.decision_point import DecisionPoint
     from stepladder.app.loading import Workflow
     from stepladder.app.orchestrator import Orchestrator
     from stepladder.app.run import Run, Waiting
+    from stepladder.app.run_log import log_run
     from stepladder.app.sync import SyncOrchestrator
     from stepladder.app.w_document import make_orchestration_decision
     from stepladder.drivers import AgentCall, AgentResult, Artifact, ManualClock
@@ -51,6 +51,7 @@ _HOME = {
     "SyncOrchestrator": "stepladder.app.sync",
     "Waiting": "stepladder.app.run",
     "Workflow": "stepladder.app.loading",
+    "log_run": "stepladder.app.run_log",
     "make_orchestration_decision": "stepladder.app.w_document",
     "rule": "stepladder.rules",
     "signal": "stepladder.signals",
@@ -78,12 +79,12 @@ __all__ = [  # noqa: RUF022 - as _HOME
     "SyncOrchestrator",
     "Waiting",
     "Workflow",
+    "log_run",
     "make_orchestration_decision",
     "rule",
     "signal",
 ]
 
-logger.disable("stepladder")
 
 
 def __getattr__(name: str) -> Any:
