@@ -1,0 +1,91 @@
+"""Patterns of English, as two tables: conditions first, then what is asked for.
+
+The rules are tried in their order over the whole question; what a rule matched is used up. A maker that returns None
+lets the next rule try.
+"""
+
+from __future__ import annotations
+
+from . import makers as make
+from .patterns import Rule
+
+FILTERS = (
+    Rule("COMPARE avg AND? numcol:what entity:of?", make.average),
+    Rule("numcol:what COMPARE avg", make.average),
+    Rule("COMPARE_ADJ:what avg", make.adjective_average),
+    Rule("COMPARE_ADJ:what plain_number:number", make.adjective),
+    Rule("BARE:what COMPARE plain_number:number", make.compare),
+    Rule("BARE:what entity:of COMPARE plain_number:number", make.bare_of),
+    Rule("datecol:what BETWEEN? year_number:low AND year_number:high", make.dates),
+    Rule("BETWEEN date:low AND date:high datecol:what?", make.dates),
+    Rule("datecol:what? from_date:low to_date:high", make.dates),
+    Rule("datecol:what COMPARE? date", make.dated),
+    Rule("COMPARE date", make.dated),
+    Rule("numcol:what BETWEEN plain_number:low AND plain_number:high", make.between),
+    Rule("BETWEEN number:low AND number:high numcol:what", make.between),
+    Rule("AGG|COUNT:agg? numcol:what NOT:not? COMPARE number", make.compared_itself),
+    Rule("numcol:what number ORMORE", make.ormore),
+    Rule("number ORMORE numcol:what", make.no_table(make.ormore)),
+    Rule("number ORMORE entity:what", make.counted),
+    Rule("COMPARE plain_number:number entity:what", make.counted),
+    Rule("COMPARE plain_number:number numcol:what", make.compare),
+    Rule("HAVING plain_number:number entity:what", make.counted),
+    Rule("HAVING plain_number:number numcol:what", make.equal),
+    Rule("date", make.date_alone),
+    Rule("LOCATED NOT:not value", make.not_values),
+    Rule("NOT LOCATED? textcol:hint? firm_value:value", make.not_values),
+    Rule("textcol:hint NOT firm_value:value", make.not_values),
+    Rule("thing:what NULL", make.known(known=False)),
+    Rule("NULL thing:what", make.known(known=False)),
+    Rule("column:what NOT NULL", make.known(known=True)),
+    Rule("column:what KNOWN", make.known(known=True)),
+    Rule("NOT HAVING? LOCATED? thing:what", make.not_flag_or_thing),
+)
+
+
+SHAPES = (
+    Rule("HAVING own:what", make.no_table(make.has)),
+    Rule("flag:what", make.no_table(make.true)),
+    Rule("thing:what plain_number:number", make.numbered),
+    Rule("number? MOST AGG? COUNT? DISTINCT? entity:of numcol:what", make.narrowed(make.ranked)),
+    Rule("number? MOST AGG COUNT? numcol:what", make.ranked),
+    Rule("number? MOST COUNT DISTINCT? thing:what", make.ranked),
+    Rule("number? MOST numcol:what", make.no_table(make.ranked)),
+    Rule("number? MOST verb:what entity:of", make.most_done),
+    Rule("number? MOST datecol:what", make.no_verb(make.ranked)),
+    Rule("number? MOST entity:what", make.most_of),
+    Rule("thing:what MOST", make.verb_most),
+    Rule("SUPER number", make.superlative),
+    Rule("TOP? number? SUPER", make.superlative),
+    Rule("number TOP? SUPER", make.superlative),
+    Rule("VAGUE number", make.vague),
+    Rule("TOP? number? VAGUE", make.vague),
+    Rule("TOP number", make.top),
+    Rule("number TOP", make.top),
+    Rule("TOP", make.top),
+    Rule("FIRST number?", make.first),
+    Rule("verb BY entity:what", make.done_by),
+    Rule("ORDER BY DIRECTION? AGG? COUNT? DISTINCT? thing:what DIRECTION?", make.ordered),
+    Rule("ORDER DIRECTION? AGG? COUNT? thing:what DIRECTION?", make.ordered_by),
+    Rule("ORDER? ALPHABETICAL", make.alphabetical),
+    Rule("BY AGG COUNT? DISTINCT? thing:what DIRECTION?", make.by_key),
+    Rule("BY COUNT DISTINCT? thing:what DIRECTION?", make.by_key),
+    Rule("PER|BY:per entity:of column:what AND entity:of_more? thing:more", make.narrowed(make.grouped)),
+    Rule("PER|BY:per entity:of column:what", make.narrowed(make.grouped)),
+    Rule("PER|BY:per thing:what AND? PART:more", make.grouped),
+    Rule("PER|BY:per PART:what AND PER? thing:more", make.grouped),
+    Rule("PER|BY:per thing:what AND PER? thing:more", make.grouped),
+    Rule("PER|BY:per thing:what DIRECTION", make.by_not_per),
+    Rule("PER|BY:per thing:what", make.grouped),
+    Rule("PER|BY:per PART:what", make.grouped),
+    Rule("AGG:first AND AGG:second AND AGG:third entity:of? numcol:what", make.two_measures),
+    Rule("AGG:first AND AGG:second entity:of? numcol:what", make.two_measures),
+    Rule("AGG? COUNT DISTINCT? thing:what", make.measured),
+    Rule("AGG DISTINCT? entity:of numcol:what", make.narrowed(make.measured)),
+    Rule("AGG DISTINCT? thing:what", make.measured),
+    Rule("income:what", make.income),
+    Rule("DISTINCT", make.distinct),
+    Rule("THEIR? entity:of textcol:what", make.narrowing),
+    Rule("THEIR? entity:of column:what", make.narrowing),
+    Rule("THEIR thing:what", make.also),
+)  # fmt: skip
