@@ -1,12 +1,12 @@
 """The agents of the workflow: `stepladder run examples/text_to_sql/workflow.yaml --option database=my.db`.
 
-Options: `database`, a SQLite file (a small shop is built where none is named); `model`, a planner that asks a model, such
-as openai:gpt-5-mini (without it the planner is the deterministic one); `base_url`, for servers compatible with OpenAI's.
+Options: `database`, a SQLite file (a small shop is built where none is named); `model`, a planner that asks a model,
+such as openai:gpt-5-mini (without it the planner is the deterministic one); `base_url`, for servers compatible with
+OpenAI's.
 """
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,8 +19,6 @@ from .responder import respond
 from .schema import read_schema
 from .shop import build_shop
 
-SHOP_VERSION = 1
-
 
 def agents(database: str = "", model: str = "", base_url: str = "") -> Mapping[str, Callable[..., Any]]:
     """The agents by name, on this database."""
@@ -32,11 +30,11 @@ def agents(database: str = "", model: str = "", base_url: str = "") -> Mapping[s
 
 
 def shop() -> Path:
-    """The example's own database; built once, the same on every machine."""
-    path = Path(tempfile.gettempdir()) / f"stepladder_shop_{SHOP_VERSION}.db"
+    """The example's own database, beside this file; built once, the same on every machine."""
+    path = Path(__file__).with_name("shop.db")
     if not path.is_file():
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            os.replace(build_shop(Path(folder) / path.name), path)
+            build_shop(Path(folder) / path.name).replace(path)
     return path
 
 

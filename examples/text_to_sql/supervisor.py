@@ -5,7 +5,8 @@
     if result["metadata"]["needs_clarification"]:
         result = supervisor.handle_clarification_response("by revenue")
 
-Where the document asks a model about every step, here the workflow's rules decide, and a model is asked when it matters.
+Where the document asks a model about every step, here the workflow's rules decide, and a model is asked when it
+matters.
 """
 
 from __future__ import annotations
