@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .catalogue import BASELINES, COLUMN_FUNCTIONS, METRICS, MODELS, TRANSFORMERS, Model, Transformer, defaults
-from .datasets import BUNDLED
+from .datasets import BUNDLED, csv_path
 from .plain import Json, number, whole
 from .plan_form import SECTIONS, read_plan
 from .scoring import Finding
@@ -82,7 +81,7 @@ def blueprint(plan: Any, dataset: str, target: str | None = None) -> Blueprint:
     numbers = [name for group in prepared if group["kind"] == "numeric" for name in group["columns"]]
     target = target or sections["target"]
     return Blueprint(
-        dataset=dataset if dataset in BUNDLED else str(Path(dataset).resolve()),
+        dataset=dataset if dataset in BUNDLED else str(csv_path(dataset).resolve()),
         target=target,
         classifies=classifies,
         features=sections["features"],

@@ -1,4 +1,4 @@
-"""The data of the pipeline: scikit-learn's bundled sets by name, or a user's CSV file by path.
+"""The data of the pipeline: scikit-learn's bundled sets by name, or a CSV file by path; this example's own by name.
 
 Both become a `Table`: text cells and numbers by column, None where a value is missing.
 """
@@ -24,6 +24,13 @@ BUNDLED = ("iris", "wine", "breast_cancer", "digits", "diabetes")
 BUNDLED_TARGET = "target"
 MISSING_MARKERS = ("", "na", "n/a", "nan", "none", "null", "?")
 DELIMITERS = (",", ";", "\t", "|")
+OWN = Path(__file__).parent / "data"
+
+
+def csv_path(dataset: str) -> Path:
+    """Where a CSV file is: where its name says, else in `data` beside this module."""
+    own = OWN / dataset
+    return own if not Path(dataset).exists() and own.is_file() else Path(dataset)
 
 
 class DatasetError(ValueError):
@@ -82,7 +89,7 @@ def is_missing(text: str) -> bool:
 def delimiter_of(path: str) -> str:
     """Say which delimiter the header line uses most, a comma if it uses none; raises DatasetError."""
     try:
-        with Path(path).open(encoding="utf-8-sig", newline="") as file:
+        with csv_path(path).open(encoding="utf-8-sig", newline="") as file:
             return _delimiter(file.readline())
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
@@ -114,7 +121,7 @@ def _labels(bunch: Any) -> Iterator[Cell]:
 
 def _read_csv(path: str, target: str | None, rows: int | None) -> Table:
     try:
-        with Path(path).open(encoding="utf-8-sig", newline="") as file:
+        with csv_path(path).open(encoding="utf-8-sig", newline="") as file:
             delimiter = _delimiter(file.readline())
             file.seek(0)
             lines = (line for line in csv.reader(file, delimiter=delimiter) if line)

@@ -15,6 +15,11 @@ from .profiling import Facts, facts_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+
+class TargetUnclearError(DatasetError):
+    """Nobody says which column is the target; an answer helps."""
+
+
 GLANCE_ROWS = 20
 ASKING = re.compile(r"\b(?:predict|classify|estimate|forecast|find|explain)\b", re.IGNORECASE)
 DRAFTS = {"quick": QUICK, "thorough": THOROUGH}
@@ -43,7 +48,7 @@ def plan(
 
 
 def target_of(goal: str, dataset: str) -> str:
-    """Find the target where nobody says it; raises DatasetError.
+    """Find the target where nobody says it; raises DatasetError, or TargetUnclearError where it cannot tell.
 
     It is the fixed one of a bundled set, else the column named first after a word like predict, else the only column
     that the goal names.
@@ -55,7 +60,8 @@ def target_of(goal: str, dataset: str) -> str:
     verb = ASKING.search(goal)
     after = [name for name in places if verb and places[name] >= verb.end()]
     if not after and len(places) != 1:
-        raise DatasetError(dataset, found="a goal that names no target", expected=f"one of {columns} as the target")
+        found, expected = "a goal that names no target", f"one of {', '.join(columns)} as the target"
+        raise TargetUnclearError(dataset, found=found, expected=expected)
     return min(after or places, key=lambda name: places[name])
 
 
