@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from stepladder.commands import AnyCommand, AskPerson, Wait
 from stepladder.events import ModelAnswered, ModelFailed, PersonAnswered, TimePassed
-from stepladder.record import Answered, Asked, Opened, Settled
+from stepladder.record import AnyEntry, Answered, Asked, Opened, Settled
 
 Returned = Literal["ok", "failed", "late", "in_doubt"]
 Status = Literal["new", "working", "ended"]
@@ -23,8 +23,8 @@ Answer = ModelAnswered | ModelFailed | PersonAnswered | TimePassed
 class Asking(msgspec.Struct, frozen=True, gc=False):
     """A decision that is open: what was fixed, the rung that is asked now, and what has come back from it.
 
-    `received` holds answers that are not judged yet, `judged` those of this rung that are, `causes` why earlier rungs
-    did not settle it.
+    `received` holds the rung's answers as they came, `judged` how they were judged, `causes` why earlier rungs did not
+    settle it. Everything that follows can be concluded again from this, so a journal may end anywhere.
     """
 
     opened: Opened
@@ -33,15 +33,26 @@ class Asking(msgspec.Struct, frozen=True, gc=False):
     judged: tuple[Answered, ...] = ()
     causes: tuple[str, ...] = ()
 
+    def with_asked(self, entry: Asked) -> Asking:
+        """The same with the next rung asked; what ended the rung before without settling is a cause."""
+        last = self.judged[-1] if self.judged else None
+        failed = last is not None and last.outcome in ("failed", "invalid", "unsure")
+        causes = (*self.causes, f"{last.rung}: {last.cause}") if last is not None and failed else self.causes
+        return Asking(self.opened, entry, causes=causes)
+
     def with_answered(self, entry: Answered) -> Asking:
-        """The same with one answer judged; what concludes a rung without settling is a cause."""
-        assert self.asked is not None, "an answer belongs to a rung that was asked"
-        received = tuple(event for event in self.received if event.command != entry.command)
-        concludes = entry.command == 0 or len(self.asked.models) <= 1
-        failed = concludes and entry.outcome in ("failed", "invalid", "unsure")
-        causes = (*self.causes, f"{entry.rung}: {entry.cause}") if failed else self.causes
-        judged = (*self.judged, entry) if entry.command else self.judged
-        return replace(self, received=received, judged=judged, causes=causes)
+        """The same with one more answer judged."""
+        return replace(self, judged=(*self.judged, entry))
+
+    def unrecorded(self, entries: tuple[AnyEntry, ...], *, shadowed: bool = False) -> tuple[AnyEntry, ...]:
+        """Those of the entries concluded for this decision that it does not hold yet; `shadowed`: its shadow is asked."""
+        return tuple(
+            entry
+            for entry in entries
+            if not isinstance(entry, Opened)
+            and entry not in self.judged
+            and not (shadowed and isinstance(entry, Asked) and entry.shadow)
+        )
 
 
 class RunState(msgspec.Struct, frozen=True, gc=False):

@@ -104,7 +104,7 @@ policy:
     complex: {ask: [supervisor, panel, person], reconcile: model_wins}
   on_invalid: rule
   on_low_confidence: next_rung
-"""
+"""  # noqa: E501
 """The workflow of the design, complete."""
 
 PAYMENT: Final = """
@@ -129,7 +129,7 @@ rules:
 policy:
   classifier: {}
   limits: {working_s: 1000}
-"""
+"""  # noqa: E501
 """An agent whose call must not be made twice: not idempotent, with a timeout and retries."""
 
 REVIEW: Final = """
@@ -223,5 +223,5 @@ policy:
     person: {deadline_s: 600}
   routes:
     complex: {ask: [first, second]}
-"""
+"""  # noqa: E501
 """Several legal actions in every step, an endless loop in the rules, and a ladder that is always asked."""

@@ -1,9 +1,9 @@
 """Judging an answer: pure, strict, and never a repair.
 
-An answer counts only if it is exactly one JSON object without duplicate keys, its action is one of the legal ones to the
-letter, next_state (where given) is where that action leads, confidence (where given) is between 0 and 1, and the
-parameters are those that the action takes. Anything else is invalid, with the cause. Further keys are ignored: the
-answer as received is in the journal.
+An answer counts only if it is exactly one JSON object without duplicate keys that a journal can hold, its action is
+one of the legal ones to the letter, next_state (where given) is where that action leads, confidence (where given) is
+between 0 and 1, and the parameters are those that the action takes. Anything else is invalid, with the cause. Further
+keys are ignored: the answer as received is in the journal.
 """
 
 from __future__ import annotations

@@ -14,11 +14,12 @@ from __future__ import annotations
 import msgspec
 
 from stepladder.classifier import classify
+from stepladder.clauses import Fired
 from stepladder.decision.judge import Invalid, judge, judge_text
 from stepladder.decision.point import PERSON, Ladder, Question, Route, Rung
 from stepladder.decision.reconcile import agrees, winner
 from stepladder.events import ModelAnswered, ModelFailed, PersonAnswered
-from stepladder.record import STOP, AnyEntry, Answered, Asked, Opened, Relation, Settled, Source, Verdict
+from stepladder.record import STOP, Answered, AnyEntry, Asked, Opened, Relation, Settled, Source, Verdict
 from stepladder.state import Answer, Asking
 
 Entries = tuple[AnyEntry, ...]
@@ -43,19 +44,24 @@ NOBODY = Route()
 
 
 def answer_decision(ladder: Ladder, question: Question, asking: Asking) -> Entries:
-    """What follows from the answers that `asking` has received and not judged yet."""
+    """What follows from the answers that the rung asked has given, less what the decision holds already."""
+    return asking.unrecorded(_answered(ladder, question, asking))
+
+
+def _answered(ladder: Ladder, question: Question, asking: Asking) -> Entries:
     assert asking.asked is not None, "only a decision that asked can be answered"
     rung = ladder.rungs[asking.asked.rung]
     answered = tuple(_judge(question, rung, event) for event in asking.received)
     if rung.is_person:
-        return _after_person(question, answered[-1])
-    asking = msgspec.structs.replace(asking, judged=(*asking.judged, *answered), received=())
+        return _after_person(ladder, question, asking, answered[-1])
     if len(rung.models) > 1:
-        return *answered, *_after_votes(ladder, question, asking, rung)
+        return *answered, *_after_votes(ladder, question, asking, rung, answered)
     return _after_model(ladder, question, asking, rung, answered[-1])
 
 
-def _opened(question: Question, route: str = "standard", fired: tuple = (), mode: str = "model_wins") -> Opened:  # type: ignore[type-arg]
+def _opened(
+    question: Question, route: RouteName = "standard", fired: tuple[Fired, ...] = (), mode: Mode = "model_wins"
+) -> Opened:
     return Opened(
         question.n,
         question.step,
@@ -65,10 +71,10 @@ def _opened(question: Question, route: str = "standard", fired: tuple = (), mode
         question.point,
         question.blocked,
         question.passed_over,
-        route,  # type: ignore[arg-type]
+        route,
         fired,
         question.signals,
-        mode,  # type: ignore[arg-type]
+        mode,
         question.limit,
         question.broken,
     )
@@ -162,9 +168,9 @@ def _judge(question: Question, rung: Rung, event: Answer) -> Answered:
     return Answered(question.n, rung.name, "vote", event.command, found)
 
 
-def _after_person(question: Question, answered: Answered) -> Entries:
+def _after_person(ladder: Ladder, question: Question, asking: Asking, answered: Answered) -> Entries:
     if answered.verdict is None:
-        return answered, _by_rule(question, fallback=f"{PERSON}: {answered.cause}")
+        return answered, *_climb(ladder, question, _because(asking, answered), failed=True)
     option = question.options[answered.verdict.action]
     if agrees(question.verdict, answered.verdict, option):
         return _marked(answered, "agrees"), _settled(question, answered.verdict, "person", "agreement")
@@ -177,18 +183,23 @@ def _after_model(ladder: Ladder, question: Question, asking: Asking, rung: Rung,
     return _weigh(ladder, question, asking, rung, vote)
 
 
-def _after_votes(ladder: Ladder, question: Question, asking: Asking, rung: Rung) -> Entries:
+def _after_votes(
+    ladder: Ladder, question: Question, asking: Asking, rung: Rung, answered: tuple[Answered, ...]
+) -> Entries:
     """A panel: settled as soon as a quorum says the same, given up as soon as none can."""
-    votes = [answered.verdict for answered in asking.judged if answered.verdict is not None]
+    votes = [each.verdict for each in answered if each.verdict is not None]
     voices = max((_same(vote, votes, question) for vote in votes), key=len, default=[])
     if len(voices) >= rung.quorum:
         return _weigh(ladder, question, asking, rung, Answered(question.n, rung.name, "vote", verdict=_joint(voices)))
-    if len(voices) + len(rung.models) - len(asking.judged) >= rung.quorum:
+    if len(voices) + len(rung.models) - len(answered) >= rung.quorum:
         return ()
     if len(votes) >= rung.quorum:
         split = Answered(question.n, rung.name, "unsure", cause=f"no {rung.quorum} of {len(rung.models)} said the same")
         return split, *_unsure(ladder, question, asking, split)
-    failed = Answered(question.n, rung.name, "failed", cause=f"only {len(votes)} of {len(rung.models)} gave a legal answer")
+    outcome = "invalid" if any(each.outcome == "invalid" for each in answered) else "failed"
+    failed = Answered(
+        question.n, rung.name, outcome, cause=f"only {len(votes)} of {len(rung.models)} gave a legal answer"
+    )
     return failed, *_without_verdict(ladder, question, asking, failed)
 
 
@@ -240,23 +251,27 @@ def _reconcile(ladder: Ladder, question: Question, asking: Asking, rung: Rung, v
 
 
 def _without_verdict(ladder: Ladder, question: Question, asking: Asking, answered: Answered) -> Entries:
-    causes = (*asking.causes, f"{answered.rung}: {answered.cause}")
-    asking = msgspec.structs.replace(asking, causes=causes)
+    asking = _because(asking, answered)
+    fallback = "; ".join(asking.causes)
     if answered.outcome == "invalid" and ladder.on_invalid == "rule":
-        return (_by_rule(question, fallback="; ".join(causes)),)
+        return (_by_rule(question, fallback=fallback),)
     if answered.outcome == "invalid" and ladder.on_invalid == "give_up":
         verdict = Verdict(STOP, reason=f"{answered.rung} gave an answer that does not count: {answered.cause}")
-        return (_settled(question, verdict, "rule", "none", "; ".join(causes)),)
+        return (_settled(question, verdict, "rule", "none", fallback),)
     return _climb(ladder, question, asking, failed=True)
 
 
 def _unsure(ladder: Ladder, question: Question, asking: Asking, answered: Answered) -> Entries:
-    causes = (*asking.causes, f"{answered.rung}: {answered.cause}")
-    asking = msgspec.structs.replace(asking, causes=causes)
+    asking = _because(asking, answered)
     match ladder.on_low_confidence:
         case "rule":
-            return (_by_rule(question, fallback="; ".join(causes)),)
+            return (_by_rule(question, fallback="; ".join(asking.causes)),)
         case "person" if PERSON in ladder.rungs:
             return (_ask(question, ladder.rungs[PERSON]),)
         case _:
             return _climb(ladder, question, asking)
+
+
+def _because(asking: Asking, answered: Answered) -> Asking:
+    """The same, with one more cause why the rung did not settle it."""
+    return msgspec.structs.replace(asking, causes=(*asking.causes, f"{answered.rung}: {answered.cause}"))

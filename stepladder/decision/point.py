@@ -9,9 +9,8 @@ import msgspec
 
 from stepladder.classifier import Classifier
 from stepladder.clauses import AnyOf, Facts, Reading
-from stepladder.record import Mode
+from stepladder.record import Mode, Verdict
 from stepladder.record import Route as RouteName
-from stepladder.record import Verdict
 from stepladder.values import digest
 
 PERSON: Final = "person"

@@ -15,7 +15,7 @@ MARGIN: Final = 22.0
 TITLE: Final = 46.0
 BETWEEN_CELLS: Final = 22.0
 BETWEEN_ROWS: Final = 24.0
-GROUP_TOP: Final = 32.0
+GROUP_TOP: Final = 40.0
 GROUP_SIDE: Final = 18.0
 GROUP_BOTTOM: Final = 16.0
 BETWEEN_GROUPS: Final = 30.0
@@ -27,6 +27,8 @@ LAST_TRACK: Final = 12.0
 ROUNDS: Final = 40
 
 Point = tuple[float, float]
+Zone = tuple[float, float]
+"""From which height to which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +74,10 @@ def lay_out(drawn: Picture) -> Layout:
     lanes = {name: x + shift for name, x in lanes.items()}
     ways = _ways(grid, lanes)
     tracks = [assign(_pieces(ways, row)) for row in range(len(grid.rows))]
-    tops, bottoms = _heights(grid, [max(found.values(), default=-1) + 1 for found in tracks])
+    tops, bottoms, zones = _heights(grid, [max(found.values(), default=-1) + 1 for found in tracks])
     groups = [_group(grid, band, tops, bottoms) for band in range(len(drawn.groups))]
-    lines = [_line(chain, way, tracks, tops, bottoms) for chain, way in ways]
+    levels = [{piece: _level(zone, found, piece) for piece in found} for zone, found in zip(zones, tracks, strict=True)]
+    lines = [_line(chain, way, levels, tops, bottoms) for chain, way in ways]
     return Layout(grid, _outer(grid, lanes, 1) + MARGIN, bottoms[-1] + MARGIN, tops, bottoms, groups, lines)
 
 
@@ -122,32 +125,34 @@ def _pull(one: Cell, two: Cell) -> float:
 
 
 def _lanes(grid: Grid) -> dict[str, float]:
-    """The place of each lane: right of all phases, or left of them."""
-    names = list(dict.fromkeys(cell.lane for chain in grid.chains for cell in chain.cells if cell.lane))
+    """The place of each lane: right of all phases, in the order of the ends they lead to, or left of them."""
+    ends = sorted(grid.rows[-1], key=_from_above)
+    found = list(dict.fromkeys(cell.lane for chain in grid.chains for cell in chain.cells if cell.lane))
+    rights = [lane for end in ends if (lane := f"right {end.key}") in found]
+    lefts = [lane for lane in found if lane not in rights]
     inner = [cell for row in grid.rows[:-1] for cell in row]
-    right = max((cell.x + cell.right for cell in inner), default=0.0) + GROUP_SIDE
-    left = min((cell.x - cell.left for cell in inner), default=0.0) - GROUP_SIDE
-    places: dict[str, float] = {}
-    for name in names:
-        if name.startswith("right"):
-            right += LANE
-            places[name] = right
-        else:
-            left -= LANE
-            places[name] = left
-    return places
+    right = max(cell.x + cell.right for cell in inner) + GROUP_SIDE
+    left = min(cell.x - cell.left for cell in inner) - GROUP_SIDE
+    return {
+        **{lane: right + LANE * number for number, lane in enumerate(rights, 1)},
+        **{lane: left - LANE * number for number, lane in enumerate(lefts, 1)},
+    }
+
+
+def _from_above(end: Cell) -> float:
+    """Where the lines stand that come to an end straight from above; far right without any."""
+    places = [each.x for each in end.near if not each.lane]
+    return sum(places) / len(places) if places else float("inf")
 
 
 def _place_last_row(grid: Grid, lanes: dict[str, float]) -> None:
     """The ends stand below what leads to them, lanes included."""
     row = grid.rows[-1]
-
-    def wish(cell: Cell) -> float:
-        places = [lanes[each.lane] if each.lane else each.x for each in cell.near]
-        return sum(places) / len(places) if places else cell.x
-
-    row.sort(key=wish)
-    wanted = [wish(cell) for cell in row]
+    row.sort(key=_from_above)
+    wanted = []
+    for cell in row:
+        places = [_place(each, lanes) for each in cell.near]
+        wanted.append(sum(places) / len(places) if places else cell.x)
     for cell, x in zip(row, spread(wanted, [1.0] * len(row), _gaps(row)), strict=True):
         cell.x = x
 
@@ -166,20 +171,24 @@ def _outer(grid: Grid, lanes: dict[str, float], side: int) -> float:
 # --- down
 
 
-def _heights(grid: Grid, tracks: list[int]) -> tuple[list[float], list[float]]:
+def _heights(grid: Grid, tracks: list[int]) -> tuple[list[float], list[float], list[Zone]]:
+    """The tops and bottoms of the rows, and the zones between them in which lines go across (outside the frames)."""
     tops: list[float] = []
     bottoms: list[float] = []
-    y = TITLE
+    zones: list[Zone] = []
+    y, before = TITLE, -1
     for number, row in enumerate(grid.rows):
-        first = number == 0 or grid.bands[number] != grid.bands[number - 1]
-        if first:
-            y += (GROUP_BOTTOM + BETWEEN_GROUPS - BETWEEN_ROWS) if number else 0
-            y += GROUP_TOP if grid.bands[number] != grid.bands[-1] else 0
-        high = max(cell.room for cell in row)
+        band = grid.bands[number]
+        y += GROUP_TOP if band not in (before, grid.bands[-1]) else 0
         tops.append(y)
-        bottoms.append(y + high)
-        y += high + max(BETWEEN_ROWS, FIRST_TRACK + TRACK * (tracks[number] - 1) + LAST_TRACK)
-    return tops, bottoms
+        y += max(cell.room for cell in row)
+        bottoms.append(y)
+        leaving = grid.bands[min(number + 1, len(grid.rows) - 1)] != band
+        y += GROUP_BOTTOM if leaving else 0
+        room = max(BETWEEN_GROUPS if leaving else BETWEEN_ROWS, FIRST_TRACK + TRACK * (tracks[number] - 1) + LAST_TRACK)
+        zones.append((y, y + room))
+        y, before = y + room, band
+    return tops, bottoms, zones
 
 
 def _group(grid: Grid, band: int, tops: list[float], bottoms: list[float]) -> Rect:
@@ -203,10 +212,7 @@ Way = list[float]
 
 def _ways(grid: Grid, lanes: dict[str, float]) -> list[tuple[Chain, Way]]:
     ports = _ports(grid, lanes)
-    return [
-        (chain, [ports.get((chain, cell), _place(cell, lanes)) for cell in chain.cells])
-        for chain in grid.chains
-    ]
+    return [(chain, [ports.get((chain, cell), _place(cell, lanes)) for cell in chain.cells]) for chain in grid.chains]
 
 
 def _place(cell: Cell, lanes: dict[str, float]) -> float:
@@ -228,27 +234,25 @@ def _piece(chain: Chain, way: Way, index: int) -> Piece:
     return Piece(way[index], way[index + 1], upper.lane or lower.lane or f"{upper.key} {lower.key} {index}")
 
 
-def _line(chain: Chain, way: Way, tracks: list[dict[Piece, int]], tops: list[float], bottoms: list[float]) -> Line:
+def _line(chain: Chain, way: Way, levels: list[dict[Piece, float]], tops: list[float], bottoms: list[float]) -> Line:
     upper, lower = chain.cells[0], chain.cells[-1]
     points = [(way[0], middle_of(upper, tops, bottoms) + upper.height / 2)]
     for index, (one, two) in enumerate(pairwise(chain.cells)):
-        start, stop = bottoms[one.row], tops[two.row]
-        points.append((way[index], start))
-        piece = _piece(chain, way, index)
-        if piece.across:
-            y = _track(tracks[one.row], piece, start, stop)
+        points.append((way[index], bottoms[one.row]))
+        y = levels[one.row].get(_piece(chain, way, index))
+        if y is not None:
             points += [(way[index], y), (way[index + 1], y)]
-        points.append((way[index + 1], stop))
+        points.append((way[index + 1], tops[two.row]))
     points.append((way[-1], middle_of(lower, tops, bottoms) - lower.height / 2))
     corners = [point for index, point in enumerate(points) if not index or point != points[index - 1]]
     return Line(chain, tuple(corners if chain.down else reversed(corners)))
 
 
-def _track(tracks: dict[Piece, int], piece: Piece, start: float, stop: float) -> float:
-    """The tracks share the gap; below the last there is room for the tips of arrows."""
+def _level(zone: Zone, tracks: dict[Piece, int], piece: Piece) -> float:
+    """The height of a piece: the tracks share the zone; below the last there is room for the tips of arrows."""
     last = max(tracks.values())
-    room = stop - start - FIRST_TRACK - LAST_TRACK
-    return start + FIRST_TRACK + (tracks[piece] * room / last if last else room / 2)
+    room = zone[1] - zone[0] - FIRST_TRACK - LAST_TRACK
+    return zone[0] + FIRST_TRACK + (tracks[piece] * room / last if last else room / 2)
 
 
 def _ports(grid: Grid, lanes: dict[str, float]) -> dict[tuple[Chain, Cell], float]:

@@ -7,6 +7,7 @@ from typing import Final
 
 from stepladder.diagram.picture import Arrow, Box, shortened
 
+PHASE: Final = 12.0
 NAME: Final = 14.0
 DETAIL: Final = 11.5
 ACTION: Final = 11.0

@@ -1,8 +1,8 @@
 """A workflow in Mermaid's flowchart language: phases are subgraphs, actions stand on their arrows.
 
 An action is a small node of its own in the middle of its arrow, because Mermaid puts labels of arrows on top of each
-other. Ids are made by us (`step_…`, `end_…`, `phase_…`, `action_…`), so no name can be a word of the language. In labels
-every character beyond a small set is written as a numbered entity, so no text can break out of its quotes.
+other. Ids are made by us (`step_…`, `end_…`, `phase_…`, `action_…`), so no name can be a word of the language. In
+labels every character beyond a small set is written as a numbered entity, so no text can break out of its quotes.
 """
 
 from __future__ import annotations

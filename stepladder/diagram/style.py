@@ -17,8 +17,8 @@ _FORM: Final = f"""
 text{{font-family:{_SANS}}}
 .title{{font-size:16px;font-weight:600}}
 .phase rect{{stroke-width:1}}
-.phase text{{font-size:12px;font-weight:600;letter-spacing:.03em}}
-.phase .until{{font-size:10.5px;font-weight:400;letter-spacing:0}}
+.heading text{{font-size:12px;font-weight:600;letter-spacing:.03em}}
+.heading .until{{font-size:10.5px;font-weight:400;letter-spacing:0}}
 .box rect,.box polygon{{stroke-width:1.4}}
 .box .inner{{fill:none;stroke-width:1}}
 .name{{font-size:14px;font-weight:600;text-anchor:middle}}
@@ -58,8 +58,9 @@ def _colours(scheme: Scheme) -> str:
     return (
         f".page{{fill:{scheme['page']}}}"
         f".title,.name,.action{{fill:{scheme['ink']}}}"
-        f".detail,.guard,.phase text{{fill:{scheme['soft']}}}"
+        f".detail,.guard,.heading text{{fill:{scheme['soft']}}}"
         f".phase rect{{fill:{scheme['phase']};stroke:{scheme['faint']}}}"
+        f".heading rect{{fill:{scheme['phase']}}}"
         f".label rect{{fill:{scheme['label']};stroke:{scheme['faint']}}}"
         f".way{{stroke:{scheme['line']}}}.tip,.start{{fill:{scheme['line']}}}"
         f"{boxes}"

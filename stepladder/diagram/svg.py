@@ -11,7 +11,7 @@ from typing import Final
 
 from stepladder.diagram.grid import LOOP, Cell
 from stepladder.diagram.layout import Layout, Line, Point, Rect, lay_out, middle_of
-from stepladder.diagram.measure import badge_width, label_height, label_lines, label_size
+from stepladder.diagram.measure import GUARD, PHASE, badge_width, label_height, label_lines, label_size, width
 from stepladder.diagram.picture import Arrow, Box, Group, Path, Picture, picture, shortened
 from stepladder.diagram.style import STYLE
 from stepladder.workflow.definition import Definition
@@ -34,7 +34,8 @@ def svg(definition: Definition, path: Path | None = None) -> str:
     loops = [_loop(laid, laid.grid.boxes[name], arrows) for name, arrows in laid.grid.loops.items()]
     labels = [_labelled(laid, line) for line in lines]
     boxes = [_box(laid, laid.grid.boxes[name], box) for name, box in drawn.boxes.items()]
-    return "\n".join([*head, *groups, *ways, *loops, *labels, *boxes, "</svg>"]) + "\n"
+    titles = [_group_title(group, rect) for group, rect in zip(drawn.groups, laid.groups, strict=True)]
+    return "\n".join([*head, *groups, *ways, *titles, *loops, *labels, *boxes, "</svg>"]) + "\n"
 
 
 def escape(text: str) -> str:
@@ -80,15 +81,23 @@ def _taken(arrows: tuple[Arrow, ...]) -> int:
 
 
 def _group(group: Group, rect: Rect) -> str:
-    wide, high = rect.right - rect.left, rect.bottom - rect.top
-    name, until, told = escape(group.name), "", f"phase {escape(group.name)}"
-    if group.criteria:
-        until = f'<tspan class="until" dx="10">until {escape(shortened(group.criteria, 70))}</tspan>'
-        told = f"{told}, until {escape(group.criteria)}"
+    told = f"phase {group.name}" + (f", until {group.criteria}" if group.criteria else "")
     return (
-        f'<g class="phase"><title>{told}</title>'
-        f'<rect x="{rect.left:.1f}" y="{rect.top:.1f}" width="{wide:.1f}" height="{high:.1f}" rx="14"/>'
-        f'<text x="{rect.left + 16:.1f}" y="{rect.top + 21:.1f}">{name}{until}</text></g>'
+        f'<g class="phase"><title>{escape(told)}</title>'
+        f'<rect x="{rect.left:.1f}" y="{rect.top:.1f}" width="{rect.right - rect.left:.1f}" '
+        f'height="{rect.bottom - rect.top:.1f}" rx="14"/></g>'
+    )
+
+
+def _group_title(group: Group, rect: Rect) -> str:
+    """The name of a phase on a ground of its own, above the lines that come in from above."""
+    until = shortened(f"until {group.criteria}", 70) if group.criteria else ""
+    wide = width(group.name, PHASE) * 1.1 + (width(until, GUARD) + 14 if until else 0)
+    wide = min(wide, rect.right - rect.left - 28)
+    span = f'<tspan class="until" dx="10">{escape(until)}</tspan>' if until else ""
+    return (
+        f'<g class="heading"><rect x="{rect.left + 12:.1f}" y="{rect.top + 8:.1f}" width="{wide + 8:.1f}" height="18"/>'
+        f'<text x="{rect.left + 16:.1f}" y="{rect.top + 21:.1f}">{escape(group.name)}{span}</text></g>'
     )
 
 

@@ -135,7 +135,7 @@ class _Client:
 
     async def create(self, request: ModelRequest, extra_body: Mapping[str, Any] | None) -> object:
         system = [{"role": "system", "content": request.system}] if request.system else []
-        answer = {"name": "answer", "schema": request.schema, "strict": True}
+        answer = {"name": "answer", "schema": request.schema, "strict": request.strict}
         optional = {} if request.temperature is None else {"temperature": request.temperature}
         return await self._completions.create(
             model=request.model,

@@ -18,6 +18,8 @@ class ModelRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The question."""
     schema: dict[str, Any]
     """JSON Schema that the answer is to follow; sent along, not checked here."""
+    strict: bool = True
+    """Whether the schema is one that a provider's strict mode takes; otherwise it is sent as guidance only."""
     deadline_s: float
     """Seconds for the whole call, connecting and the last byte included."""
     max_output_tokens: int = 1024

@@ -31,7 +31,7 @@ def decide(machine: Machine, state: RunState) -> Entries:
     if state.status != "working":
         return ()
     if state.asking is not None:
-        return _answer(machine, state, state.asking)
+        return _go_on(machine, state, state.asking)
     if state.approving is not None:
         return ()
     if any(number not in state.shadows for number in state.outstanding):
@@ -50,7 +50,7 @@ def _next_action(machine: Machine, state: RunState) -> Entries:
         _measure_margin(machine, state, facts)
     verdict = Verdict(STOP, reason=limit) if limit else _verdict(machine, state, choice, facts)
     question = Question(
-        n=state.opened + 1,
+        n=_number(state),
         step=state.step,
         facts=facts,
         options=options,
@@ -68,6 +68,10 @@ def _next_action(machine: Machine, state: RunState) -> Entries:
         run_key=state.run_id,
     )
     return _taken(machine, state, open_decision(machine.policy.ladder, question), facts)
+
+
+def _number(state: RunState) -> int:
+    return state.opened + 1 if state.asking is None else state.asking.opened.n
 
 
 def _verdict(machine: Machine, state: RunState, choice: Choice, facts: Facts) -> Verdict:
@@ -98,7 +102,7 @@ def _select_agent(machine: Machine, state: RunState) -> Entries:
     choice = choose(machine.agent_rules[state.step], facts, effect.agents)
     assert choice.rule is not None, "the last rule always holds"
     question = Question(
-        n=state.opened + 1,
+        n=_number(state),
         step=state.step,
         facts=facts,
         options={agent: Option(agent, state.step) for agent in effect.agents},
@@ -115,14 +119,18 @@ def _select_agent(machine: Machine, state: RunState) -> Entries:
     return open_decision(machine.rules_only, question)
 
 
-def _answer(machine: Machine, state: RunState, asking: Asking) -> Entries:
-    question = reopened(machine, state, asking)
-    ladder = machine.policy.ladder
+def _go_on(machine: Machine, state: RunState, asking: Asking) -> Entries:
+    """What an open decision comes to, less what the journal holds already."""
+    if asking.asked is None:  # the journal ends behind `opened`
+        entries = _select_agent(machine, state) if state.choosing else _next_action(machine, state)
+        shadowed = any(other.opened.n == asking.opened.n for other in state.shadows.values())
+        return asking.unrecorded(entries, shadowed=shadowed)
     if asking.received:
-        return _taken(machine, state, answer_decision(ladder, question, asking), question.facts)
-    if question.limit:
-        stopped = Settled(asking.opened.n, STOP, machine.limits.then, question.limit, source="limit")
-        return _taken(machine, state, (stopped,), question.facts)
+        question = reopened(machine, state, asking)
+        return _taken(machine, state, answer_decision(machine.policy.ladder, question, asking), question.facts)
+    if limit := _working_limit(machine, state):
+        stopped = Settled(asking.opened.n, STOP, machine.limits.then, limit, source="limit")
+        return _taken(machine, state, (stopped,), {})
     return ()
 
 

@@ -103,8 +103,14 @@ def _on_resumed(machine: Machine, state: RunState, event: RunResumed) -> RunStat
 
 
 def _on_policy(_: Machine, state: RunState, event: PolicyChanged) -> RunState:
-    """Whoever appends this event folds the run anew under the new policy, so that its signals have their memories."""
-    return replace(_passed(state, event), policy_hash=event.policy_hash)
+    """Whoever appends this event folds the run anew under the new policy, so that its signals have their memories.
+
+    A decision that is open is left unsettled; the new policy decides anew.
+    """
+    state = replace(_passed(state, event), policy_hash=event.policy_hash)
+    asked = state.asking.asked.commands if state.asking and state.asking.asked else ()
+    outstanding = {number: command for number, command in state.outstanding.items() if number not in asked}
+    return replace(state, asking=None, outstanding=outstanding, resting=rests(outstanding))
 
 
 def _on_noted(_: Machine, state: RunState, __: OutcomeAttached | QuestionPut) -> RunState:
@@ -174,7 +180,7 @@ def _again(machine: Machine, state: RunState, command: CallAgent, pause_s: float
 
 def _in_doubt(state: RunState, command: CallAgent, reason: str) -> RunState:
     question = f"{command.agent} in step {command.step} was {reason.replace('_', ' ')}: was it done, or shall it be redone?"
-    doubt = AskPerson(command.number, "effect", command.step, question, ("done", "redo"), command.arguments, command)
+    doubt = AskPerson(command.number, "effect", command.step, question, ("done", "redo", "unknown"), command.arguments, command)
     outstanding = {**state.outstanding, command.number: doubt}
     return replace(state, outstanding=outstanding, resting=rests(outstanding))
 
@@ -206,7 +212,7 @@ def _returned(
     outstanding = without(state.outstanding, number)
     results, collected = state.results, state.collected
     if returned == "ok":
-        results = {**results, name: output}
+        results = {**{kept: value for kept, value in results.items() if kept != name}, name: output}
         if name in machine.definition.collects:
             collected = {**collected, name: (*collected.get(name, ()), output)}
     return replace(
@@ -262,7 +268,8 @@ def _approval(machine: Machine, state: RunState, command: AskPerson, given: bool
         return enter(machine, state, settled.to)
     why = f"refused by {by}" + (f": {reason}" if reason else "")
     taken = {**state.taken, settled.action: state.taken[settled.action] - 1}
-    return replace(state, refused={**state.refused, settled.action: why}, taken=taken)
+    decision = {**state.decision, "refused": True, "refusal": reason}
+    return replace(state, refused={**state.refused, settled.action: why}, taken=taken, decision=decision)
 
 
 def _doubt_settled(machine: Machine, state: RunState, command: AskPerson, value: dict[str, Any]) -> RunState:
@@ -273,6 +280,9 @@ def _doubt_settled(machine: Machine, state: RunState, command: AskPerson, value:
         case "done":
             output = value.get("output")
             return _gave(machine, state, command.call, output if isinstance(output, dict) else {})
+        case "unknown":
+            said = {"error": "nobody knows whether it was done", "error_type": "in_doubt"}
+            return _outcome(machine, state, command.call, "in_doubt", said, known=False)
         case _:  # neither: it stays in doubt
             return state
 
@@ -304,10 +314,6 @@ def _on_time_passed(machine: Machine, state: RunState, event: TimePassed) -> Run
             return _failed(machine, state, command, "late", "no result in time")
         case AskPerson(about="question"):
             return _answered_question(machine, state, command, "late", {"error": "nobody answered in time"})
-        case AskPerson(about="approval"):
-            return _approval(machine, state, command, given=False, by="nobody", reason="no answer in time")
-        case AskPerson(about="effect") if command.call is not None:
-            return _outcome(machine, state, command.call, "in_doubt", {"error": "nobody said what became of it"}, known=False)
         case Wait():
             over: Returned = "late" if command.message else "ok"
             return _waited(machine, state, command, over, {"error": "no message in time"} if command.message else {})
@@ -343,7 +349,7 @@ def _on_opened(_: Machine, state: RunState, entry: Opened) -> RunState:
 
 def _on_asked(machine: Machine, state: RunState, entry: Asked) -> RunState:
     assert state.asking is not None, "a decision is open when its rung is asked"
-    asking = replace(state.asking, asked=entry, judged=(), received=())
+    asking = state.asking.with_asked(entry)
     if not entry.shadow:  # what is left of the rung below is late from here on
         left = {number: command for number, command in state.outstanding.items() if number in state.shadows}
         state = replace(state, outstanding=left)

@@ -8,7 +8,16 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from stepladder.events import Event, ModelAnswered, ModelFailed, OutcomeAttached, PersonAnswered, PolicyChanged, RunStarted, Usage
+from stepladder.events import (
+    Event,
+    ModelAnswered,
+    ModelFailed,
+    OutcomeAttached,
+    PersonAnswered,
+    PolicyChanged,
+    RunStarted,
+    Usage,
+)
 from stepladder.record import Answered, Asked, Entry, Opened, Settled, Shadowed
 
 

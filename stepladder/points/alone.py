@@ -74,10 +74,14 @@ def _decide(point: Point, standing: Standing) -> tuple[Any, ...]:
         return (join_shadow(asking, event, point.options(asking.opened.legal)),)
     if standing.settled is not None or standing.put is None:
         return ()
-    if standing.asking is None:
-        return open_decision(point.ladder, _question(point, standing, standing.put))
-    if standing.asking.received:
-        return answer_decision(point.ladder, _question(point, standing, standing.put), standing.asking)
+    question = _question(point, standing, standing.put)
+    asking = standing.asking
+    if asking is None:
+        return open_decision(point.ladder, question)
+    if asking.asked is None:  # its journal ends behind `opened`
+        return asking.unrecorded(open_decision(point.ladder, question), shadowed=bool(standing.shadows))
+    if asking.received:
+        return answer_decision(point.ladder, question, asking)
     return ()
 
 
@@ -143,7 +147,7 @@ def _event(standing: Standing, event: Event) -> Standing:
 def _asked(standing: Standing, entry: Asked) -> Standing:
     asking = standing.asking
     assert asking is not None, "a decision is open when its rung is asked"
-    asking = replace(asking, asked=entry, judged=(), received=())
+    asking = asking.with_asked(entry)
     commands = _commands(entry, asking.opened)
     standing = replace(
         standing,

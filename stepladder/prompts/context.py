@@ -110,9 +110,7 @@ def _latest_results(_: Definition, state: RunState, __: Posed) -> dict[str, Any]
 
 
 def _errors(_: Definition, state: RunState, __: Posed) -> dict[str, Any]:
-    told: dict[str, Any] = _signals(
-        state, ("error_count", "consecutive_errors", "repeated_calls", "repeated_results")
-    )
+    told: dict[str, Any] = _signals(state, ("error_count", "consecutive_errors", "repeated_calls", "repeated_results"))
     if state.returned not in (None, "ok"):
         told["last_error"] = state.last.get("error", state.returned)
     return told or {"errors": "none recorded"}
@@ -159,14 +157,11 @@ def _approval(_: Definition, state: RunState, __: Posed) -> dict[str, Any] | Non
 
 
 def _other_signals(_: Definition, state: RunState, __: Posed) -> dict[str, Any] | None:
-    told = {
-        name: value for name, value in state.signals.items() if name not in UNSAID and name not in TOLD_ELSEWHERE
-    }
-    return told or None
+    return _signals(state, (name for name in state.signals if name not in UNSAID | TOLD_ELSEWHERE)) or None
 
 
 def _signals(state: RunState, names: Iterable[str]) -> dict[str, Any]:
-    return {name: state.signals[name] for name in names if name in state.signals}
+    return {name: value for name in names if (value := state.signals.get(name)) is not None}
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -1,7 +1,8 @@
 """The signals that ship. `docs/signals.md` says of each where it rises and where it stays.
 
-Counts are totals unless their name says otherwise. Names of the W document (workflow-orchestrator-implementation-analysis)
-are kept: error_count, human_intervention_required, validation_anomalies, convergence_issues, unusual_patterns.
+Counts are totals unless their name says otherwise. Names of the W document
+(workflow-orchestrator-implementation-analysis) are kept: error_count, human_intervention_required,
+validation_anomalies, convergence_issues, unusual_patterns.
 """
 
 from __future__ import annotations
@@ -62,7 +63,8 @@ repeated_results: Final = Signal(
     (),
     _recent,
     lambda memory: memory.count(memory[-1]) if memory else 0,
-    description=f"How many of the last {RECENT} results are the newest one again (same step, same output), itself included.",
+    description=f"How many of the last {RECENT} results of calls are the newest one again (same step, same output), "
+    "itself included.",
 )
 
 
@@ -134,23 +136,29 @@ def validation_anomalies(_: int, seen: Observation) -> int:
     return sum(_valid(seen, name) is None for name in seen.scores)
 
 
-def _progress(memory: tuple[dict[str, float], int, bool], seen: Observation) -> tuple[dict[str, float], int, bool]:
-    best, stale, _ = memory
+Courses = dict[str, tuple[dict[str, float], int]]
+
+
+def _progress(memory: tuple[Courses, bool], seen: Observation) -> tuple[Courses, bool]:
+    """Each validator has its own course: the best of each score, and how many in a row were no better."""
+    courses, _ = memory
     if not seen.scores:
-        return best, stale, False
+        return courses, False
+    best, stale = courses.get(seen.name, ({}, 0))
     rated = {name: value for name in seen.scores if (value := _valid(seen, name)) is not None}
     better = any(value > best.get(name, -math.inf) for name, value in rated.items())
     perfect = len(rated) == len(seen.scores) and all(v == seen.bounds.get(n, (0, 10.0))[1] for n, v in rated.items())
     stale = 0 if better or perfect else stale + 1
-    return {**best, **{n: max(v, best.get(n, v)) for n, v in rated.items()}}, stale, True
+    best = {**best, **{n: max(v, best.get(n, v)) for n, v in rated.items()}}
+    return {**courses, seen.name: (best, stale)}, stale >= STALE
 
 
 convergence_issues: Final = Signal(
     "convergence_issues",
-    ({}, 0, False),
+    ({}, False),
     _progress,
-    lambda memory: memory[2] and memory[1] >= STALE,
-    description=f"Whether the newest result is a validation and the last {STALE} improved no score.",
+    lambda memory: memory[1],
+    description=f"Whether the newest result is a validation and the last {STALE} of this validator improved no score.",
 )
 
 

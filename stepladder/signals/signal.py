@@ -15,6 +15,7 @@ from stepladder.values import plain
 
 Kind = Literal["result", "answer", "decision"]
 
+
 class Observation(msgspec.Struct, frozen=True, gc=False):
     """One thing a run saw: the result of an effect, a person's answer, or a decision.
 
@@ -54,7 +55,12 @@ class Signal(msgspec.Struct, frozen=True):
 
 
 def signal(
-    name: str, *, start: Any, on: tuple[Kind, ...] = ("result",), version: int = 1, value: Callable[[Any], Any] | None = None
+    name: str,
+    *,
+    start: Any,
+    on: tuple[Kind, ...] = ("result",),
+    version: int = 1,
+    value: Callable[[Any], Any] | None = None,
 ) -> Callable[[Callable[[Any, Observation], Any]], Signal]:
     """Make a signal of the decorated `update(memory, observation)`; its docstring becomes the description."""
 
@@ -92,7 +98,7 @@ class Fold:
         for each in self._on[seen.kind]:
             try:
                 new[each.name] = each.update(new[each.name], seen)
-            except Exception as error:  # noqa: BLE001 - a user's predicate may raise anything; the run goes on
+            except Exception as error:
                 broken = {**broken, each.name: f"{type(error).__name__}: {error}"}
         return new, broken
 
@@ -115,7 +121,7 @@ class Fold:
                 continue
             try:
                 value = plain(each.value(memory[each.name]))
-            except Exception as error:  # noqa: BLE001 - as above
+            except Exception as error:
                 broken = {**broken, each.name: f"{type(error).__name__}: {error}"}
                 continue
             if value is not None:

@@ -52,6 +52,8 @@ MEANS: Final = {
     "wait": ("as",),
 }
 """The keys that mean something beside each effect."""
+TEXTS: Final = ("description", "use_when", "example")
+"""What an action says of itself; the first of its entries that says it is heard."""
 BESIDE: Final = {"as_": "as", "with_": "with"} | {
     key: key for key in ("prompt", "timeout_s", "deadline_s", "retry", "output")
 }
@@ -247,7 +249,7 @@ class Builder:
         for index, parameter in enumerate(significant):
             if parameter not in parameters:
                 self.problems.unknown((*path, at, "significant", index), "parameter", parameter, parameters)
-        texts = {field: self._said_once(name, entries, field) or "" for field in ("description", "use_when", "example")}
+        texts = {text: next((said for entry in entries if (said := getattr(entry, text))), "") for text in TEXTS}
         return Action(name, **texts, parameters=schema, significant=significant)
 
     def _said_once(self, name: str, entries: list[ActionFile], field: str) -> Any:

@@ -24,7 +24,7 @@ def workflow_hash(definition: Definition) -> str:
     """Names phases, steps, effects, agents' contracts, actions, guards, schemas and the versions of own signals."""
     parts = [
         definition.agents,
-        definition.phases,
+        {name: [sorted(phase.steps), phase.converged] for name, phase in definition.phases.items()},
         definition.steps,
         definition.ends,
         definition.actions,

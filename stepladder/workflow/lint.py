@@ -20,6 +20,7 @@ problem.
     unknown-word       error    a comparison with a word that its field never holds
     kind-mismatch      error    a comparison with a kind that its field never has
     two-signals        warning  a comparison with a word that reads like another signal
+    unheard-text       warning  an action's entry says of it what an entry before says otherwise
     unused-agent, unused-action, unused-prompt, unused-rung, missing-prompt: warnings
 """
 
@@ -30,6 +31,7 @@ from typing import Any
 
 from stepladder.decision.point import PERSON
 from stepladder.errors import Problem
+from stepladder.workflow.build import TEXTS
 from stepladder.workflow.definition import CallEffect, Definition
 from stepladder.workflow.lint_clauses import ClauseLints
 from stepladder.workflow.lint_rules import RuleLints
@@ -134,6 +136,7 @@ class _Usage:
     def run(self) -> None:
         self._agents()
         self._actions()
+        self._texts()
         self._rungs()
         self._prompts()
 
@@ -153,6 +156,17 @@ class _Usage:
             if action not in done:
                 expected = "a rule that does it, or a route that asks somebody"
                 self._unused(("actions", action), "an action that nobody can choose", expected, "unused-action")
+
+    def _texts(self) -> None:
+        """An action has one text of each kind, wherever it leads."""
+        for name, entries in self.definition.source["actions"].items():
+            for field in TEXTS:
+                said = [(index, entry[field]) for index, entry in enumerate(entries) if entry.get(field)]
+                for index, text in said[1:]:
+                    if text != said[0][1]:
+                        path: Path = ("actions", name, index, field)
+                        found, expected = f"another {field} than in an entry before", f"one {field} for all of {name}"
+                        self._unused(path, found, expected, "unheard-text")
 
     def _asked(self) -> set[str]:
         """The rungs that some route asks, and the person where one is asked in the end."""

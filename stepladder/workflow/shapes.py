@@ -79,7 +79,7 @@ def _either(one: Shape | None, other: Shape) -> Shape:
         words=_all_words(one, other),
         low=min(one.low, other.low),
         high=max(one.high, other.high),
-        whole=all(shape.whole for shape in (one, other) if "number" in shape.kinds),
+        whole=(one.whole or other.whole) and all(shape.whole for shape in (one, other) if "number" in shape.kinds),
         fields=_all_fields(one, other),
         each=one.each if one.each == other.each else None,
         always=one.always and other.always,
@@ -118,7 +118,8 @@ def of_schema(schema: Any) -> Shape:
     types = schema.get("type")
     named = [types] if isinstance(types, str) else types
     if named is None:
-        return of_fields(schema["properties"]) if schema.get("properties") else ANYTHING
+        fields = of_fields(schema["properties"]).fields if schema.get("properties") else None
+        return msgspec.structs.replace(ANYTHING, fields=fields)
     kinds = frozenset(KINDS.get(each, "mapping") for each in named if each != "null")
     return Shape(
         kinds,

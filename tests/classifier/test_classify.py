@@ -151,7 +151,10 @@ def test_all_clauses_of_a_name_are_needed_and_shown() -> None:
 
 
 def test_thresholds_come_from_the_policy() -> None:
-    policy = {"classifier": {"complex": {"every": None, "errors": ["error_count > 1"]}}, "routes": {"complex": {"ask": []}}}
+    policy = {
+        "classifier": {"complex": {"every": None, "errors": ["error_count > 1"]}},
+        "routes": {"complex": {"ask": []}},
+    }
     play = Play(machine(TRIAGE, {"policy": policy}))
     play.fails().fails()
     assert play.opened.route == "complex"

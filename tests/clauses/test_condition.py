@@ -175,7 +175,7 @@ def test_a_value_of_its_kind_satisfies_a_clause_or_its_opposite(known: dict[str,
     held = [condition.holds(known) for condition in both]
     (reading,) = both[0].readings(known)
     kinds = {type(reading.value), type(clause.literal)}
-    there = reading.seen and (len(kinds) == 1 or kinds == {int, float}) and reading.value == reading.value  # noqa: PLR0124
+    there = reading.seen and (len(kinds) == 1 or kinds == {int, float}) and reading.value == reading.value
     assert held.count(True) == (1 if there else 0)
 
 

@@ -53,7 +53,10 @@ VALID: dict[str, tuple[str, Verdict]] = {
     "confidence 1": (say(action="RETRY", confidence=1), Verdict("RETRY", confidence=1.0)),
     "parameters null": (say(action="RETRY", parameters=None), Verdict("RETRY")),
     "a null parameter is an absent one": (say(action="ASK", parameters={**ASK, "urgency": None}), Verdict("ASK", ASK)),
-    "an optional parameter": (say(action="ASK", parameters={**ASK, "urgency": 2}), Verdict("ASK", {**ASK, "urgency": 2})),
+    "an optional parameter": (
+        say(action="ASK", parameters={**ASK, "urgency": 2}),
+        Verdict("ASK", {**ASK, "urgency": 2}),
+    ),
     "unchecked parameters": (say(action="FREE", parameters={"a": [1, None]}), Verdict("FREE", {"a": [1, None]})),
     "escapes": ('{"\\u0061ction":"RE\\u0054RY"}', Verdict("RETRY")),
     "an astral character": ('{"action":"FREE","reason":"\\ud83d\\ude00"}', Verdict("FREE", reason="\U0001f600")),
@@ -111,12 +114,18 @@ INVALID: dict[str, tuple[str, str]] = {
     "full width": (say(action="ＲＥＴＲＹ"), "is not legal"),
     "BOM": ("\ufeff" + say(action="RETRY"), "not strict JSON"),
     "another white space": ("\u00a0" + say(action="RETRY"), "not strict JSON"),
-    "wrong next_state": (say(action="RETRY", next_state="asking"), "next_state 'asking' is not where RETRY leads (planning)"),
+    "wrong next_state": (
+        say(action="RETRY", next_state="asking"),
+        "next_state 'asking' is not where RETRY leads (planning)",
+    ),
     "empty next_state": (say(action="RETRY", next_state=""), "next_state '' is not where"),
     "next_state no text": (say(action="RETRY", next_state=["planning"]), "next_state ['planning'] is not where"),
     "reason no text": (say(action="RETRY", reason={"why": "?"}), "reason {'why': '?'} is not text"),
     "reason a number": (say(action="RETRY", reason=0), "reason 0 is not text"),
-    "parameters a list": (say(action="ASK", parameters=["by revenue?"]), "parameters ['by revenue?'] are not an object"),
+    "parameters a list": (
+        say(action="ASK", parameters=["by revenue?"]),
+        "parameters ['by revenue?'] are not an object",
+    ),
     "parameters a text": (say(action="ASK", parameters="question"), "parameters 'question' are not an object"),
     "parameters false": (say(action="RETRY", parameters=False), "parameters False are not an object"),
     "parameters missing": (say(action="ASK"), "parameters of ASK: "),
@@ -177,7 +186,9 @@ ANSWERS = st.fixed_dictionaries(
         "confidence": st.none() | st.floats(-0.5, 1.5) | st.booleans() | st.text(max_size=2) | st.just(10**400),
         "next_state": st.sampled_from(["planning", "asking", "anywhere", "", None, 3]),
         "parameters": st.none()
-        | st.fixed_dictionaries({}, optional={"question": st.text(max_size=5) | st.integers(), "urgency": st.integers()})
+        | st.fixed_dictionaries(
+            {}, optional={"question": st.text(max_size=5) | st.integers(), "urgency": st.integers()}
+        )
         | st.lists(st.integers(), max_size=1),
         "more": st.text(max_size=3),
     },

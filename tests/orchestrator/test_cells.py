@@ -80,7 +80,7 @@ EVENTS: Final[dict[str, Callable[[float, int], Event]]] = {
         at, n, {"approve": True, "effect": "done", "action": "TRY", "text": "x"}, "ada"
     ),
     "message_received": lambda at, n: MessageReceived(at, n, "released", {"note": "x"}),
-    "time_passed": lambda at, n: TimePassed(at, n),
+    "time_passed": TimePassed,
     "model_answered": lambda at, n: ModelAnswered(at, n, json.dumps({"action": "TRY"}), usage=Usage(cost_usd=0.01)),
     "model_answered garbage": lambda at, n: ModelAnswered(at, n, "```", usage=Usage(cost_usd=0.01)),
     "model_failed": lambda at, n: ModelFailed(at, n, "unavailable", usage=Usage(cost_usd=0.01)),
@@ -146,7 +146,7 @@ def moment(state: RunState, number: int) -> float:
 
 
 def aimed(state: RunState, event: str, number: int) -> Event:
-    """The event as an answer to this command, in its attempt; when the command's time is up only where time is meant."""
+    """The event as an answer to this command, in its attempt; the command's time is up only where time is meant."""
     at = moment(state, number) if event == "time_passed" else state.now + 0.5
     told = EVENTS[event](at, number)
     attempt = getattr(state.outstanding.get(number), "attempt", 1)
@@ -234,5 +234,3 @@ def test_a_late_event_never_winds_the_clock_back() -> None:
     play = STATES["agent"]().later(100).tell(TimePassed(1100.0))
     play.tell(AgentFailed(1000.0, 999, "raised"))
     assert (play.state.now, play.state.working_s) == (1100.0, 100.0)
-
-

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from stepladder.commands import AskModel, AskPerson, CallAgent
-from stepladder.events import ModelAnswered, ModelFailed, TimePassed, Usage
+from stepladder.events import ModelAnswered, ModelFailed, PersonAnswered, TimePassed, Usage
+from stepladder.orchestrator import evolve
 from stepladder.record import STOP, Answered, Asked, Opened, Settled, Shadowed
 from stepladder.signals import Observation, signal
 from tests.example_workflows import PAYMENT, REVIEW, TRIAGE, machine
@@ -51,7 +52,11 @@ def test_the_schema_of_an_answer_is_the_legal_set() -> None:
 
 def test_a_person_decides() -> None:
     play = triage("person")
-    assert (play.asked.about, play.asked.options, play.asked.deadline) == ("decision", ("TRY", "ASK", "CLOSE"), START + 600)
+    assert (play.asked.about, play.asked.options, play.asked.deadline) == (
+        "decision",
+        ("TRY", "ASK", "CLOSE"),
+        START + 600,
+    )
     assert play.state.resting
     play.says(CLOSE)
     assert (play.where, play.settled.source) == ("closed", "person")
@@ -207,7 +212,11 @@ def test_the_working_time_ends_an_agents_call() -> None:
     play.later(4.9).tell(TimePassed(play.at))
     assert play.where == "trying"
     play.later(0.1).tell(TimePassed(play.at))
-    assert (play.where, play.settled.source, play.settled.reason) == ("closed", "limit", "limit of 5 s of working time reached")
+    assert (play.where, play.settled.source, play.settled.reason) == (
+        "closed",
+        "limit",
+        "limit of 5 s of working time reached",
+    )
     assert (play.state.outstanding, play.opened.rule) == ({}, "")
 
 
@@ -257,7 +266,12 @@ def test_an_unknown_price_counts_nothing() -> None:
 
 
 def test_measures_are_facts() -> None:
-    hybrid = {"classifier": {"complex": {"every": None, "dear": ["budget_used >= 0.5"]}, "hybrid": {"slow": ["time_used >= 0.5"]}}}
+    hybrid = {
+        "classifier": {
+            "complex": {"every": None, "dear": ["budget_used >= 0.5"]},
+            "hybrid": {"slow": ["time_used >= 0.5"]},
+        }
+    }
     play = by_rules(limits={"usd": 1.0, "working_s": 100}, **hybrid)
     play.later(50).returns({"done": False})
     assert [(fired.name, fired.readings[0].value) for fired in play.opened.fired] == [("slow", 0.5)]
@@ -269,7 +283,13 @@ def test_measures_are_facts() -> None:
 
 
 def approving(entering: str, when: list[str] | None = None, **policy: Any) -> dict[str, Any]:
-    return {"policy": {"mode": "programmatic", "approvals": {"four_eyes": {"entering": entering, "when": when or []}}, **policy}}
+    return {
+        "policy": {
+            "mode": "programmatic",
+            "approvals": {"four_eyes": {"entering": entering, "when": when or []}},
+            **policy,
+        }
+    }
 
 
 def test_a_person_approves_a_step() -> None:
@@ -287,6 +307,13 @@ def test_a_refused_action_is_blocked_and_something_else_is_decided() -> None:
     assert (blocked.clause, blocked.value) == ("approval == given", "refused by grace: too dear")
     assert (play.path, play.opened.passed_over, play.where) == (["TRY", STOP], ("first",), "closed")
     assert play.state.taken["TRY"] == 0, "it was settled, but never taken"
+
+
+def test_rules_and_arguments_can_read_a_refusal() -> None:
+    play = Play(machine(TRIAGE, approving("trying")))
+    refused = PersonAnswered(play.at, play.asked.number, {"approve": False, "reason": "too dear"}, "grace")
+    decision = evolve(play.machine, play.state, refused).decision
+    assert (decision["action"], decision["refused"], decision["refusal"]) == ("TRY", True, "too dear")
 
 
 @pytest.mark.parametrize("value", [{}, {"approve": "yes"}, {"approve": 1}, {"approve": None}, {"refuse": False}])
@@ -376,42 +403,35 @@ def test_stop_needs_no_approval() -> None:
 # --- cancelling
 
 
-def waiting_on(kind: str) -> Play:
-    scores = {"alignment_score": 9.5, "standardization_score": 9.0}
-    match kind:
-        case "agent":
-            return by_rules()
-        case "backoff":
-            return Play(machine(PAYMENT), amount=1).fails()
-        case "question":
-            return Play(machine(TRIAGE, {"policy": {"mode": "programmatic"}, "rules": {"arrived": {"first": {"do": "ASK"}}}}))
-        case "decision":
-            return triage("person")
-        case "approval":
-            return Play(machine(TRIAGE, approving("trying")))
-        case "effect":
-            return Play(machine(PAYMENT), amount=1).overruns()
-        case "timer":
-            return Play(machine(REVIEW)).returns({}).returns(scores)
-        case "message":
-            return Play(machine(REVIEW)).returns({}).returns(scores).overruns()
-        case "model":
-            return triage("first")
-        case _:
-            return triage("panel")
+GOOD_SCORES = {"alignment_score": 9.5, "standardization_score": 9.0}
+ASKS_FIRST = {"policy": {"mode": "programmatic"}, "rules": {"arrived": {"first": {"do": "ASK"}}}}
+WAITING = {
+    "agent": by_rules,
+    "backoff": lambda: Play(machine(PAYMENT), amount=1).fails(),
+    "question": lambda: Play(machine(TRIAGE, ASKS_FIRST)),
+    "decision": lambda: triage("person"),
+    "approval": lambda: Play(machine(TRIAGE, approving("trying"))),
+    "effect": lambda: Play(machine(PAYMENT), amount=1).overruns(),
+    "timer": lambda: Play(machine(REVIEW)).returns({}).returns(GOOD_SCORES),
+    "message": lambda: Play(machine(REVIEW)).returns({}).returns(GOOD_SCORES).overruns(),
+    "model": lambda: triage("first"),
+    "panel": lambda: triage("panel"),
+}
 
 
-WAITS = ["agent", "backoff", "question", "decision", "approval", "effect", "timer", "message", "model", "panel"]
-
-
-@pytest.mark.parametrize("kind", WAITS)
+@pytest.mark.parametrize("kind", WAITING)
 def test_cancelling(kind: str) -> None:
-    play = waiting_on(kind)
+    play = WAITING[kind]()
     commands = list(play.state.outstanding.values())
     assert commands
     play.later(1).cancel("enough")
     assert (play.state.status, play.where, play.state.end_reason) == ("ended", "cancelled", "enough")
-    assert (play.state.outstanding, play.state.asking, play.state.approving, play.state.waiting) == ({}, None, None, None)
+    assert (play.state.outstanding, play.state.asking, play.state.approving, play.state.waiting) == (
+        {},
+        None,
+        None,
+        None,
+    )
     assert play.entries[1:] == ()
     ended = play.state
     for command in commands:
@@ -429,9 +449,9 @@ def test_cancelling(kind: str) -> None:
     assert (play.where, play.state.end_reason, play.state.working_s) == ("cancelled", "enough", ended.working_s)
 
 
-@pytest.mark.parametrize("kind", WAITS)
+@pytest.mark.parametrize("kind", WAITING)
 def test_taking_up_a_cancelled_run(kind: str) -> None:
-    play = waiting_on(kind)
+    play = WAITING[kind]()
     step = play.state.step
     play.cancel().later(1000).retry()
     assert (play.state.status, play.state.step, play.state.end) == ("working", step, "")

@@ -88,7 +88,11 @@ def test_blocked_actions_say_which_clause_failed() -> None:
 
 def test_fails_makes_an_output_a_failure() -> None:
     play = sql().returns(PLAN).returns(BAD_SQL)
-    assert (play.path[-1], play.where, play.opened.verdict.reason) == ("RETRY_PLANNING", "planning", "the SQL did not run")
+    assert (play.path[-1], play.where, play.opened.verdict.reason) == (
+        "RETRY_PLANNING",
+        "planning",
+        "the SQL did not run",
+    )
     assert play.call.arguments["error"] == "no such column"
     assert "table" not in play.state.results
 
@@ -113,7 +117,12 @@ def test_a_retry_is_the_same_call_with_the_same_key() -> None:
     first = play.call
     play.later(3).fails(error="boom")
     again = play.call
-    assert (again.number, again.key, again.call, again.arguments) == (first.number, first.key, first.call, first.arguments)
+    assert (again.number, again.key, again.call, again.arguments) == (
+        first.number,
+        first.key,
+        first.call,
+        first.arguments,
+    )
     assert (again.attempt, again.not_before, again.deadline) == (2, START + 3.5, START + 23.5)
     assert play.new(Opened) == [], "a retry is no decision"
     play.fails(error="boom again")
@@ -177,7 +186,11 @@ def in_doubt(reason: str = "late") -> Play:
 def test_an_unknown_outcome_is_a_persons(reason: str) -> None:
     before = Play(machine(PAYMENT), amount=5).call
     play = in_doubt(reason)
-    assert (play.asked.about, play.asked.options, play.asked.number) == ("effect", ("done", "redo"), before.number)
+    assert (play.asked.about, play.asked.options, play.asked.number) == (
+        "effect",
+        ("done", "redo", "unknown"),
+        before.number,
+    )
     assert play.asked.call == before
     assert play.state.resting
     assert play.new(Opened) == []
@@ -196,6 +209,13 @@ def test_done_and_failed() -> None:
     """What the person says is judged as the agent's own output would be."""
     play = in_doubt().says({"effect": "done", "output": {"ok": False}})
     assert (play.path, play.where) == (["AGAIN"], "charging")
+
+
+def test_nobody_knows_so_the_rules_decide() -> None:
+    play = in_doubt().says({"effect": "unknown"})
+    assert play.opened.blocked["FINISH"].value == "in_doubt"
+    assert (play.path, play.where, play.state.calls) == (["AGAIN"], "charging", {})
+    assert play.call.key == Play(machine(PAYMENT), amount=5).call.key, "it was never known, so the key stays"
 
 
 def test_redo_keeps_the_key() -> None:
@@ -272,7 +292,11 @@ def retried(play: Play) -> Play:
         ("cancelled in the middle, retried", [cancelled, retried], True),
         ("in doubt, cancelled, retried", [late, cancelled, retried], True),
         ("timed out, redone, answered, decided again", [late, redo, charged], False),
-        ("in doubt, then done and failed", [late, lambda play: play.says({"effect": "done", "output": {"ok": False}})], False),
+        (
+            "in doubt, then done and failed",
+            [late, lambda play: play.says({"effect": "done", "output": {"ok": False}})],
+            False,
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -354,7 +378,12 @@ def test_a_timer_is_no_message() -> None:
 
 def test_a_timer_is_nothing_unusual() -> None:
     """Under the default classifier a run that paused is as ordinary as before."""
-    play = Play(machine(REVIEW, {"policy": {"classifier": None}})).returns({"text": "draft"}).returns(scored(9.5)).overruns()
+    play = (
+        Play(machine(REVIEW, {"policy": {"classifier": None}}))
+        .returns({"text": "draft"})
+        .returns(scored(9.5))
+        .overruns()
+    )
     assert (play.where, play.opened.route) == ("embargo", "standard")
 
 
@@ -384,7 +413,11 @@ def test_a_question_that_nobody_answers() -> None:
 
 def test_the_first_agent_unless_a_rule_says_otherwise() -> None:
     play = review()
-    assert (play.opened.point, play.opened.legal, play.opened.rule) == ("select_agent", ("quick", "careful"), "first_listed")
+    assert (play.opened.point, play.opened.legal, play.opened.rule) == (
+        "select_agent",
+        ("quick", "careful"),
+        "first_listed",
+    )
     assert (play.settled.action, play.settled.to, play.call.agent) == ("quick", "writing", "quick")
     play.returns({"text": "draft"}).returns(scored(5.0, notes="more"))
     assert (play.opened.rule, play.call.agent) == ("second_thoughts", "careful")
@@ -432,7 +465,10 @@ def test_a_score_of_before_does_not_converge_for_a_validator_that_failed() -> No
     play = review(select_agent=None).returns({"text": "draft"}).returns(scored(8.0)).returns({"text": "better"})
     play.fails()
     checked = next(entry for entry in reversed(play.of(Opened)) if entry.point == "next_action")
-    assert {action: (r.value, r.seen) for action, r in checked.blocked.items()} == {"COOL": (None, False), "SHOW": (None, False)}
+    assert {action: (r.value, r.seen) for action, r in checked.blocked.items()} == {
+        "COOL": (None, False),
+        "SHOW": (None, False),
+    }
 
 
 def test_a_successful_end_needs_convergence_and_a_failing_one_does_not() -> None:
@@ -517,6 +553,8 @@ def test_a_message_for_nobody_is_late() -> None:
 
 
 def test_a_journal_folds_to_the_same_state() -> None:
-    play = sql().returns(VAGUE).says({"text": "x"}).returns(PLAN).returns(BAD_SQL).returns(PLAN).returns(ROWS).returns({})
+    play = (
+        sql().returns(VAGUE).says({"text": "x"}).returns(PLAN).returns(BAD_SQL).returns(PLAN).returns(ROWS).returns({})
+    )
     assert fold(play.machine, play.journal) == play.state
     assert [entry.n for entry in play.of(Settled)] == list(range(1, play.state.opened + 1))

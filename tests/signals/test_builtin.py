@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import pytest
+from msgspec.structs import replace
 
 from stepladder.signals import BUILTIN, Fold, Observation, Signal
 
@@ -23,7 +24,13 @@ def failed(**fields: Any) -> Observation:
 
 def rated(*values: Any, returned: str = "ok", bounds: dict[str, tuple[float, float]] | None = None) -> Observation:
     scores = dict(zip(["alignment", "compatibility"], values, strict=False))
-    return result({"of": values}, scores=scores, bounds=bounds or (RANGE if len(values) == 1 else TWO), returned=returned)
+    return result(
+        {"of": values}, scores=scores, bounds=bounds or (RANGE if len(values) == 1 else TWO), returned=returned
+    )
+
+
+def by(name: str, seen: Observation) -> Observation:
+    return replace(seen, name=name)
 
 
 def answer(returned: str = "ok", **output: Any) -> Observation:
@@ -87,7 +94,13 @@ RISES = [
     Row("validation_anomalies", "the validator raised", [rated(None, None, returned="failed")], 2),
     Row("convergence_issues", "two validations without progress", [rated(5), rated(5), rated(4)], True),
     Row("convergence_issues", "scores that are none", [rated(None), rated("x")], True),
-    Row("convergence_issues", "one at its best, the other one not moving", [rated(10, 5), rated(10, 5), rated(10, 5)], True),
+    Row(
+        "convergence_issues",
+        "one at its best, the other one not moving",
+        [rated(10, 5), rated(10, 5), rated(10, 5)],
+        True,
+    ),
+    Row("convergence_issues", "each validator for itself", [rated(5), by("b", rated(9)), rated(5), rated(5)], True),
     Row("human_intervention_required", "the newest result says so", [result(), PERSON], True),
     Row("human_intervention_required", "nobody answered", [PERSON, answer(returned="late")], True),
     Row("clarifications", "every answer", [answer(), result(), answer()], 2),
@@ -128,7 +141,10 @@ STAYS = [
     Row("convergence_issues", "once without progress", [rated(5), rated(5)], False),
     Row("convergence_issues", "all at their best", [rated(10), rated(10), rated(10)], False),
     Row("convergence_issues", "the newest result is no validation", [rated(5), rated(5), rated(5), result()], False),
-    Row("human_intervention_required", "another word for yes", [result({"human_intervention_required": "true"})], False),
+    Row("convergence_issues", "another validator's scores", [rated(9), by("b", rated(2)), by("b", rated(3))], False),
+    Row(
+        "human_intervention_required", "another word for yes", [result({"human_intervention_required": "true"})], False
+    ),
     Row("human_intervention_required", "the newest result says nothing", [PERSON, result()], False),
     Row("human_intervention_required", "an answer clears it", [PERSON, answer()], False),
     Row("clarifications", "nobody answered in time", [answer(returned="late"), result()], 0),

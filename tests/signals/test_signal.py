@@ -97,7 +97,11 @@ def test_one_that_raises_in_value_has_no_value_and_the_run_goes_on() -> None:
     assert (play.opened.broken, play.opened.signals, play.opened.route) == ({}, {"ratio": 0.5}, "hybrid")
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), {1: 2}, {"a"}, object(), 10**5000, "\ud800", b"x"], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    "value",
+    [float("nan"), float("inf"), {1: 2}, {"a"}, object(), 10**5000, "\ud800", b"x"],
+    ids=lambda value: type(value).__name__,
+)
 def test_a_value_that_no_journal_can_hold_is_broken(value: Any) -> None:
     odd = Signal("odd", 0, lambda total, _: total, value=lambda _: value)
     found, broken = Fold([odd]).values({"odd": 0}, {})

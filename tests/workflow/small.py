@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+from hypothesis import strategies as st
 
 from stepladder.errors import DefinitionError, Problem
 from stepladder.workflow.build import build
@@ -50,3 +53,40 @@ def lints_of(text: str, prompt_files: tuple[str, ...] = ()) -> tuple[Problem, ..
     """What the lints say of the text, which must build."""
     data, lines = read_yaml(text, FILE)
     return lint(build(data, file=FILE, lines=lines), lines, prompt_files)
+
+
+def paths(value: object, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The path of every value in it, its own first."""
+    inner: list[tuple[Any, ...]] = [path]
+    if isinstance(value, dict):
+        for key, item in value.items():
+            inner += paths(item, (*path, key))
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            inner += paths(item, (*path, index))
+    return inner
+
+
+def replaced(data: dict[str, Any], path: tuple[Any, ...], value: object) -> dict[str, Any]:
+    """A copy of the data with another value at the path."""
+    found = copy.deepcopy(data)
+    place: Any = found
+    for part in path[:-1]:
+        place = place[part]
+    place[path[-1]] = value
+    return found
+
+
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 3)
+    | st.floats()
+    | st.sampled_from(
+        ["idle", "writing", "done", "returned == ok", "last.x", "STOP", "*", "string", "", "a == 'b", "it"]
+    )
+    | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=4,
+)
+"""Values that may stand anywhere in a file, more or less fitting."""

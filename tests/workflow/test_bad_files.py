@@ -96,7 +96,7 @@ NAMES = [
     row("a parameter that the action has not", "with: {question: last.text}", "with: {query: last.text}", "rules.writing.ask.with.query", "parameter of ASK 'query'", "question"),
     row("a parameter of an action without any", "do: WAIT,", "do: WAIT, with: {a: 1},", "rules.asking.wait.with.a", "parameter of WAIT 'a'", "none is defined"),
     row("significant but no parameter", "significant: [question]", "significant: [answer]", "actions.ASK.significant.0", "parameter 'answer'", "question"),
-    Row("a description said in two ways", (("- {from: [writing, asking], to", "- {description: a, from: [writing, asking], to"), ("- {from: waiting, to", "- {description: b, from: waiting, to")), "- {description: b", "actions.GIVE_UP.1.description", "other description", "the description of GIVE_UP once"),
+    Row("parameters said in two ways", (("- {from: [writing, asking], to", "- {parameters: {a: string}, from: [writing, asking], to"), ("- {from: waiting, to", "- {parameters: {a: number}, from: waiting, to")), "- {parameters: {a: number}", "actions.GIVE_UP.1.parameters", "other parameters than", "the parameters of GIVE_UP once"),
     row("an agent chosen that is none here", "do: editor", "do: edit", "select_agent.writing.second.do", "agent of this step 'edit'", "did you mean editor?"),
     row("an agent chosen with parameters", "do: editor,", "do: editor, with: {a: 1},", "select_agent.writing.second.with", "key 'with'", "no such key here"),
     row("a choice for a step without one", "select_agent:\n  writing:", "select_agent:\n  asking:", "select_agent.asking", "rules that choose an agent for 'asking'", "a step with several agents", at="asking:\n    second"),

@@ -3,19 +3,23 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from itertools import product
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stepladder.errors import DefinitionError
+from stepladder.rules import choose
 from stepladder.signals import Observation, signal
 from stepladder.workflow.build import build
 from stepladder.workflow.lint import lint
 from stepladder.workflow.yaml_text import read_yaml
-from tests.workflow.small import SMALL, TEXT_TO_SQL, edited, line_of, lints_of, problems_of
+from tests.workflow.small import SMALL, TEXT_TO_SQL, edited, line_of, lints_of, paths, replaced, values
 
 Edit = tuple[str, str]
+DATA, _ = read_yaml(SMALL)
 
 
 class Row(NamedTuple):
@@ -118,6 +122,7 @@ FIELDS = [
 ]  # fmt: skip
 
 USES = [
+    Row("a text that is not heard", (("- {from: [writing, asking], to", "- {description: a, from: [writing, asking], to"), ("- {from: waiting, to", "- {description: b, from: waiting, to")), "unheard-text", "warning", "- {description: b", "actions.GIVE_UP.1.description", ("one description for all of GIVE_UP",)),
     Row("an agent that nothing calls", (("  editor: {output", "  reader: {}\n  editor: {output"),), "unused-agent", "warning", "reader: {}", "agents.reader"),
     Row("a prompt that nothing refers to", (("  write@1: Write about it.", "  write@1: Write about it.\n  write@2: Write more."),), "unused-prompt", "warning", "write@2", "prompts.write@2"),
     Row("a prompt that is missing", (("prompt: write@1", "prompt: write@2"), ("prompts:\n  write@1: Write about it.\n", "")), "missing-prompt", "warning", "writing: {agent", "phases.drafting.steps.writing.prompt", ("prompt 'write@2'", "prompts/")),
@@ -130,6 +135,7 @@ USES = [
 POSITIVE = [*WAYS, *RULES, *GUARDS, *FIELDS, *USES]
 
 NEGATIVE: list[tuple[str, tuple[Edit, ...]]] = [
+    ("the same text twice", (("- {from: [writing, asking], to", "- {description: a, from: [writing, asking], to"), ("- {from: waiting, to", "- {description: a, from: waiting, to"))),
     ("a step that leads back to itself but has an effect", (("  WAIT: {from", "  AGAIN: {from: writing, to: writing}\n  WAIT: {from"),)),
     ("an end that only STOP leads to", (("  failed: {success", "  stopped: {success: false}\n  failed: {success"), ("then: failed", "then: stopped"))),
     ("a last rule with a condition, where the rules leave nothing", (("stop: {do: GIVE_UP, because: nothing came}", "stop: {when: [returned == late], do: GIVE_UP}"),)),
@@ -226,10 +232,41 @@ def test_several_lints_stand_in_the_order_of_the_file() -> None:
     assert lines == sorted(lines)
 
 
-@given(st.lists(st.sampled_from(SMALL.splitlines()[4:]), max_size=3))
-def test_whatever_builds_can_be_linted(dropped: list[str]) -> None:
-    text = "\n".join(line for line in SMALL.splitlines() if line not in dropped)
-    if not problems_of(text):
-        for problem in lints_of(text):
-            assert problem.code
-            assert problem.level in ("error", "warning")
+@given(st.sampled_from(paths(DATA)[1:]), values)
+def test_whatever_builds_can_be_linted(path: tuple[Any, ...], value: object) -> None:
+    try:
+        definition = build(replaced(DATA, path, value))
+    except DefinitionError:
+        return
+    for problem in lint(definition):
+        assert problem.found
+        assert problem.expected
+        assert problem.code
+        assert problem.level in ("error", "warning")
+
+
+CLAUSES = st.sampled_from(
+    ["returned == ok", "returned != ok", "taken.ASK < 2", "taken.ASK >= 2", "last.status == good", "error_count > 1"]
+)
+
+
+@given(st.lists(CLAUSES, max_size=3), st.lists(CLAUSES, max_size=3), st.lists(CLAUSES, max_size=3))
+def test_no_lint_says_never_of_what_happens(guard: list[str], first: list[str], second: list[str]) -> None:
+    """Facts are tried one by one: a rule that they choose is not dead, a guard that they satisfy not impossible."""
+    data = replaced(DATA, ("actions", "ASK", "guard"), guard)
+    data["phases"]["drafting"]["converged"] = []
+    data["policy"]["approvals"] = {}
+    data["rules"]["writing"] = {"one": {"when": first, "do": "ASK"}, "two": {"when": second, "do": "GIVE_UP"}}
+    definition = build(data)
+    codes = {(problem.code, problem.where) for problem in lint(definition)}
+    impossible = any(code == "impossible-guard" for code, _ in codes)
+    moves = {move.option.action: move.guard for move in definition.moves["writing"]}
+    for returned, status, taken, errors in product(["ok", "failed"], ["good", "bad"], [0, 2], [0, 2]):
+        facts = {"returned": returned, "last": {"status": status}, "taken": {"ASK": taken}, "error_count": errors}
+        legal = [action for action, each in moves.items() if each.holds(facts)]
+        chosen = choose(definition.policy.rules["writing"], facts, legal).rule
+        if chosen is not None:
+            assert ("dead-rule", f"rules.writing.{chosen.name}") not in codes
+        elif not impossible:
+            assert ("no-default-rule", "rules.writing.two") in codes
+        assert "ASK" not in legal or not impossible
