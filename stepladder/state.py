@@ -62,7 +62,8 @@ class RunState(msgspec.Struct, frozen=True, gc=False):
     `collected` all of them, for the names that arguments read. `outstanding` are the commands that are not answered.
     `calls` counts, for each very call, how often it has had a known outcome. `memory` holds the signals' memories,
     `signals` their values as last recorded. `choosing`: the step was entered and its agent is yet to be chosen.
-    `refused` are the actions that a person did not approve in this visit of the step. `step` stays when a run ends.
+    `refused` are the actions that a person did not approve in this visit of the step. `step` stays when a run ends;
+    `arguments` are those its effect was entered with, `interrupted` says that the run ended before its effect did.
     """
 
     run_id: str = ""
@@ -80,6 +81,7 @@ class RunState(msgspec.Struct, frozen=True, gc=False):
     results: dict[str, Any] = {}
     collected: dict[str, tuple[Any, ...]] = {}
     artifacts: dict[str, str] = {}
+    arguments: dict[str, Any] = {}
     decision: dict[str, Any] = {}
     taken: dict[str, int] = {}
     visits: dict[str, int] = {}
@@ -99,6 +101,7 @@ class RunState(msgspec.Struct, frozen=True, gc=False):
     choosing: bool = False
     end: str = ""
     end_reason: str = ""
+    interrupted: bool = False
     ended_at: float = 0.0
 
     @property

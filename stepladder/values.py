@@ -79,10 +79,27 @@ def _walk(value: object, what: str, path: str, depth: int) -> Plain:
     if isinstance(value, (list, tuple)):
         return [_walk(item, what, f"{path}[{index}]", depth + 1) for index, item in enumerate(value)]
     try:
+        _refuse_nan(value)
         parts = _taken_apart(value)
     except Exception as error:
         raise InputError(what, path, f"a {type(value).__name__} ({type(error).__name__})", _EXPECTED) from error
     return _walk(parts, what, path, depth + 1)
+
+
+def _refuse_nan(value: object) -> None:
+    """pydantic writes NaN and infinity as null, without a word."""
+    if hasattr(value, "model_dump"):
+        _walk_numbers(value.model_dump())
+
+
+def _walk_numbers(value: object) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} is not a JSON number")
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, (list, tuple, set, frozenset)):
+        for item in value:
+            _walk_numbers(item)
 
 
 def _taken_apart(value: object) -> object:

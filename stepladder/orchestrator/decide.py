@@ -90,7 +90,7 @@ def _measure_margin(machine: Machine, state: RunState, facts: Facts) -> None:
 
     guards = [clause for move in machine.moves[state.step] for clause in move.guard.clauses]
     clauses = [*guards, *(clause for rule in machine.rules[state.step] for clause in rule.when.clauses)]
-    margin = rule_margin(clauses, facts, action)
+    margin = rule_margin(clauses, facts, action, machine.score_ranges)
     if margin is not None:
         facts["rule_margin"] = margin
 

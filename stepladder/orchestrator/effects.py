@@ -32,6 +32,7 @@ def ended(state: RunState, end: str, reason: str) -> RunState:
         end_reason=reason,
         ended_at=state.now,
         outstanding=left,
+        interrupted=any(_is_effect(command) for command in state.outstanding.values()),
         asking=None,
         approving=None,
         choosing=False,
@@ -39,28 +40,41 @@ def ended(state: RunState, end: str, reason: str) -> RunState:
     )
 
 
+def _is_effect(command: AnyCommand) -> bool:
+    about = command.about if isinstance(command, AskPerson) else ""
+    return isinstance(command, (CallAgent, Wait)) or about in ("question", "effect")
+
+
 def begin(machine: Machine, state: RunState, step: str, visits: dict[str, int]) -> RunState:
-    """The state with the step's effect outstanding."""
+    """The state on entering a step: its arguments resolved, its effect outstanding."""
     effect = machine.definition.steps[step].effect
+    if effect is None:
+        return replace(state, step=step, visits=visits, refused={}, last={}, returned=None)
+    state = replace(state, step=step, visits=visits, refused={})
+    arguments = effect.arguments
+    return perform(machine, replace(state, arguments=arguments.resolve(facts_of(machine, state)) if arguments else {}))
+
+
+def perform(machine: Machine, state: RunState) -> RunState:
+    """The state with the effect of its step outstanding, on the arguments it was entered with."""
+    effect = machine.definition.steps[state.step].effect
     match effect:
         case CallEffect():
             if len(effect.agents) > 1:
-                return replace(state, step=step, visits=visits, choosing=True, refused={}, returned=None)
-            state = replace(state, step=step, visits=visits, refused={})
+                return replace(state, choosing=True, returned=None)
             return call(machine, state, effect, effect.agents[0])
         case PersonEffect():
-            state = replace(state, step=step, visits=visits, refused={})
-            arguments = effect.arguments.resolve(facts_of(machine, state)) if effect.arguments else {}
-            deadline = None if effect.deadline_s is None else state.now + effect.deadline_s
-            question = arguments.get("question")
+            question = state.arguments.get("question")
             asked = question if isinstance(question, str) else ""
-            return issue(state, AskPerson(state.next_command, "question", step, asked, arguments=arguments, deadline=deadline))
+            deadline = _after(state, effect.deadline_s)
+            return issue(
+                state,
+                AskPerson(state.next_command, "question", state.step, asked, arguments=state.arguments, deadline=deadline),
+            )
         case WaitEffect():
-            deadline = None if effect.seconds is None else state.now + effect.seconds
-            state = replace(state, step=step, visits=visits, refused={})
-            return issue(state, Wait(state.next_command, step, effect.message, deadline))
+            return issue(state, Wait(state.next_command, state.step, effect.message, _after(state, effect.seconds)))
         case None:
-            return replace(state, step=step, visits=visits, refused={}, last={}, returned=None)
+            return state
 
 
 def call(machine: Machine, state: RunState, effect: CallEffect, agent: str) -> RunState:
@@ -69,12 +83,16 @@ def call(machine: Machine, state: RunState, effect: CallEffect, agent: str) -> R
     The key is made of what the call is (run, step, agent, arguments) and of how often this very call has already had a
     known outcome: not of its place in the run, which would charge twice after a cut-off call.
     """
-    arguments = effect.arguments.resolve(facts_of(machine, state)) if effect.arguments else {}
-    name = digest(state.run_id, state.step, agent, arguments)
+    name = digest(state.run_id, state.step, agent, state.arguments)
     key = f"{name}-{state.calls.get(name, 0)}"
-    deadline = None if effect.timeout_s is None else state.now + effect.timeout_s
-    command = CallAgent(state.next_command, state.step, agent, arguments, name, key, deadline=deadline)
-    return issue(state, command)
+    deadline = _after(state, effect.timeout_s)
+    return issue(
+        state, CallAgent(state.next_command, state.step, agent, state.arguments, name, key, deadline=deadline)
+    )
+
+
+def _after(state: RunState, seconds: float | None) -> float | None:
+    return None if seconds is None else state.now + seconds
 
 
 def issue(state: RunState, command: AnyCommand) -> RunState:

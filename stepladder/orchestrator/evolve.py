@@ -30,7 +30,7 @@ from stepladder.events import (
     TimePassed,
     Usage,
 )
-from stepladder.orchestrator.effects import begin, call, ended, enter, issue, rests, without
+from stepladder.orchestrator.effects import call, ended, enter, issue, perform, rests, without
 from stepladder.orchestrator.machine import Machine
 from stepladder.record import Answered, Asked, Entry, Opened, Settled, Shadowed
 from stepladder.signals import Observation
@@ -85,9 +85,9 @@ def _on_retried(machine: Machine, state: RunState, event: RunRetried) -> RunStat
     again = replace(
         state, status="working", end="", end_reason="", ended_at=0.0, decisions=0, working_s=0.0, refused={}, approving=None
     )
-    if machine.definition.steps[state.step].effect is None:
+    if state.end == CANCELLED and not state.interrupted:  # its effect is done; it was the decision that did not come
         return again
-    return begin(machine, again, state.step, state.visits)
+    return perform(machine, again)
 
 
 def _on_resumed(machine: Machine, state: RunState, event: RunResumed) -> RunState:

@@ -6,7 +6,7 @@ what is legal never runs anything, and runs cannot disturb each other.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from transitions import EventData, MachineError, State, Transition
@@ -76,6 +76,9 @@ class Machine:
         self.no_visits = dict.fromkeys(definition.steps, 0)
         self.none_taken = {**dict.fromkeys(definition.actions, 0), STOP: 0}
         self.measured = _measured(definition)
+        self.score_ranges = {
+            name: high - low for agent in definition.agents.values() for name, (low, high) in agent.scores.items()
+        }
 
     def take(self, step: str, action: str) -> str:
         """Where `action` leads from `step`, by really taking the transition.
@@ -121,7 +124,7 @@ class Machine:
 
 
 def _step_machine(definition: Definition) -> StateMachine:
-    arrows = [
+    arrows: list[dict[str, Any]] = [
         {"trigger": move.option.action, "source": step, "dest": move.option.to}
         for step, moves in definition.moves.items()
         for move in moves

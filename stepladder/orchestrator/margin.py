@@ -7,7 +7,7 @@ the classifier only: a rule that read it would read itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from stepladder.clauses import Clause, Facts
 
@@ -15,12 +15,14 @@ SCALE = 10.0
 """The range of a score that does not declare one."""
 
 
-def rule_margin(clauses: Iterable[Clause], facts: Facts, action: Callable[[Facts], str]) -> float | None:
-    """The margin, or None. `action(facts)` says what the rules would do."""
+def rule_margin(
+    clauses: Iterable[Clause], facts: Facts, action: Callable[[Facts], str], ranges: Mapping[str, float] | None = None
+) -> float | None:
+    """The margin, or None. `action(facts)` says what the rules would do, `ranges` how wide each score's range is."""
     chosen = action(facts)
     scores = facts.get("score", {})
     distances = [
-        abs(scores[name] - clause.literal) / SCALE
+        abs(scores[name] - clause.literal) / (ranges or {}).get(name, SCALE)
         for clause in clauses
         if clause.signal.startswith("score.") and isinstance(clause.literal, (int, float))
         for name in (clause.signal.removeprefix("score."),)

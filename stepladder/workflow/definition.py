@@ -69,6 +69,7 @@ class WaitEffect(msgspec.Struct, frozen=True):
     name: str
     message: str = ""
     seconds: float | None = None
+    arguments: Arguments = NO_ARGUMENTS
 
 
 Effect = CallEffect | PersonEffect | WaitEffect

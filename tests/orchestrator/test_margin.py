@@ -53,3 +53,13 @@ def test_a_close_call_is_hybrid() -> None:
         )
         checked = [entry for entry in play.journal if getattr(entry, "point", "") == "next_action"][-1]
         assert (score, checked.route) == (score, route)
+
+
+def test_the_declared_range_of_a_score_is_its_scale() -> None:
+    exact = [parse_clause("score.a >= 0.5")]
+
+    def action(facts: dict[str, Any]) -> str:
+        return str(facts["score"]["a"] >= 0.5)
+
+    assert rule_margin(exact, {"score": {"a": 0.6}}, action, {"a": 1.0}) == pytest.approx(0.1)
+    assert rule_margin(exact, {"score": {"a": 0.6}}, action) == pytest.approx(0.01)

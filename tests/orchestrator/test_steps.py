@@ -558,3 +558,27 @@ def test_a_journal_folds_to_the_same_state() -> None:
     )
     assert fold(play.machine, play.journal) == play.state
     assert [entry.n for entry in play.of(Settled)] == list(range(1, play.state.opened + 1))
+
+
+# --- taken up again
+
+
+def test_a_failed_run_is_taken_up_on_the_arguments_its_step_was_entered_with() -> None:
+    play = sql().returns({"status": "unanswerable"})
+    first = play.state.arguments
+    assert play.where == "given_up"
+    play.retry()
+    assert (play.call.arguments, play.state.decisions) == (first, 0)
+
+
+def test_a_question_that_was_cut_off_is_asked_again() -> None:
+    play = sql().returns({"status": "needs_clarification", "question": "which?"}).cancel().retry()
+    assert (play.asked.question, play.asked.arguments) == ("which?", {"question": "which?"})
+
+
+def test_a_run_cancelled_while_an_approval_was_awaited_repeats_no_effect() -> None:
+    play = Play(machine(PAYMENT, {"policy": {"approvals": {"paying": {"entering": "paid"}}}}))
+    play.returns({"ok": True})
+    assert play.asked.about == "approval"
+    play.cancel().retry()
+    assert (play.all(CallAgent), play.asked.about) == ([], "approval")
