@@ -14,6 +14,7 @@ import msgspec
 
 from stepladder.errors import DefinitionError, InputError, Problem
 from stepladder.orchestrator import Machine
+from stepladder.prompts import shipped
 from stepladder.signals import Signal
 from stepladder.workflow.build import build
 from stepladder.workflow.definition import Definition
@@ -57,20 +58,20 @@ class Workflow:
         text = _read(file)
         prompts = read_prompts(file.parent / "prompts")
         data, lines = read_yaml(text, str(path))
-        return cls(build(data, file=str(path), lines=lines, signals=signals, prompts=prompts), lines, prompts, signals)
+        return cls(build(data, file=str(path), lines=lines, signals=signals, prompts=prompts, shipped=shipped()), lines, prompts, signals)
 
     @classmethod
     def parse(cls, text: str, *, file: str = "", signals: Iterable[Signal] = ()) -> Workflow:
         """The workflow that YAML text defines. Raises DefinitionError."""
         data, lines = read_yaml(text, file)
-        return cls(build(data, file=file, lines=lines, signals=signals), lines, (), signals)
+        return cls(build(data, file=file, lines=lines, signals=signals, shipped=shipped()), lines, (), signals)
 
     @classmethod
     def define(
         cls, data: Mapping[str, Any], *, signals: Iterable[Signal] = (), prompts: Mapping[str, str] | None = None
     ) -> Workflow:
         """The workflow that a mapping defines: the same keys as in a file. Raises DefinitionError."""
-        return cls(build(data, signals=signals, prompts=prompts), signals=signals)
+        return cls(build(data, signals=signals, prompts=prompts, shipped=shipped()), signals=signals)
 
     @property
     def name(self) -> str:

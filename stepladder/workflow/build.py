@@ -66,8 +66,11 @@ def build(
     lines: Lines | None = None,
     signals: Iterable[Signal] = (),
     prompts: Mapping[str, str] | None = None,
+    shipped: Mapping[str, str] | None = None,
 ) -> Definition:
     """The workflow that `data` defines. `signals` are the user's own, `prompts` the texts found beside the file.
+
+    Of the `shipped` prompts those become part of it that its rungs name and nobody replaced.
 
     Raises:
         DefinitionError: with every problem there is.
@@ -81,7 +84,12 @@ def build(
         raise DefinitionError(problems.found) from None
     except ValidationError as error:
         raise from_pydantic(error, problems) from None
-    return Builder(parsed, Compiler(problems, signals), prompts or {}).build()
+    return Builder(parsed, Compiler(problems, signals), {**_named(parsed, shipped or {}), **(prompts or {})}).build()
+
+
+def _named(file: WorkflowFile, shipped: Mapping[str, str]) -> dict[str, str]:
+    names = {rung.prompt or SUPERVISOR_PROMPT for rung in file.policy.rungs.values()}
+    return {name: text for name, text in shipped.items() if name in names}
 
 
 class Builder:
