@@ -309,12 +309,11 @@ class Oracle:
         self._scores(before, after)
 
     def _scores(self, before: RunState, after: RunState) -> None:
-        if before.last is after.last or not isinstance(
-            before.outstanding.get(max(before.outstanding, default=0)), object
-        ):
+        gone = [command for number, command in before.outstanding.items() if number not in after.outstanding]
+        calls = [command.call if isinstance(command, AskPerson) else command for command in gone]
+        if after.status == "ended" and before.last is after.last:
             return
-        calls = [c.call if isinstance(c, AskPerson) else c for c in before.outstanding.values()]
-        agents = [c.agent for c in calls if isinstance(c, CallAgent)]
+        agents = [call.agent for call in calls if isinstance(call, CallAgent)]
         declared = self.data["agents"][agents[0]].get("scores", {}) if agents else {}
         for name, (low, high) in declared.items():
             value = after.last.get(name) if after.returned != "late" else None
