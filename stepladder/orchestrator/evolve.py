@@ -212,7 +212,7 @@ def _returned(
     outstanding = without(state.outstanding, number)
     results, collected = state.results, state.collected
     if returned == "ok":
-        results = {**{kept: value for kept, value in results.items() if kept != name}, name: output}
+        results = _newest_last(results, name, output)
         if name in machine.definition.collects:
             collected = {**collected, name: (*collected.get(name, ()), output)}
     return replace(
@@ -227,6 +227,12 @@ def _returned(
         calls=state.calls if calls is None else calls,
         resting=bool(outstanding) and rests(outstanding),
     )
+
+
+def _newest_last(results: dict[str, Any], name: str, output: dict[str, Any]) -> dict[str, Any]:
+    if name in results:
+        results = {kept: value for kept, value in results.items() if kept != name}
+    return {**results, name: output}
 
 
 # --- people, messages, time
