@@ -1,23 +1,37 @@
 """Runs as a journal has them, without their agents and without their workflow file.
 
-The journal keeps the definition of every run under `workflow hash/policy hash`; a workflow with signals of its own needs
-these handed in, because they are Python.
+The journal keeps the definition of every run under `workflow hash/policy hash`; a workflow with signals of its own
+needs these handed in, because they are Python.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from stepladder.app.answers import checked_outcome
 from stepladder.app.loading import Workflow, restored
 from stepladder.app.run import Run
 from stepladder.drivers import Replayed, replay
 from stepladder.drivers.rows import row_of
-from stepladder.errors import InputError, JournalError, RunConflict, RunError, RunNotFound, WrongDefinition
-from stepladder.events import Event, OutcomeAttached, PolicyChanged, RunStarted
+from stepladder.errors import (
+    DefinitionError,
+    InputError,
+    JournalError,
+    RunConflict,
+    RunError,
+    RunNotFound,
+    WrongDefinition,
+)
+from stepladder.events import Event, OutcomeAttached, PolicyChanged, QuestionPut, RunStarted
 from stepladder.journal import Journal, StoredTurn, encode_turn
 from stepladder.orchestrator import Machine, advance, fold
 from stepladder.record import Entry
 from stepladder.signals import Signal
+
+
+def machine_under(run: Run) -> Machine:
+    """The machine that the run is seen through."""
+    return run._machine
 
 
 def read_run(journal: Journal, run_id: str, signals: Iterable[Signal] = ()) -> Run:
@@ -27,7 +41,7 @@ def read_run(journal: Journal, run_id: str, signals: Iterable[Signal] = ()) -> R
         RunNotFound: there is none of this id.
         RunError: it is a lone decision.
         JournalError: the journal does not keep its definition.
-        DefinitionError: its definition cannot be built, for want of its own signals.
+        InputError: its definition cannot be built, for want of its own signals.
     """
     entries = entries_of(journal, run_id)
     machine = machine_now(journal, run_id, entries, signals)
@@ -39,13 +53,22 @@ def entries_of(journal: Journal, run_id: str) -> tuple[Event | Entry, ...]:
     return tuple(entry for turn in _turns(journal, run_id) for entry in turn.entries)
 
 
-def workflow_at(journal: Journal, workflow_hash: str, policy_hash: str, signals: Iterable[Signal] = ()) -> Workflow | None:
+def is_lone(entries: Sequence[Event | Entry]) -> bool:
+    """Whether these are the entries of a decision point that stands alone."""
+    return bool(entries) and isinstance(entries[0], QuestionPut)
+
+
+def workflow_at(
+    journal: Journal, workflow_hash: str, policy_hash: str, signals: Iterable[Signal] = ()
+) -> Workflow | None:
     """The workflow under this policy as the journal keeps it, or None. Raises DefinitionError."""
     kept = journal.definition(f"{workflow_hash}/{policy_hash}")
     return restored(kept, signals) if kept else None
 
 
-def machine_now(journal: Journal, run_id: str, entries: Sequence[Event | Entry], signals: Iterable[Signal] = ()) -> Machine:
+def machine_now(
+    journal: Journal, run_id: str, entries: Sequence[Event | Entry], signals: Iterable[Signal] = ()
+) -> Machine:
     """The machine of the run under the policy it has now. Raises as `read_run`."""
     policies = [entry.policy_hash for entry in entries if isinstance(entry, (RunStarted, PolicyChanged))]
     return _machine(journal, _started(run_id, entries), policies[-1] if policies else "", signals)
@@ -77,19 +100,18 @@ def attach_outcome(journal: Journal, run_id: str, outcome: OutcomeAttached, sign
     """Write down how a resting run, or one decision of it, turned out.
 
     Raises:
-        InputError: there is no such decision, or quality is not from 0 to 1.
+        InputError: there is no such decision, or quality is not from 0 to 1, or time runs backwards.
         RunConflict: somebody is at work on the run.
         And as `read_run`.
     """
     run = read_run(journal, run_id, signals)
-    if not 0 <= outcome.decision <= run.state.opened:
-        raise InputError("outcome", "decision", str(outcome.decision), f"1 to {run.state.opened}, or 0 for the run")
-    if outcome.quality is not None and not 0 <= outcome.quality <= 1:
-        raise InputError("outcome", "quality", str(outcome.quality), "a number from 0 to 1")
+    said = checked_outcome(outcome, run.state.opened)
     if run.status == "working":
-        raise RunConflict(run_id, "is at work; say how it turned out once it rests (`stepladder resume` takes up a run left alone)")
-    machine = machine_now(journal, run_id, run.entries, signals)
-    moved = advance(machine, run.state, outcome)
+        raise RunConflict(
+            run_id, "is at work; say how it turned out once it rests (`stepladder resume` takes up a run left alone)"
+        )
+    machine = machine_under(run)
+    moved = advance(machine, run.state, said)
     journal.append(run_id, len(run.entries) + 1, encode_turn(moved.entries), row_of(machine, moved.state))
     return Run(machine, moved.state, journal)
 
@@ -108,8 +130,13 @@ def _started(run_id: str, entries: Sequence[Event | Entry]) -> RunStarted:
 
 
 def _machine(journal: Journal, started: RunStarted, policy_hash: str, signals: Iterable[Signal]) -> Machine:
-    found = workflow_at(journal, started.workflow_hash, policy_hash, signals)
+    what = f"{started.workflow} {started.workflow_hash}"
+    try:
+        found = workflow_at(journal, started.workflow_hash, policy_hash, signals)
+    except DefinitionError as error:
+        unknown = sorted({problem.found for problem in error.problems})
+        raise InputError(what, "", ", ".join(unknown), "its own signals, from its agents file (--agents)") from error
     if found is None:
-        missing = f"no definition of {started.workflow} {started.workflow_hash} under policy {policy_hash}"
+        missing = f"no definition of {what} under policy {policy_hash}"
         raise JournalError(journal.name, missing, "the definition that its runs were decided by")
     return found.machine

@@ -13,6 +13,7 @@ Every command has `--json`: one document on stdout and nothing else; errors are 
       2   bad input: usage, file, journal or answer; one error on stderr, nothing half-written
       3   the run rests and waits: for a person, a message or a time, or in doubt
       4   there is no such run, or no journal
+     70   a bug in stepladder; `--debug` shows where
     130   interrupted; the run can be resumed
 
 What works on a run needs its workflow file and agents. `run` notes them beside the journal (see `memory`), so that
@@ -25,6 +26,7 @@ import contextlib
 import io
 import os
 import sys
+from importlib import import_module
 
 from stepladder.cli.commands import app
 from stepladder.cli.exits import Exit
@@ -37,7 +39,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    _register()
+    sys.argv[1:] = [_text(each) for each in sys.argv[1:]]
     try:
         app()
     except SystemExit as left:
@@ -49,5 +51,13 @@ def main() -> None:
         raise
 
 
-def _register() -> None:
-    from stepladder.cli import check, diagrams, project, replay, runs, scenarios, show  # noqa: F401
+def _text(argument: str) -> str:
+    """The argument as UTF-8 even where the locale is another."""
+    try:
+        return os.fsencode(argument).decode("utf-8")
+    except UnicodeDecodeError:
+        return argument
+
+
+for _module in ("runs", "show", "replay", "check", "diagrams", "project", "scenarios"):  # the order of the help
+    import_module(f"stepladder.cli.{_module}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -18,9 +19,10 @@ _FIRST = (
     "  stepladder run workflow.yaml --input question='How many customers?'",
     "  stepladder show last",
 )
-EPILOG = "\n\n".join(
-    [*_FIRST, " ", "Exit codes:", *(f"  {int(code):>3}  {meaning}" for code, meaning in MEANING.items())]
-)
+EPILOG = "\n".join([*_FIRST, "", "Exit codes:", *(f"  {int(code):>3}  {meaning}" for code, meaning in MEANING.items())])
+
+
+GLOBAL = ("--no-color", "--debug")
 
 
 class Commands(TyperGroup):
@@ -36,9 +38,12 @@ class Commands(TyperGroup):
         **extra: Any,
     ) -> Any:
         """Run a command line and leave with its exit code."""
-        given = list(sys.argv[1:] if args is None else args)
+        given = _global_first(list(sys.argv[1:] if args is None else args))
         code = self._code(given, prog_name or "stepladder", complete_var, **extra)
-        sys.stdout.flush()
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:  # whoever read it has left; nothing may be written any more, not even at the end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(int(code))
 
     def _code(self, given: list[str], prog_name: str, complete_var: str | None, **extra: Any) -> int:
@@ -52,11 +57,18 @@ class Commands(TyperGroup):
             return failures.refuse(error, json=json)
         except (KeyboardInterrupt, typer.Abort):
             return Exit.INTERRUPTED
-        except Exception as error:  # noqa: BLE001 - the outermost place there is
+        except Exception as error:
             if hasattr(error, "format_message"):  # click's own, which typer brings along
                 return failures.misused(error.format_message(), _hint(error), json=json)
             return failures.bug(error, json=json)
         return int(found or Exit.DONE)
+
+
+def _global_first(given: list[str]) -> list[str]:
+    """The options before the command may also stand after it."""
+    end = given.index("--") if "--" in given else len(given)
+    early = [each for each in given[:end] if each in GLOBAL]
+    return [*early, *(each for each in given[:end] if each not in GLOBAL), *given[end:]]
 
 
 def _hint(error: Exception) -> str:
@@ -65,6 +77,7 @@ def _hint(error: Exception) -> str:
 
 
 app = typer.Typer(
+    name="stepladder",
     cls=Commands,
     help="Rules decide, a model is asked when it matters, every disagreement is on the record.",
     epilog=EPILOG,
@@ -86,12 +99,15 @@ def _version(wanted: bool) -> None:
 @app.callback(invoke_without_command=True)
 def options(
     context: typer.Context,
-    no_color: Annotated[bool, typer.Option("--no-color", help="No colours; NO_COLOR in the environment does the same.")] = False,
+    no_color: Annotated[
+        bool, typer.Option("--no-color", metavar="", help="No colours; NO_COLOR in the environment does the same.")
+    ] = False,
     debug: Annotated[
-        bool, typer.Option("--debug", envvar="STEPLADDER_DEBUG", help="Show tracebacks.", show_envvar=True)
+        bool, typer.Option("--debug", metavar="", envvar="STEPLADDER_DEBUG", help="Show tracebacks.")
     ] = False,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")
+        bool,
+        typer.Option("--version", metavar="", callback=_version, is_eager=True, help="Show the version and leave."),
     ] = False,
 ) -> None:
     """Rules decide, a model is asked when it matters, every disagreement is on the record."""

@@ -13,14 +13,16 @@ class Exit(IntEnum):
     BAD_INPUT = 2
     WAITS = 3
     NOTHING_THERE = 4
+    BUG = 70
     INTERRUPTED = 130
 
 
 MEANING = {
     Exit.DONE: "done; nothing wrong was found",
-    Exit.NEGATIVE: "the answer is negative: the run failed, a replay diverged, a check found errors",
+    Exit.NEGATIVE: "the answer is negative: a failed run, a divergence, an error found",
     Exit.BAD_INPUT: "bad input: usage, file, journal or answer",
-    Exit.WAITS: "the run rests and waits: for a person, a message or a time, or in doubt",
+    Exit.WAITS: "the run waits: for a person, a message or a time",
     Exit.NOTHING_THERE: "there is no such run, or no journal",
+    Exit.BUG: "a bug in stepladder",
     Exit.INTERRUPTED: "interrupted; the run can be resumed",
 }

@@ -43,14 +43,28 @@ def misused(message: str, hint: str = "", *, json: bool) -> Exit:
     return Exit.BAD_INPUT
 
 
+def interrupted(message: str, *, json: bool) -> Exit:
+    """Tell how to go on."""
+    _tell("Interrupted", message, Exit.INTERRUPTED, json=json)
+    return Exit.INTERRUPTED
+
+
+def note(message: str, *, json: bool) -> None:
+    """Tell of something that is no error."""
+    if json:
+        sys.stderr.write(document({"note": message}) + "\n")
+    else:
+        console(stderr=True).print(f"note: {clean(message)}", style="yellow", soft_wrap=True)
+
+
 def bug(error: BaseException, *, json: bool) -> Exit:
     """Tell of what nobody thought of."""
     again = "" if SETTINGS["debug"] else "; `stepladder --debug ...` shows where"
     found = " ".join(f"{type(error).__name__}: {error}".split())
-    _tell("Bug", f"this is a bug in stepladder: {found}{again}", Exit.NEGATIVE, json=json)
+    _tell("Bug", f"this is a bug in stepladder: {found}{again}", Exit.BUG, json=json)
     if SETTINGS["debug"]:
         traceback.print_exception(error)
-    return Exit.NEGATIVE
+    return Exit.BUG
 
 
 def _tell(
@@ -68,7 +82,8 @@ def _tell(
     from rich.text import Text
 
     err = console(stderr=True)
-    text = Text.assemble(("error: ", "bold red"), "\n".join(lines))
+    label = "" if code == Exit.INTERRUPTED else "error: "
+    text = Text.assemble((label, "bold red"), "\n".join(lines))
     err.print(text, soft_wrap=True)
     if hint:
         err.print(Text(hint, "dim"), soft_wrap=True)

@@ -53,7 +53,9 @@ def loaded(setup: Setup) -> tuple[Workflow, dict[str, Any]]:
     workflow = Workflow.load(setup.workflow)
     wanted = ", ".join(sorted(workflow.definition.agents))
     if wanted:
-        raise InputError("agents", "", f"no file {file}", f"a Python file with the agents {wanted}, or --agents FILE.py")
+        raise InputError(
+            "agents", "", f"no file {file}", f"a Python file with the agents {wanted}, or --agents FILE.py"
+        )
     return workflow, {}
 
 

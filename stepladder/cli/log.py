@@ -1,5 +1,5 @@
-"""The run log that people read: for every decision the run, n of N, the step, clarifications, who chose what and why, and
-what came of it with its time.
+"""The run log that people read: for every decision the run, n of N, the step, clarifications, who chose what and why,
+and what came of it with its time.
 
 It is made entry by entry from the journal, so that a live run and `show --log` read the same.
 """
@@ -33,6 +33,7 @@ from stepladder.state import RunState
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.text import Text
 
     from stepladder.orchestrator import Machine
 
@@ -85,12 +86,17 @@ class RunLog:
 
     def _lines(self, entry: Event | Entry, before: RunState) -> None:
         from rich.padding import Padding
-        from rich.text import Text
+        from rich.table import Table
 
         tell = cast(Callable[[RunLog, Any, RunState], Iterator[Line]] | None, TELLERS.get(type(entry)))
         for parts in tell(self, entry, before) if tell else ():
-            text = Text.assemble(*((clean(words), style) for words, style in parts))
-            self.console.print(Padding(text, (0, 0, 0, INDENT)), width=min(WIDEST, self.console.width))
+            shown: RenderableType = _assembled(parts)
+            if len(parts[0][0]) == INDENT:  # a label
+                shown = table = Table.grid()
+                table.add_column(width=INDENT)
+                table.add_column(ratio=1, overflow="fold")
+                table.add_row(_assembled(parts[:1]), _assembled(parts[1:]))
+            self.console.print(Padding(shown, (0, 0, 0, INDENT), expand=False), width=min(WIDEST, self.console.width))
 
     # --- headings
 
@@ -100,25 +106,37 @@ class RunLog:
         from rich.text import Text
 
         table = Table.grid(padding=(0, 2))
-        table.add_row(Text("run", NAME), Text.assemble((line(event.run_id), NAME), f" of {event.workflow}"))
+        table.add_row(
+            Text("run", NAME), Text.assemble((line(event.run_id), NAME), f" of {event.workflow}", self._begins())
+        )
         for name, value in event.input.items():
+            if value is None:
+                continue
             table.add_row(Text(line(name), DIM), Text(spelt(value, 200)))
-        return Padding(table, (0, 0, 0, 1))
+        return Padding(table, (0, 0, 0, 1), expand=False)
+
+    def _begins(self) -> str:
+        """Where it begins, if that is not only a place to decide in."""
+        definition = self.machine.definition
+        return f", begins in {definition.start}" if definition.steps[definition.start].effect else ""
 
     def _heading(self, opened: Opened, before: RunState) -> RenderableType:
         from rich.table import Table
         from rich.text import Text
 
-        made = before.decisions + (opened.point == "next_action")
-        count = f"{made}/{self.machine.limits.decisions}" if opened.point == "next_action" else opened.point
-        route = "" if opened.route == "standard" else f"  {opened.route}: {', '.join(fired.name for fired in opened.fired)}"
+        own = opened.point == "next_action"
+        count = f"{before.decisions + 1}/{self.machine.limits.decisions}" if own else ""
+        route = (
+            "" if opened.route == "standard" else f"  {opened.route}: {', '.join(fired.name for fired in opened.fired)}"
+        )
         table = Table.grid(expand=True)
         table.width = min(WIDEST, self.console.width)
         table.add_column(width=INDENT)
         table.add_column(ratio=1)
         table.add_column(justify="right", no_wrap=True)
-        right = "   ".join(part for part in (self._clarifications(before), line(before.run_id, 24)) if part)
-        left = Text.assemble((opened.step, "bold cyan"), (clean(route), "yellow"))
+        right = "   ".join(part for part in (self._clarifications(before), line(before.run_id, 16)) if part)
+        point = "" if own else f"  {opened.point}"
+        left = Text.assemble((opened.step, "bold cyan"), (point, DIM), (clean(route), "yellow"))
         table.add_row(Text(f" {count}", "cyan"), left, Text(right, DIM))
         return table
 
@@ -144,8 +162,15 @@ class RunLog:
         style = {"agrees": GOOD, "accepted": GOOD, "failed": BAD, "invalid": BAD}.get(entry.outcome, "")
         call = self._calls.get(entry.command) or self._only_call(entry.rung)
         spent = f"  {seconds(call.elapsed_s)} {cost(call.usage.cost_usd)}" if call else ""
-        cause = f": {line(entry.cause, 200)}" if entry.cause else ""
-        yield ("says    ", DIM), (f"{entry.rung} ", ""), (entry.outcome, style), (f"{said}{sure}{cause}", ""), (spent, DIM)
+        why = call.error if isinstance(call, ModelFailed) and call.error else entry.cause
+        cause = f": {line(why, 300)}" if why else ""
+        yield (
+            ("says    ", DIM),
+            (f"{entry.rung} ", ""),
+            (entry.outcome, style),
+            (f"{said}{sure}{cause}", ""),
+            (spent, DIM),
+        )
 
     def _only_call(self, rung: str) -> ModelAnswered | ModelFailed | None:
         commands = self._asking.get(rung, ())
@@ -162,7 +187,11 @@ class RunLog:
         )
         self._asking = {}
         if opened is not None and opened.point == "next_action":
-            yield (entry.action, NAME), (f" -> {entry.to}", ""), (f"   {who(entry, opened, scripted=scripted)}", "magenta")
+            yield (
+                (entry.action, NAME),
+                (f" -> {entry.to}", ""),
+                (f"   {who(entry, opened, scripted=scripted)}", "magenta"),
+            )
         else:
             yield (entry.action, NAME), (f"   {who(entry, opened, scripted=scripted)}", "magenta")
         if told_why := because(entry):
@@ -188,7 +217,9 @@ class RunLog:
             yield ("late    ", DIM), (f"a result that nobody awaits, {seconds(event.elapsed_s)}{_spent(event)}", DIM)
             return
         good = self.state.returned == "ok"
-        yield _outcome("ok" if good else "failed", call.agent, event.elapsed_s, _spent(event), told(event.output, LONGEST))
+        yield _outcome(
+            "ok" if good else "failed", call.agent, event.elapsed_s, _spent(event), told(event.output, LONGEST)
+        )
 
     def agent_failed(self, event: AgentFailed, before: RunState) -> Iterator[Line]:
         """An agent gave none."""
@@ -240,7 +271,11 @@ class RunLog:
         """What somebody did with the run."""
         match event:
             case RunCancelled():
-                words = "cancelled" + (f" by {line(event.by)}" if event.by else "") + (f": {event.reason}" if event.reason else "")
+                words = (
+                    "cancelled"
+                    + (f" by {line(event.by)}" if event.by else "")
+                    + (f": {event.reason}" if event.reason else "")
+                )
             case RunRetried():
                 words = "taken up again" + (f" by {line(event.by)}" if event.by else "")
             case RunResumed():
@@ -250,6 +285,12 @@ class RunLog:
             case _:
                 words = "how it turned out was noted"
         yield ((words, "yellow"),)
+
+
+def _assembled(parts: Line) -> Text:
+    from rich.text import Text
+
+    return Text.assemble(*((clean(words), style) for words, style in parts))
 
 
 def _spent(event: AgentReturned | AgentFailed) -> str:

@@ -1,9 +1,9 @@
 """Which workflow file and agents a run was started with.
 
 The journal holds what was decided, never where files lie. So that `stepladder answer RUN ...` needs no further options,
-each run started here leaves a line in the file `<journal>.started.jsonl`: the run's id, the paths of workflow and agents
-relative to the journal, and the options. An option that looks like a secret is left out. The file may be deleted; then
-`--workflow` and `--agents` have to be given.
+each run started here leaves a line in the file `<journal>.started.jsonl`: the run's id, the paths of workflow and
+agents relative to the journal, and the options. An option that looks like a secret is left out. The file may be
+deleted; then `--workflow` and `--agents` have to be given.
 """
 
 from __future__ import annotations
@@ -83,8 +83,8 @@ def _from(journal: Path, path: Path) -> str:
 
 
 def _to(journal: Path, path: str) -> Path:
-    found = journal.resolve().parent / path
-    return Path(os.path.relpath(found)) if found.is_relative_to(Path.cwd()) else Path(os.path.normpath(found))
+    found = Path(os.path.normpath(journal.resolve().parent / path))
+    return Path(os.path.relpath(found)) if found.is_relative_to(Path.cwd()) else found
 
 
 def _without_secrets(options: Mapping[str, str]) -> dict[str, str]:

@@ -7,22 +7,32 @@ from typing import Annotated, Optional
 
 import typer
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout; errors are JSON on stderr.")]
+Json = Annotated[
+    bool, typer.Option("--json", metavar="", help="Print one JSON document on stdout; errors are JSON on stderr.")
+]
 JournalFile = Annotated[
     Path,
-    typer.Option("--journal", "-j", envvar="STEPLADDER_JOURNAL", metavar="FILE", help="The journal of runs.", show_default=True),
+    typer.Option(
+        "--journal", "-j", envvar="STEPLADDER_JOURNAL", metavar="FILE", help="The journal of runs.", show_default=True
+    ),
 ]
 AgentsFile = Annotated[
     Optional[Path],  # noqa: UP045 - typer reads the annotation
-    typer.Option("--agents", metavar="FILE.py", help="The Python file of the agents. Default: agents.py beside the workflow."),
+    typer.Option(
+        "--agents", metavar="FILE.py", help="The Python file of the agents. Default: agents.py beside the workflow."
+    ),
 ]
 WorkflowOption = Annotated[
     Optional[Path],  # noqa: UP045
-    typer.Option("--workflow", metavar="FILE", help="The workflow file. Default: the one that the run was started with."),
+    typer.Option(
+        "--workflow", metavar="FILE", help="The workflow file. Default: the one that the run was started with."
+    ),
 ]
 Options = Annotated[
     Optional[list[str]],  # noqa: UP045
-    typer.Option("--option", metavar="NAME=VALUE", help="Handed to the `agents` function of the agents file; repeatable."),
+    typer.Option(
+        "--option", metavar="NAME=VALUE", help="Handed to the `agents` function of the agents file; repeatable."
+    ),
 ]
 BaseUrl = Annotated[
     Optional[str],  # noqa: UP045
@@ -30,10 +40,16 @@ BaseUrl = Annotated[
 ]
 Interactive = Annotated[
     Optional[bool],  # noqa: UP045
-    typer.Option("--interactive/--no-interactive", help="Ask here when the run waits for a person. Default: on a terminal."),
+    typer.Option(
+        "--interactive/--no-interactive",
+        metavar="",
+        help="Ask here when the run waits for a person. Default: on a terminal.",
+    ),
 ]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, the beginning of one, or `last`.")]
-By = Annotated[str, typer.Option("--by", envvar="STEPLADDER_BY", metavar="NAME", help="Who says so; kept in the journal.")]
+By = Annotated[
+    str, typer.Option("--by", envvar="STEPLADDER_BY", metavar="NAME", help="Who says so; kept in the journal.")
+]
 Output = Annotated[
     Optional[Path],  # noqa: UP045
     typer.Option("--output", "-o", metavar="FILE", help="Write to this file instead of stdout."),

@@ -31,7 +31,7 @@ def fields(given: Iterable[str] | None, option: str, schema: Mapping[str, Any]) 
 
 
 def typed(text: str, schema: Mapping[str, Any]) -> Any:
-    """The value that `text` means for a field with this schema; what cannot be read stays text, for the schema to refuse."""
+    """The value that `text` means for a field with this schema; what cannot be read stays text, to be refused."""
     kinds = schema.get("type")
     listed = schema.get("enum", [schema["const"]] if "const" in schema else [])
     if kinds == "string" or (isinstance(kinds, list) and "string" in kinds) or text in listed:
@@ -49,7 +49,7 @@ def mapping(text: str, what: str) -> dict[str, Any]:
     except ValueError as error:
         raise InputError(what, "", f"no JSON ({error})", "a JSON object") from None
     if not isinstance(value, dict):
-        raise InputError(what, "", f"a {type(value).__name__}", "a JSON object, such as {\"text\": \"yes\"}")
+        raise InputError(what, "", f"a {type(value).__name__}", 'a JSON object, such as {"text": "yes"}')
     return value
 
 

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from stepladder.workflow.definition import Definition
 
 
+def many(count: int, noun: str) -> str:
+    """A count with its noun."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def seconds(value: float) -> str:
     """A length of time."""
     if value < 60:
@@ -45,9 +50,9 @@ def moment(at: float) -> str:
 def who(settled: Settled, opened: Opened | None, *, scripted: bool = False) -> str:
     """Who chose, and how that stands to the rule."""
     rule = f"rule {opened.rule}" if opened is not None and opened.rule else "built-in STOP"
+    model = "a scripted model" if scripted else "a model"
     if settled.source == "rule":
-        beside = {"agreement": ", a model agrees", "kept": ", against a model"}.get(settled.relation, "")
-        return rule + ("" if not beside or not scripted else beside.replace("a model", "a scripted model")) if scripted else rule + beside
+        return rule + {"agreement": f", {model} agrees", "kept": f", against {model}"}.get(settled.relation, "")
     by = "scripted model" if scripted and settled.source in ("model", "panel") else settled.source
     return by + (f", over {rule}" if settled.relation == "override" else "")
 
@@ -133,8 +138,8 @@ def counted(run: Run) -> str:
     over = sum(bool(record.settled and record.settled.relation == "override") for record in run.decisions)
     fell = sum(bool(record.settled and record.settled.fallback) for record in run.decisions)
     told = ", ".join(f"{count} by {source}" for source, count in sorted(by.items(), key=lambda item: -item[1]))
-    more = (f", {over} over the rule" if over else "") + (f", {fell} fallback{'s' * (fell > 1)}" if fell else "")
-    return f"{run.state.opened} decision{'s' * (run.state.opened != 1)}" + (f" ({told}{more})" if told else "")
+    more = (f", {over} over the rule" if over else "") + (f", {many(fell, 'fallback')}" if fell else "")
+    return many(run.state.opened, "decision") + (f" ({told}{more})" if told else "")
 
 
 def on_journal(journal: Path) -> str:
@@ -189,5 +194,5 @@ def text_field(waiting: Waiting, definition: Definition) -> str:
 
 
 def _words(schema: dict[str, Any]) -> bool:
-    listed = schema.get("enum")
+    listed = schema.get("enum") or ()
     return bool(listed) and all(isinstance(word, str) for word in listed)

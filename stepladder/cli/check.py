@@ -1,0 +1,135 @@
+"""Commands that look at workflow files: check, explain, schema."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from stepladder.cli.commands import app
+from stepladder.cli.exits import Exit
+from stepladder.cli.options import AgentsFile, Json, Options, Output
+
+if TYPE_CHECKING:
+    from stepladder.errors import Problem
+
+PANEL = "Look at workflow files"
+
+
+@app.command(rich_help_panel=PANEL, epilog="Example:\n  stepladder check workflow.yaml --strict")
+def check(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Workflow files.")],
+    strict: Annotated[bool, typer.Option("--strict", metavar="", help="Warnings count as errors.")] = False,
+    agents: AgentsFile = None,
+    option: Options = None,
+    as_json: Json = False,
+) -> Exit:
+    """Find every mistake in workflow files: what cannot be built, and what cannot be meant.
+
+    Leaves with 1 where an error was found.
+    """
+    from stepladder.cli.pairs import pairs
+    from stepladder.cli.screen import Screen
+
+    screen = Screen(json=as_json)
+    options = pairs(option, "--option")
+    found = {str(file): _problems(file, agents, options) for file in files}
+    errors = sum(problem.level == "error" for problems in found.values() for problem in problems)
+    warnings = sum(len(problems) for problems in found.values()) - errors
+    if as_json:
+        from stepladder.cli.failures import problem_json
+
+        told = [
+            {"file": file, "problems": [problem_json(each) for each in problems]} for file, problems in found.items()
+        ]
+        screen.emit({"errors": errors, "warnings": warnings, "files": told})
+    else:
+        from stepladder.cli.tables import problems_lines
+        from stepladder.cli.tell import many
+
+        for problems in found.values():
+            for text in problems_lines(problems):
+                screen.out.print(text, soft_wrap=True)
+        style = "red" if errors else "yellow" if warnings else "green"
+        counted = f"{many(len(files), 'file')}: {many(errors, 'error')}, {many(warnings, 'warning')}"
+        screen.out.print(counted, style=style)
+    return Exit.NEGATIVE if errors or (strict and warnings) else Exit.DONE
+
+
+def _problems(file: Path, agents: Path | None, options: dict[str, str]) -> tuple[Problem, ...]:
+    from stepladder.cli.loading import looked_at
+    from stepladder.errors import DefinitionError
+    from stepladder.workflow.lint import lint
+
+    try:
+        workflow = looked_at(file, agents, options)
+    except DefinitionError as error:
+        return error.problems
+    return lint(workflow.definition, workflow.lines, workflow.prompt_files)
+
+
+@app.command(
+    rich_help_panel=PANEL,
+    epilog="Example:\n  stepladder explain workflow.yaml --at planning --set last.status=unclear --set taken.RETRY=2",
+)
+def explain(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The workflow file.")],
+    at: Annotated[str, typer.Option("--at", metavar="STEP", help="The step in which is decided.")],
+    facts: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(
+            "--set", metavar="PATH=VALUE", help="A fact: last.status=ok, taken.X=2, error_count=3; repeatable."
+        ),
+    ] = None,
+    returned: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--returned", metavar="ok|failed|late|in_doubt", help="How the step's effect went. Default: ok."),
+    ] = None,
+    agents: AgentsFile = None,
+    option: Options = None,
+    as_json: Json = False,
+) -> Exit:
+    """Say what would be decided in a step on these facts, without a run: legal actions, rule, route, who is asked."""
+    from stepladder.cli.explaining import explained, tell_explained
+    from stepladder.cli.loading import looked_at
+    from stepladder.cli.pairs import pairs
+    from stepladder.cli.screen import Screen
+
+    workflow = looked_at(file, agents, pairs(option, "--option"))
+    said = pairs(facts, "--set")
+    if returned is not None:
+        said["returned"] = returned
+    found = explained(workflow.machine, at, said)
+    tell_explained(found, Screen(json=as_json))
+    return Exit.DONE
+
+
+@app.command(rich_help_panel=PANEL, epilog="Example:\n  stepladder schema -o workflow.schema.json")
+def schema(
+    output: Output = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", metavar="", help="The schema is JSON in any case; with -o tells the file's name.")
+    ] = False,
+) -> Exit:
+    """Print the JSON Schema of workflow files, for editors that complete and check YAML."""
+    from stepladder.cli.files import write
+    from stepladder.cli.screen import Screen, clean, document
+    from stepladder.workflow.file import WorkflowFile
+
+    value = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **WorkflowFile.model_json_schema(by_alias=True),
+        "title": "stepladder workflow",
+    }
+    screen = Screen(json=as_json)
+    if output is None:
+        screen.emit(value)
+        return Exit.DONE
+    write(output, document(value) + "\n")
+    if as_json:
+        screen.emit({"file": str(output)})
+    else:
+        modeline = f"# yaml-language-server: $schema={clean(output)}"
+        screen.out.print(f"wrote {clean(output)}; in a workflow file: {modeline}", style="green", soft_wrap=True)
+    return Exit.DONE

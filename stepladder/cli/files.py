@@ -1,0 +1,19 @@
+"""Writing files whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from stepladder.errors import InputError
+
+
+def write(path: Path, text: str) -> None:
+    """Replace the file by this text. Raises InputError where it cannot be written."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise InputError(str(path), "", (error.strerror or str(error)).lower(), "a file that can be written") from None

@@ -1,0 +1,203 @@
+"""Commands over whole runs in the journal: replay, export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from stepladder.cli.commands import app
+from stepladder.cli.exits import Exit
+from stepladder.cli.options import DEFAULT_JOURNAL, AgentsFile, JournalFile, Json, Options, Output, RunName
+from stepladder.cli.show import PANEL
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from stepladder.cli.screen import Screen
+    from stepladder.drivers import Replayed
+    from stepladder.drivers.replay import Divergence
+
+
+@app.command(
+    rich_help_panel=PANEL,
+    epilog="Examples:\n  stepladder replay last\n  stepladder replay --all\n"
+    "  stepladder replay ticket-17 --workflow changed.yaml",
+)
+def replay(
+    name: Annotated[str, typer.Argument(metavar="[RUN]", help="A run's id, the beginning of one, or `last`.")] = "",
+    every: Annotated[bool, typer.Option("--all", metavar="", help="Every run of the journal.")] = False,
+    workflow: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--workflow", metavar="FILE", help="Decide under this file's policy instead of the one it had."),
+    ] = None,
+    agents: AgentsFile = None,
+    option: Options = None,
+    journal: JournalFile = DEFAULT_JOURNAL,
+    as_json: Json = False,
+) -> Exit:
+    """Decide a run again from its journal, and show the first decision that would be made otherwise.
+
+    No agent is called and no model asked. Leaves with 1 at a divergence.
+    """
+    from stepladder.app.reading import replay_run
+    from stepladder.cli.failures import UsageError
+    from stepladder.cli.journals import EVERYTHING, named, opened, signals_of
+    from stepladder.cli.loading import looked_at
+    from stepladder.cli.pairs import pairs
+    from stepladder.cli.screen import Screen
+    from stepladder.events import RunStarted
+
+    if bool(name) == every:
+        raise UsageError("replay: give either a RUN or --all")
+    screen = Screen(json=as_json)
+    options = pairs(option, "--option")
+    signals = signals_of(agents, options)
+    under = looked_at(workflow, agents, options).machine if workflow else None
+    found: list[Replayed] = []
+    with opened(journal) as kept:
+        names = [row.run_id for row in reversed(kept.rows(EVERYTHING))] if every else [named(kept, name)]
+        for run_id in names:
+            first = kept.turns(run_id)[0].entries
+            if every and not (first and isinstance(first[0], RunStarted)):  # a lone decision
+                continue
+            found.append(replay_run(kept, run_id, signals, under))
+            if found[-1].divergence is not None:
+                break
+    _tell(found, screen)
+    return Exit.NEGATIVE if any(each.divergence for each in found) else Exit.DONE
+
+
+def _tell(found: list[Replayed], screen: Screen) -> None:
+    from stepladder.cli.screen import clean
+    from stepladder.cli.tell import many
+
+    decisions = sum(each.decisions for each in found)
+    diverged = [each for each in found if each.divergence is not None]
+    if screen.json:
+        runs = [_replayed_json(each) for each in found]
+        screen.emit({"decisions": decisions, "divergences": len(diverged), "runs": runs})
+        return
+    about = clean(found[0].run_id) if len(found) == 1 else f"{len(found)} runs"
+    told = f"{many(decisions, 'decision')}, {many(len(diverged), 'divergence')}"
+    screen.out.print(f"{about}: {told}", style="red" if diverged else "green", soft_wrap=True)
+    for each in diverged:
+        assert each.divergence is not None, "these have one"
+        where = f"run {clean(each.run_id)}, decision {each.divergence.decision}, entry {each.divergence.seq}"
+        screen.out.print(f"{where}: {clean(_cause(each.divergence))}", soft_wrap=False)
+        screen.out.print(_both(each.divergence))
+
+
+def _cause(divergence: Divergence) -> str:
+    """In words; the fields are told of beside each other."""
+    from stepladder.record import Opened
+
+    was, now = divergence.recorded, divergence.decided
+    if isinstance(was, Opened) and isinstance(now, Opened) and was.verdict.action != now.verdict.action:
+        rules = [f"{each.verdict.action} by {f'rule {each.rule}' if each.rule else 'STOP'}" for each in (was, now)]
+        return f"the rules said {rules[0]}, and say {rules[1]} now"
+    return divergence.cause.partition(": ")[0] if divergence.recorded and divergence.decided else divergence.cause
+
+
+def _plain(entry: Any) -> dict[str, Any]:
+    import msgspec
+
+    return {} if entry is None else dict(msgspec.to_builtins(entry))
+
+
+def _replayed_json(each: Replayed) -> dict[str, Any]:
+    divergence = each.divergence
+    said = divergence and {
+        "seq": divergence.seq,
+        "decision": divergence.decision,
+        "cause": divergence.cause,
+        "recorded": _plain(divergence.recorded) or None,
+        "decided": _plain(divergence.decided) or None,
+    }
+    return {
+        "run": each.run_id,
+        "decisions": each.decisions,
+        "entries": each.entries,
+        "end": each.end,
+        "divergence": said,
+    }
+
+
+def _both(divergence: Divergence) -> Table:
+    """The recorded entry and the one decided now, side by side; what differs stands out."""
+    from rich.text import Text
+
+    from stepladder.cli.screen import clean
+    from stepladder.cli.tables import plain_table
+
+    was, now = _plain(divergence.recorded), _plain(divergence.decided)
+    table = plain_table(
+        ("", {}), ("recorded", {"ratio": 1, "overflow": "fold"}), ("decided now", {"ratio": 1, "overflow": "fold"})
+    )
+    table.expand = True
+    for name in dict.fromkeys((*was, *now)):
+        differs = was.get(name) != now.get(name)
+        mark = "bold red" if differs else "dim"
+        cells = [Text(clean(_cell(each, name)), "red" if differs else "") for each in (was, now)]
+        table.add_row(Text(f"{'*' if differs else ' '} {name}", mark), *cells)
+    return table
+
+
+def _cell(entry: dict[str, Any], name: str) -> str:
+    """A field for a narrow column: one part a line."""
+    from stepladder.cli.screen import spelt
+
+    if name not in entry:
+        return "-"
+    value = entry[name]
+    if isinstance(value, dict):
+        return "\n".join(f"{key}: {spelt(item, 200)}" for key, item in value.items()) or "-"
+    if isinstance(value, (list, tuple)):
+        return "\n".join(spelt(item, 200) for item in value) or "-"
+    return spelt(value, 400)
+
+
+@app.command(rich_help_panel=PANEL, epilog="Example:\n  stepladder export ticket-17 -o ticket-17.json")
+def export(
+    name: RunName,
+    output: Output = None,
+    format_: Annotated[str, typer.Option("--format", metavar="json", help="The form; json is the only one.")] = "json",
+    agents: AgentsFile = None,
+    option: Options = None,
+    journal: JournalFile = DEFAULT_JOURNAL,
+    as_json: Json = False,
+) -> Exit:
+    """Write a run out: its definition and hashes, every entry, every decision record."""
+    from stepladder.app.reading import read_run
+    from stepladder.cli.exporting import exported
+    from stepladder.cli.failures import UsageError
+    from stepladder.cli.files import write
+    from stepladder.cli.journals import named, opened, signals_of
+    from stepladder.cli.pairs import pairs
+    from stepladder.cli.screen import Screen, clean, document
+
+    if format_ != "json":
+        raise UsageError(f"--format {format_}: expected json")
+    screen = Screen(json=as_json)
+    signals = signals_of(agents, pairs(option, "--option"))
+    with opened(journal) as found:
+        run = read_run(found, named(found, name), signals)
+        value = exported(found, run)
+    if output is None:
+        screen.emit(value)
+    else:
+        write(output, document(value) + "\n")
+        said = {
+            "run": run.id,
+            "file": str(output),
+            "entries": len(value["entries"]),
+            "decisions": len(value["decisions"]),
+        }
+        if as_json:
+            screen.emit(said)
+        else:
+            screen.out.print(
+                f"wrote {clean(run.id)} to {clean(output)}: {said['entries']} entries", style="green", soft_wrap=True
+            )
+    return Exit.DONE

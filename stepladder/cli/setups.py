@@ -1,0 +1,37 @@
+"""What a run is worked on with: what the command line says, before what was said when it was started."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from stepladder.cli.failures import UsageError
+from stepladder.cli.memory import SUFFIX, Setup, recall
+from stepladder.cli.pairs import pairs
+
+
+def setup_for(
+    journal: Path,
+    run_id: str,
+    workflow: Path | None,
+    agents: Path | None,
+    option: list[str] | None,
+    base_url: str | None,
+) -> Setup:
+    """The setup. Raises UsageError where the workflow file is neither named nor remembered."""
+    kept = recall(journal, run_id)
+    own = pairs(option, "--option")
+    if kept is None:
+        if workflow is None:
+            known = f"{journal.name}{SUFFIX} does not know it"
+            raise UsageError(f"run {run_id!r}: its workflow file is not known ({known}); use --workflow FILE")
+        return Setup(workflow, agents, own, base_url or "")
+    if workflow is not None:
+        kept = msgspec.structs.replace(kept, workflow=workflow, agents=agents)
+    return msgspec.structs.replace(
+        kept,
+        agents=agents or kept.agents,
+        options={**kept.options, **own},
+        base_url=kept.base_url if base_url is None else base_url,
+    )
