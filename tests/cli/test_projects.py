@@ -57,9 +57,17 @@ WITH_A_MODEL = (
 )
 
 
-def test_play_prints_every_expectation(sql: Desk) -> None:
+def test_play_says_what_was_decided_by_whom_and_at_what_cost(sql: Desk) -> None:
     sql.write(s__yaml=SCENARIO)
     told = sql("play", "s.yaml")
+    assert "rule plan_first" in told.out
+    assert "by rule), 0 model calls, $0" in told.out
+    assert "ok  end" not in told.out
+
+
+def test_play_prints_every_expectation(sql: Desk) -> None:
+    sql.write(s__yaml=SCENARIO)
+    told = sql("play", "s.yaml", "--checks")
     assert told.code == 0
     lines = [line.rstrip() for line in told.out.splitlines()]
     assert lines[0] == "passed  a question is answered  s.yaml"
