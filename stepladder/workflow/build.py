@@ -114,6 +114,7 @@ class Builder:
         actions = {name: self._action(name, entries) for name, entries in self.file.actions.items()}
         moves = self._moves(actions, phases, ends)
         schema = self.compiler.fields(self.file.input, ("input",), required=True, closed=True)
+        read_by_workflow = frozenset(self.compiler.read)
         policy = PolicyBuilder(self.file, self.compiler, moves, frozenset(self.broken)).build()
         self.problems.raise_errors()
         read = self.compiler.read
@@ -137,8 +138,8 @@ class Builder:
             source=self.file.model_dump(exclude_defaults=True),
             file=self.problems.file,
         )
-        tuned = replace(policy, hash=policy_hash(policy, definition))
-        return replace(definition, hash=workflow_hash(definition), policy=tuned)
+        tuned = replace(policy, hash=policy_hash(policy, definition, read - read_by_workflow))
+        return replace(definition, hash=workflow_hash(definition, read_by_workflow), policy=tuned)
 
     # --- names
 

@@ -15,6 +15,8 @@ ROOTS: Final = frozenset({"input", "last", "returned", "result", "all", "decisio
 """What clauses and references can read besides signals."""
 MEASURES: Final = frozenset({"decisions", "budget_used", "time_used", "rule_margin"})
 """Signals that are read off the run itself rather than folded."""
+LIMITED = MEASURES - {"decisions"}
+"""Those of them that depend on the policy."""
 
 Key = tuple[str | int, ...]
 
@@ -70,12 +72,19 @@ class Compiler:
                 self.problems.add((*path, name), "no clause", "at least one clause (an empty list would always fire)")
         return AnyOf({name: self.condition(clauses, (*path, name), fields, kind) for name, clauses in named.items()})
 
-    def arguments(self, source: Mapping[str, Any], path: Key, *, secrets: bool = False) -> Arguments:
-        """The arguments that are right. Only what is handed to an agent may hold `secrets`."""
+    def arguments(
+        self, source: Mapping[str, Any], path: Key, *, secrets: bool = False, by_rule: bool = False
+    ) -> Arguments:
+        """The arguments that are right.
+
+        Only what is handed to an agent may hold `secrets`. What depends on the policy's limits can be read `by_rule`
+        only: the rest is resolved in a fold, which must come out the same under every policy.
+        """
         right: dict[str, Any] = {}
+        roots = self.roots - ({"rule_margin"} if by_rule else LIMITED)
         for name, item in source.items():
             try:
-                one = Arguments({name: item}, self.roots)
+                one = Arguments({name: item}, roots)
             except ArgumentError as error:
                 self.problems.add((*path, *error.path), error.found, error.expected, code="reference")
                 continue

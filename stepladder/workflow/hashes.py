@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from stepladder.clauses import AnyOf, Condition
-from stepladder.signals import BUILTIN, Signal
+from stepladder.signals import BUILTIN
 from stepladder.values import digest
 from stepladder.workflow.arguments import Arguments
 from stepladder.workflow.definition import CORE, Action, Definition, Policy
@@ -20,8 +20,9 @@ NOT_HASHED: Final = frozenset({"check", "hash", "description", "use_when", "exam
 """Fields that are made of others, and texts: those belong to the policy, which holds all that prompts are made of."""
 
 
-def workflow_hash(definition: Definition) -> str:
-    """Names phases, steps, effects, agents' contracts, actions, guards, schemas and the versions of own signals."""
+def workflow_hash(definition: Definition, read: Iterable[str]) -> str:
+    """Names phases, steps, effects, agents' contracts, actions, guards and schemas, and the versions of own signals
+    among the paths that these `read`."""
     parts = [
         definition.agents,
         {name: [sorted(phase.steps), phase.converged] for name, phase in definition.phases.items()},
@@ -31,16 +32,17 @@ def workflow_hash(definition: Definition) -> str:
         definition.moves,
     ]
     head = [definition.name, definition.version, definition.input, definition.start]
-    return digest("workflow", CORE, head, resolved(parts), _versions(definition.fold.signals))
+    return digest("workflow", CORE, head, resolved(parts), _versions(definition, read))
 
 
-def policy_hash(policy: Policy, definition: Definition) -> str:
-    """Names rules, classifier, rungs, routes, limits, approvals, prompts and the texts that prompts are made of."""
+def policy_hash(policy: Policy, definition: Definition, read: Iterable[str]) -> str:
+    """Names rules, classifier, rungs, routes, limits, approvals, prompts and the texts that prompts are made of, and the
+    versions of own signals among the paths that these `read`."""
     rules = [
         resolved({step: each for step, each in rules.items() if each}) for rules in (policy.rules, policy.select_agent)
     ]
     rest = [policy.limits, policy.ladder, policy.approvals, policy.on_person]
-    return digest("policy", CORE, rules, resolved(rest), _texts(definition), definition.prompts)
+    return digest("policy", CORE, rules, resolved(rest), _texts(definition), definition.prompts, _versions(definition, read))
 
 
 def resolved(value: Any) -> Any:
@@ -63,8 +65,9 @@ def resolved(value: Any) -> Any:
             return value
 
 
-def _texts(definition: Definition) -> dict[str, dict[str, Any]]:
+def _texts(definition: Definition) -> dict[str, Any]:
     return {
+        "workflow": definition.source.get("description", ""),
         "agents": {name: each.description for name, each in definition.agents.items()},
         "steps": {name: each.description for name, each in definition.steps.items()},
         "actions": {name: _action_texts(each) for name, each in definition.actions.items()},
@@ -75,5 +78,7 @@ def _action_texts(action: Action) -> list[str]:
     return [action.description, action.use_when, action.example]
 
 
-def _versions(signals: Iterable[Signal]) -> dict[str, int]:
-    return {each.name: each.version for each in signals if BUILTIN.get(each.name) is not each}
+def _versions(definition: Definition, read: Iterable[str]) -> dict[str, int]:
+    roots = {path.split(".")[0] for path in read}
+    own = (each for each in definition.fold.signals if BUILTIN.get(each.name) is not each)
+    return {each.name: each.version for each in own if each.name in roots}

@@ -50,7 +50,7 @@ class PolicyBuilder:
         for name, each in listed.items():
             if self._known_action(step, each.do, (*path, name, "do")):
                 self._parameters(each, (*path, name))
-            arguments[step, name] = self.compiler.arguments(each.with_, (*path, name, "with"))
+            arguments[step, name] = self.compiler.arguments(each.with_, (*path, name, "with"), by_rule=True)
         return tuple(self._rule(name, each, (*path, name)) for name, each in listed.items())
 
     def _known_action(self, step: str, action: str, path: Key) -> bool:

@@ -200,7 +200,6 @@ SAME = [
     ("a type as a schema", "topic: string", "topic: {type: string}"),
     ("an agent without promise", "  editor: {", "  editor: {idempotent: false, fails: [], scores: {}, description: '', "),
     ("no texts", "  WAIT: {", "  WAIT: {description: '', use_when: '', example: '', "),
-    ("the workflow's own description", "version: 1", "version: 1\ndescription: All about it."),
 ]  # fmt: skip
 
 
@@ -296,16 +295,41 @@ def test_the_order_of_actions_is_the_order_of_options() -> None:
     assert built(turned).policy.hash == BEFORE[1]
 
 
-def test_the_version_of_a_users_signal_belongs_to_the_workflow() -> None:
-    data, _ = read_yaml(edited(("error_count > 2", "mood > 2")))
-    old, new = build(data, signals=[mood]), build(data, signals=[msgspec.structs.replace(mood, version=2)])
-    assert old.hash != new.hash
-    assert old.policy.hash == new.policy.hash
+@pytest.mark.parametrize(
+    ("where", "old", "new", "changed"),
+    [
+        ("read by the classifier", "error_count > 2", "mood > 2", (False, True)),
+        ("read by a guard", "guard: [taken.ASK < 3]", "guard: [mood < 3]", (True, False)),
+    ],
+)
+def test_the_version_of_a_users_signal_belongs_to_what_reads_it(
+    where: str, old: str, new: str, changed: tuple[bool, bool]
+) -> None:
+    data, _ = read_yaml(edited((old, new)))
+    before = hashes(build(data, signals=[mood]))
+    after = hashes(build(data, signals=[msgspec.structs.replace(mood, version=2)]))
+    assert (before[0] != after[0], before[1] != after[1]) == changed
+
+
+def test_a_signal_that_nothing_reads_changes_no_hash() -> None:
+    assert hashes(build(DATA, signals=[mood])) == BEFORE
 
 
 def test_a_signal_that_stands_in_for_a_built_in_one_is_hashed() -> None:
     own = Signal("error_count", 0, lambda memory, _: memory)
-    assert build(DATA, signals=[own]).hash != BEFORE[0]
+    assert hashes(build(DATA, signals=[own])) != BEFORE
+
+
+def test_the_workflows_description_belongs_to_the_prompts_and_so_to_the_policy() -> None:
+    workflow, policy = hashes(built("description: what it is for\n" + SMALL))
+    assert (workflow == BEFORE[0], policy == BEFORE[1]) == (True, False)
+
+
+@pytest.mark.parametrize("name", ["budget_used", "time_used", "rule_margin"])
+def test_what_depends_on_the_policy_is_no_argument_of_a_step(name: str) -> None:
+    with pytest.raises(DefinitionError) as raised:
+        built(edited(("topic: input.topic", f"topic: {name}")))
+    assert repr(name) in str(raised.value)
 
 
 @pytest.mark.parametrize("text", [SMALL, TEXT_TO_SQL], ids=["small", "text_to_sql"])
