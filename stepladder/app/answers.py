@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from stepladder.commands import AskPerson, Wait
 from stepladder.decision import Invalid, judge
 from stepladder.errors import InputError, RunNotWaiting
+from stepladder.events import OutcomeAttached
 from stepladder.orchestrator import Machine
 from stepladder.orchestrator.decide import reopened
 from stepladder.state import RunState
+from stepladder.values import plain
 from stepladder.workflow.definition import PersonEffect
 
 
@@ -22,7 +26,7 @@ def check_answer(machine: Machine, state: RunState, value: dict[str, Any]) -> As
     """
     command = next((each for each in state.outstanding.values() if isinstance(each, AskPerson)), None)
     if command is None:
-        raise RunNotWaiting(state.run_id, "an answer", _waits_for(state))
+        raise RunNotWaiting(state.run_id, "an answer", waits_for(state))
     match command.about:
         case "question":
             effect = machine.definition.steps[command.step].effect
@@ -31,12 +35,21 @@ def check_answer(machine: Machine, state: RunState, value: dict[str, Any]) -> As
         case "decision":
             assert state.asking is not None, "a person is asked about an open decision"
             found = judge(value, reopened(machine, state, state.asking).options)
-            _refuse(found.cause if isinstance(found, Invalid) else "", value, f"an action of {', '.join(command.options)}")
+            _refuse(
+                found.cause if isinstance(found, Invalid) else "", value, f"an action of {', '.join(command.options)}"
+            )
         case "approval":
-            _refuse("" if isinstance(value.get("approve"), bool) else "no true or false", value, "{'approve': true or false}")
+            _refuse(
+                "" if isinstance(value.get("approve"), bool) else "no true or false",
+                value,
+                "{'approve': true or false}",
+            )
         case "effect":
             fits = value.get("effect") in command.options and isinstance(value.get("output", {}), dict)
-            _refuse("" if fits else "neither done nor redo", value, "{'effect': 'done' or 'redo'}")
+            words = " or ".join(repr(word) for word in command.options)
+            _refuse(
+                "" if fits else "none of the options, or an output that is no mapping", value, f"{{'effect': {words}}}"
+            )
     return command
 
 
@@ -46,13 +59,38 @@ def waits_for_message(state: RunState, name: str) -> Wait | None:
     return next((command for command in waits if command.message == name), None)
 
 
-def _refuse(wrong: str, value: dict[str, Any], expected: str) -> None:
-    if wrong:
-        raise InputError("answer", "", f"{str(value)[:200]} ({wrong})", expected)
-
-
-def _waits_for(state: RunState) -> str:
+def waits_for(state: RunState) -> str:
+    """What the run waits for, in words."""
     waiting = state.waiting
     if isinstance(waiting, Wait):
         return f"message {waiting.message!r}" if waiting.message else "a time"
     return "nobody (it has ended)" if state.status == "ended" else "no answer; it is at work"
+
+
+def checked_outcome(said: OutcomeAttached, opened: int) -> OutcomeAttached:
+    """The outcome, if it is one, of a run with `opened` decisions.
+
+    Raises:
+        InputError: there is no such decision, or a field is not what it should be.
+    """
+    try:
+        outcome = msgspec.convert(plain(msgspec.structs.asdict(said), "outcome"), _Outcome)
+    except msgspec.ValidationError as error:
+        raise InputError("outcome", "", str(error), "success as flag, quality from 0 to 1, texts") from None
+    if outcome.decision > opened:
+        raise InputError("outcome", "decision", str(said.decision), f"a decision from 1 to {opened}, or 0 for the run")
+    return said
+
+
+class _Outcome(msgspec.Struct):
+    decision: Annotated[int, msgspec.Meta(ge=0)]
+    success: bool | None
+    quality: Annotated[float, msgspec.Meta(ge=0, le=1)] | None
+    elapsed_s: Annotated[float, msgspec.Meta(ge=0)] | None
+    note: str
+    by: str
+
+
+def _refuse(wrong: str, value: dict[str, Any], expected: str) -> None:
+    if wrong:
+        raise InputError("answer", "", f"{str(value)[:200]} ({wrong})", expected)

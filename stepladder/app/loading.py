@@ -58,7 +58,12 @@ class Workflow:
         text = _read(file)
         prompts = read_prompts(file.parent / "prompts")
         data, lines = read_yaml(text, str(path))
-        return cls(build(data, file=str(path), lines=lines, signals=signals, prompts=prompts, shipped=shipped()), lines, prompts, signals)
+        return cls(
+            build(data, file=str(path), lines=lines, signals=signals, prompts=prompts, shipped=shipped()),
+            lines,
+            prompts,
+            signals,
+        )
 
     @classmethod
     def parse(cls, text: str, *, file: str = "", signals: Iterable[Signal] = ()) -> Workflow:
@@ -114,7 +119,9 @@ def _read(path: Path) -> str:
     raise DefinitionError([problem]) from None
 
 
-def load_agents(path: str | Path, options: Mapping[str, str] | None = None) -> tuple[dict[str, Any], tuple[Signal, ...]]:
+def load_agents(
+    path: str | Path, options: Mapping[str, str] | None = None
+) -> tuple[dict[str, Any], tuple[Signal, ...]]:
     """The agents and signals that a Python file offers.
 
     The file defines `agents(**options)` or a mapping `AGENTS`; `SIGNALS` is optional. It may import its neighbours

@@ -1,9 +1,9 @@
 """The Orchestrator: one workflow, its agents, one journal, and the verbs.
 
-    run       start and work until it rests          start    the same, without waiting
-    answer    what a person says                     send     a message it waits for
-    resume    take up what a process left            retry    take up what failed
-    cancel    end it                                 outcome  say later how it turned out
+run       start and work until it rests          start    the same, without waiting
+answer    what a person says                     send     a message it waits for
+resume    take up what a process left            retry    take up what failed
+cancel    end it                                 outcome  say later how it turned out
 """
 
 from __future__ import annotations
@@ -12,31 +12,36 @@ import asyncio
 import os
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from stepladder.app.answers import check_answer, waits_for_message
+from stepladder.app.answers import check_answer, checked_outcome, waits_for
+from stepladder.app.inbox import event_of, is_too_late
 from stepladder.app.journals import open_journal
 from stepladder.app.loading import Agents, Workflow, restored
 from stepladder.app.run import Run
 from stepladder.app.secrets import secrets_of
 from stepladder.drivers import Clock, Replayed, Resources, Runner, SystemClock, replay
 from stepladder.drivers.rows import row_of
-from stepladder.errors import InputError, RunConflict, RunEnded, RunNotFound, WrongDefinition
+from stepladder.errors import (
+    InputError,
+    JournalError,
+    RunConflict,
+    RunEnded,
+    RunNotFound,
+    RunNotWaiting,
+    WrongDefinition,
+)
 from stepladder.events import (
     Event,
-    MessageReceived,
     OutcomeAttached,
-    PersonAnswered,
     PolicyChanged,
-    RunCancelled,
     RunResumed,
-    RunRetried,
     RunStarted,
 )
-from stepladder.journal import InboxItem, Journal, Redactor, RunRow, encode_turn
+from stepladder.journal import InboxItem, InboxKind, Journal, Redactor, RunRow, encode_turn
 from stepladder.llm import Provider, Providers
 from stepladder.orchestrator import Machine, advance, fold
 from stepladder.record import Entry
@@ -91,22 +96,31 @@ class Orchestrator:
             secrets=known,
         )
         self._listeners: list[Listener] = [listen] if listen else []
-        self._own: dict[str, Listener] = {}
+        self._streams: dict[str, list[Listener]] = {}
         self._runners: dict[str, Runner] = {}
+        self._offered: dict[int, bool] = {}
         self.journal.keep_definition(self._key(self.machine.policy.hash), "workflow", self.workflow.stored())
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         await self.close()
 
     async def close(self, grace_s: float = 10.0) -> None:
-        """Stop: what is in flight is cut off (answers in shadow get `grace_s` seconds) and can be resumed."""
-        for runner in list(self._runners.values()):
-            await runner.close(grace_s)
+        """Stop: what is in flight is cut off (answers in shadow get `grace_s` seconds) and can be resumed.
+
+        Whoever awaits a run that is cut off gets a CancelledError.
+        """
+        runners = list(self._runners.values())
+        found = await asyncio.gather(*(runner.close(grace_s) for runner in runners), return_exceptions=True)
         self._runners.clear()
         await self._resources.close()
+        for error in found:
+            if error is not None:
+                raise error
 
     # --- verbs
 
@@ -124,9 +138,7 @@ class Orchestrator:
 
     async def start(self, input: Mapping[str, Any], *, run_id: str | None = None) -> Run:  # noqa: A002
         """Start a run and come back at once; it is worked on meanwhile. `wait` for it later. Raises as `run`."""
-        runner = self._begin(input, run_id)
-        runner.go()
-        return self._seen(runner.state)
+        return self._seen(self._set_off(self._begin(input, run_id)))
 
     async def wait(self, run_id: str) -> Run:
         """Work until the run rests. Raises RunNotFound."""
@@ -137,12 +149,21 @@ class Orchestrator:
 
         Raises:
             InputError: it does not fit the question; the run waits on.
-            RunNotWaiting: nobody was asked.
+            RunNotWaiting: nobody was asked, or the question was settled in this moment, by another answer.
         """
         runner = self._runner(run_id)
-        given = _mapping(value, "answer")
-        check_answer(self.machine, runner.state, given)
-        return await self._through_inbox(runner, "answer", {"value": given, "by": by})
+        given = self._resources.redactor.value(_mapping(value, "answer"))
+        asked = check_answer(self.machine, runner.state, given)
+        body = {"command": asked.number, "value": given, "by": _text(by, "answer", "by")}
+        item = self._put(runner, "answer", body)
+        self._offered[item.number] = True
+        try:
+            run = await self._rest(runner)
+        finally:
+            counted = self._offered.pop(item.number)
+        if not counted:
+            raise RunNotWaiting(run_id, "an answer", f"{waits_for(run.state)} by now")
+        return run
 
     async def send(self, run_id: str, name: str, payload: Mapping[str, Any] | None = None) -> Run:
         """Send a message. It is kept until the run waits for a message of this name.
@@ -152,13 +173,16 @@ class Orchestrator:
         """
         runner = self._runner(run_id)
         self._must_go_on(runner.state)
-        return await self._through_inbox(runner, "message", {"name": name, "payload": _mapping(payload or {}, "message")})
+        body = {"name": _text(name, "message", "name"), "payload": _mapping(payload or {}, "message")}
+        self._put(runner, "message", self._resources.redactor.value(body))
+        return await self._rest(runner)
 
     async def cancel(self, run_id: str, *, reason: str = "", by: str = "") -> Run:
         """End the run now. Raises RunEnded where it has ended already."""
         runner = self._runner(run_id)
         self._must_go_on(runner.state)
-        return await self._through_inbox(runner, "cancel", {"reason": reason, "by": by})
+        self._put(runner, "cancel", {"reason": _text(reason, "cancel", "reason"), "by": _text(by, "cancel", "by")})
+        return await self._rest(runner)
 
     async def resume(self, run_id: str) -> Run:
         """Take up a run that another process left, and work until it rests. A run at rest stays as it is."""
@@ -167,10 +191,11 @@ class Orchestrator:
     async def retry(self, run_id: str, *, by: str = "") -> Run:
         """Take up a run that failed or was cancelled, in the step it ended from. Raises RunEnded where it succeeded."""
         runner = self._runner(run_id)
-        run = self._seen(runner.state)
+        run = self._seen(runner)
         if run.status != "ended" or run.success:
             raise RunEnded(run_id, run.end or f"no end: it is {run.status}")
-        return await self._through_inbox(runner, "retry", {"by": by})
+        self._put(runner, "retry", {"by": _text(by, "retry", "by")})
+        return await self._rest(runner)
 
     async def outcome(
         self,
@@ -189,19 +214,17 @@ class Orchestrator:
             InputError: there is no such decision, or quality is not from 0 to 1.
         """
         runner = self._runner(run_id)
-        if not 0 <= decision <= runner.state.opened:
-            raise InputError("outcome", "decision", str(decision), f"a decision from 1 to {runner.state.opened}, or 0 for the run")
-        if quality is not None and not 0 <= quality <= 1:
-            raise InputError("outcome", "quality", str(quality), "a number from 0 to 1")
-        runner.post(OutcomeAttached(self._now(), decision, success, quality, elapsed_s, note, by))
+        said = OutcomeAttached(self._now(), decision, success, quality, elapsed_s, note, by)
+        runner.queue(checked_outcome(said, runner.state.opened))
         return await self._rest(runner)
 
     def get(self, run_id: str) -> Run:
         """The run as its journal has it. Raises RunNotFound."""
         live = self._runners.get(run_id)
-        if live is not None:
-            return self._seen(live.state)
-        return self._seen(self._folded(run_id)[0])
+        if live is not None and not live.idle:
+            return self._seen(live)
+        state, seq = self._folded(run_id)
+        return Run(self.machine, state, self.journal, seq)
 
     def runs(self, limit: int = 100) -> list[RunRow]:
         """The newest runs of this workflow."""
@@ -212,8 +235,10 @@ class Orchestrator:
         turns = self.journal.turns(run_id)
         if not turns:
             raise RunNotFound(run_id, self.journal.name)
-        started = turns[0].entries[0]
-        assert isinstance(started, RunStarted), "a run's journal begins with its start"
+        started = next((entry for entry in turns[0].entries if isinstance(entry, RunStarted)), None)
+        if started is None:  # its beginning is missing, which the replay will find
+            return replay(self.machine, run_id, turns, self.machine_of)
+        self._must_be_mine(run_id, started)
         machine = self.machine_of(started.policy_hash) or self.machine
         return replay(machine, run_id, turns, self.machine_of)
 
@@ -226,15 +251,23 @@ class Orchestrator:
 
     @asynccontextmanager
     async def stream(
-        self, input: Mapping[str, Any], *, run_id: str | None = None  # noqa: A002
+        self,
+        input: Mapping[str, Any],  # noqa: A002
+        *,
+        run_id: str | None = None,
     ) -> AsyncIterator[AsyncIterator[tuple[Run, Event | Entry]]]:
         """Start a run and see every entry as it becomes durable: `async with o.stream(...) as entries: async for ...`.
 
         The iterator ends when the run rests.
         """
         queue: asyncio.Queue[tuple[Run, Event | Entry] | None] = asyncio.Queue()
-        runner = self._begin(input, run_id, lambda run, entries: [queue.put_nowait((run, each)) for each in entries])
-        task = asyncio.create_task(self._rest(runner))
+
+        def listen(run: Run, new: Sequence[Event | Entry]) -> None:
+            for each in new:
+                queue.put_nowait((run, each))
+
+        runner, forget = self._begin_stream(input, run_id, listen)
+        task = asyncio.create_task(self._rest(self._set_off(runner)))
         task.add_done_callback(lambda _: queue.put_nowait(None))
 
         async def entries() -> AsyncIterator[tuple[Run, Event | Entry]]:
@@ -245,23 +278,26 @@ class Orchestrator:
         try:
             yield entries()
         finally:
-            self._unlisten(runner.state.run_id)
+            forget()
             if not task.done():
                 await asyncio.wait([task])
+        task.result()
 
     # --- inside
 
     def _check_agents(self, agents: Agents) -> None:
         wanted, given = set(self.workflow.definition.agents), set(agents)
         used = {
-            agent
-            for step in self.workflow.definition.steps.values()
-            for agent in getattr(step.effect, "agents", ())
+            agent for step in self.workflow.definition.steps.values() for agent in getattr(step.effect, "agents", ())
         }
         if missing := sorted(used - given):
-            raise InputError("agents", ", ".join(missing), "nothing", f"a callable for each agent of {self.workflow.name}")
+            raise InputError(
+                "agents", ", ".join(missing), "nothing", f"a callable for each agent of {self.workflow.name}"
+            )
         if unknown := sorted(given - wanted):
-            raise InputError("agents", ", ".join(unknown), "an agent the workflow does not name", f"one of {sorted(wanted)}")
+            raise InputError(
+                "agents", ", ".join(unknown), "an agent the workflow does not name", f"one of {sorted(wanted)}"
+            )
 
     def _key(self, policy_hash: str) -> str:
         return f"{self.machine.definition.hash}/{policy_hash}"
@@ -269,28 +305,50 @@ class Orchestrator:
     def _now(self) -> float:
         return self._resources.clock.now()
 
-    def _seen(self, state: RunState) -> Run:
-        return Run(self.machine, state, self.journal)
+    def _seen(self, runner: Runner) -> Run:
+        return Run(self.machine, runner.state, self.journal, runner.seq)
 
-    def _begin(self, given: Mapping[str, Any], run_id: str | None, listener: Listener | None = None) -> Runner:
+    def _begin_stream(
+        self, given: Mapping[str, Any], run_id: str | None, listener: Listener
+    ) -> tuple[Runner, Callable[[], None]]:
+        """Begin a run that `listener` sees from its first entry on; and what makes it stop."""
+        name = uuid.uuid4().hex if run_id is None else run_id
+        streams = self._streams.setdefault(name, [])
+        streams.append(listener)
+
+        def forget() -> None:
+            streams.remove(listener)
+            if not streams:
+                self._streams.pop(name, None)
+
+        try:
+            return self._begin(given, name), forget
+        except BaseException:
+            forget()
+            raise
+
+    def _begin(self, given: Mapping[str, Any], run_id: str | None) -> Runner:
         name = uuid.uuid4().hex if run_id is None else run_id
         _check_id(name)
-        value = self._resources.redactor.value(self._input(given))
-        if listener is not None:
-            self._own[name] = listener
+        value = self._input(given)
         if name in self._runners or self.journal.row(name) is not None:
             return self._same(name, value)
         event = RunStarted(
-            self._now(), name, self.machine.definition.name, self.machine.definition.hash, self.machine.policy.hash, value
+            self._now(),
+            name,
+            self.machine.definition.name,
+            self.machine.definition.hash,
+            self.machine.policy.hash,
+            value,
         )
         moved = advance(self.machine, RunState(), event)
         try:
             self.journal.create(row_of(self.machine, moved.state), encode_turn(moved.entries))
         except RunConflict:
             return self._same(name, value)
-        runner = Runner(self.machine, self._resources, moved.state, len(moved.entries), self._listened)
+        runner = self._at_work(moved.state, len(moved.entries))
         self._runners[name] = runner
-        self._listened(moved.state, moved.entries)
+        runner.tell(moved.entries)
         return runner
 
     def _same(self, run_id: str, value: dict[str, Any]) -> Runner:
@@ -301,103 +359,95 @@ class Orchestrator:
         return runner
 
     def _input(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        value = _mapping(given, "input")
+        value = self._resources.redactor.value(_mapping(given, "input"))
         definition = self.machine.definition
         wrong = definition.check_input(value) if definition.check_input else ""
         if wrong:
-            raise InputError(f"input of {definition.name}", "", wrong, f"the fields {list(definition.input['properties'])}")
+            raise InputError(
+                f"input of {definition.name}", "", wrong, f"the fields {list(definition.input['properties'])}"
+            )
         return with_defaults(definition.input, value)
 
     def _runner(self, run_id: str) -> Runner:
-        """The run at work here, or taken up from the journal."""
+        """The run at work here, or taken up from the journal: one that only rests here may have moved on elsewhere."""
         live = self._runners.get(run_id)
         if live is not None:
-            return live
+            if not live.idle:
+                return live
+            live.forget()
         state, seq = self._folded(run_id)
-        runner = Runner(self.machine, self._resources, state, seq, self._listened)
-        self._runners[run_id] = runner
+        runner = self._at_work(state, seq)
         if state.status == "working" and state.policy_hash != self.machine.policy.hash:
             runner.queue(PolicyChanged(self._now(), self.machine.policy.hash))
         if state.status == "working" and not state.resting:
             runner.queue(RunResumed(self._now()))
         return runner
 
+    def _at_work(self, state: RunState, seq: int) -> Runner:
+        return Runner(self.machine, self._resources, state, seq, self._listened, self._next_item, self._rested)
+
+    def _rested(self, runner: Runner) -> None:
+        """Forget a runner that has nothing more to do; one that watches a deadline is kept."""
+        run_id = runner.state.run_id
+        if self._runners.get(run_id) is runner and runner.idle and not runner.watching:
+            del self._runners[run_id]
+
     def _folded(self, run_id: str) -> tuple[RunState, int]:
         turns = self.journal.turns(run_id)
         if not turns:
             raise RunNotFound(run_id, self.journal.name)
         entries = [entry for turn in turns for entry in turn.entries]
-        started = entries[0]
-        if not isinstance(started, RunStarted) or started.workflow_hash != self.machine.definition.hash:
-            pinned = f"{started.workflow} {started.workflow_hash}" if isinstance(started, RunStarted) else "nothing"
-            raise WrongDefinition(run_id, f"{self.workflow.name} {self.workflow.hash}", pinned)
+        if not entries or not isinstance(entries[0], RunStarted):
+            raise JournalError(
+                self.journal.name, f"run {run_id!r} without its beginning", "its first entry, run_started"
+            )
+        self._must_be_mine(run_id, entries[0])
         return fold(self.machine, entries), len(entries)
 
+    def _must_be_mine(self, run_id: str, started: RunStarted) -> None:
+        if started.workflow_hash != self.machine.definition.hash:
+            pinned = f"{started.workflow} {started.workflow_hash}"
+            raise WrongDefinition(run_id, f"{self.workflow.name} {self.workflow.hash}", pinned)
+
     async def _rest(self, runner: Runner) -> Run:
-        run_id = runner.state.run_id
-        self._runners[run_id] = runner
-        try:
-            state = await self._worked(runner)
-        finally:
-            if runner.idle:
-                self._runners.pop(run_id, None)
-        return self._seen(state)
-
-    async def _worked(self, runner: Runner) -> RunState:
         """Work until the run rests and nothing in its inbox can move it."""
-        self._take_inbox(runner)
-        while True:
-            state = await runner.rest()
-            if not self._take_inbox(runner):
-                return state
+        await self._set_off(runner).rest()
+        return self._seen(runner)
 
-    async def _through_inbox(self, runner: Runner, kind: Any, body: dict[str, Any]) -> Run:
-        self.journal.put(runner.state.run_id, kind, self._resources.redactor.value(body), self._now())
-        return await self._rest(runner)
+    def _set_off(self, runner: Runner) -> Runner:
+        self._runners[runner.state.run_id] = runner
+        runner.go()
+        return runner
 
-    def _take_inbox(self, runner: Runner) -> bool:
-        """Hand over the first item that the run can take now; whether there was one."""
-        for item in self.journal.inbox(runner.state.run_id):
-            event = self._event_of(runner.state, item)
-            if event is not None:
-                runner.post(event, taken=item.number)
-                return True
-        return False
+    def _put(self, runner: Runner, kind: InboxKind, body: dict[str, Any]) -> InboxItem:
+        return self.journal.put(runner.state.run_id, kind, body, self._now())
 
-    def _event_of(self, state: RunState, item: InboxItem) -> Event | None:
-        now, body = self._now(), item.body
-        match item.kind:
-            case "cancel":
-                return RunCancelled(now, body["by"], body["reason"])
-            case "retry":
-                return RunRetried(now, body["by"])
-            case "message":
-                wait = waits_for_message(state, body["name"])
-                return wait and MessageReceived(now, wait.number, body["name"], body["payload"])
-            case "answer":
-                return self._answer_event(state, item)
+    def _next_item(self, state: RunState) -> tuple[Event, int] | None:
+        """The first item of the run's inbox that it can take now, as an event. What is too late is dropped."""
+        for item in self.journal.inbox(state.run_id):
+            if is_too_late(state, item):
+                self._drop(state.run_id, item.number)
+            elif (event := event_of(self.machine, state, item, self._now())) is not None:
+                return event, item.number
+        return None
 
-    def _answer_event(self, state: RunState, item: InboxItem) -> Event | None:
-        try:
-            command = check_answer(self.machine, state, item.body["value"])
-        except Exception:  # noqa: BLE001 - an answer that fits nothing any more stays where it is
-            return None
-        return PersonAnswered(self._now(), command.number, item.body["value"], item.body["by"])
+    def _drop(self, run_id: str, number: int) -> None:
+        if number in self._offered:
+            self._offered[number] = False
+        with suppress(RunConflict):  # another process has dropped it
+            self.journal.drop(run_id, number)
 
     def _must_go_on(self, state: RunState) -> None:
         if state.status == "ended":
             raise RunEnded(state.run_id, state.end)
 
-    def _listened(self, state: RunState, entries: Sequence[Event | Entry]) -> None:
-        if not self._listeners and state.run_id not in self._own:
+    def _listened(self, runner: Runner, entries: Sequence[Event | Entry]) -> None:
+        streams = self._streams.get(runner.state.run_id, ())
+        if not self._listeners and not streams:
             return
-        run = self._seen(state)
-        own = self._own.get(state.run_id)
-        for listener in (*self._listeners, *((own,) if own else ())):
+        run = self._seen(runner)
+        for listener in (*streams, *self._listeners):
             listener(run, entries)
-
-    def _unlisten(self, run_id: str) -> None:
-        self._own.pop(run_id, None)
 
 
 def _mapping(value: object, what: str) -> dict[str, Any]:
@@ -407,8 +457,19 @@ def _mapping(value: object, what: str) -> dict[str, Any]:
     return found
 
 
+def _text(value: object, what: str, where: str) -> str:
+    text = plain(value, what)
+    if not isinstance(text, str):
+        raise InputError(what, where, f"a {type(value).__name__}", "text")
+    return text
+
+
 def _check_id(run_id: str) -> None:
     printable = isinstance(run_id, str) and run_id.isprintable() and run_id.strip() == run_id
     if not printable or not 0 < len(run_id) <= LONGEST_ID:
-        raise InputError("run_id", "", repr(run_id)[:80], f"1 to {LONGEST_ID} printable characters, not beginning or ending with a space")
-
+        raise InputError(
+            "run_id",
+            "",
+            repr(run_id)[:80],
+            f"1 to {LONGEST_ID} printable characters, not beginning or ending with a space",
+        )

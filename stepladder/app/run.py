@@ -20,8 +20,8 @@ Status = Literal["working", "waiting", "ended"]
 class Waiting(msgspec.Struct, frozen=True):
     """What a run rests on.
 
-    `about`: question, decision, approval, effect (a person says), message or time. `options` are the words to choose from, `deadline`
-    is in seconds since 1970 (None: no limit).
+    `about`: question, decision, approval, effect (a person says), message or time. `options` are the words to choose
+    from, `deadline` is in seconds since 1970 (None: no limit).
     """
 
     about: str
@@ -33,10 +33,10 @@ class Waiting(msgspec.Struct, frozen=True):
 
 
 class Run:
-    """A run at one moment; a later moment is another Run."""
+    """A run at one moment; a later moment is another Run. Its entries are read when they are first asked for."""
 
-    def __init__(self, machine: Machine, state: RunState, journal: Journal) -> None:
-        self._machine, self.state, self._journal = machine, state, journal
+    def __init__(self, machine: Machine, state: RunState, journal: Journal, seq: int | None = None) -> None:
+        self._machine, self.state, self._journal, self._seq = machine, state, journal, seq
 
     def __repr__(self) -> str:
         return f"Run({self.id!r}, {self.status}, step={self.step!r}, end={self.end!r})"
@@ -91,7 +91,9 @@ class Run:
             return Waiting(
                 command.about, command.step, command.question, command.options, command.arguments, command.deadline
             )
-        return Waiting("message" if command.message else "time", command.step, command.message, deadline=command.deadline)
+        return Waiting(
+            "message" if command.message else "time", command.step, command.message, deadline=command.deadline
+        )
 
     @cached_property
     def output(self) -> dict[str, Any] | None:
@@ -103,8 +105,8 @@ class Run:
 
     @cached_property
     def entries(self) -> tuple[Event | Entry, ...]:
-        """Everything in its journal, in order."""
-        return tuple(entry for turn in self._journal.turns(self.id) for entry in turn.entries)
+        """Everything in its journal up to this moment, in order."""
+        return tuple(entry for turn in self._journal.turns(self.id) for entry in turn.entries)[: self._seq]
 
     @cached_property
     def decisions(self) -> tuple[DecisionRecord, ...]:

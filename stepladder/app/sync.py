@@ -32,17 +32,21 @@ class SyncOrchestrator:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
         """Stop, as `Orchestrator.close`, and end the thread. May be called twice."""
         if self._loop.is_closed():
             return
-        self._do(self._orchestrator.close())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        try:
+            self._do(self._orchestrator.close())
+        finally:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
 
     def run(self, input: Mapping[str, Any], *, run_id: str | None = None) -> Run:  # noqa: A002
         """As `Orchestrator.run`."""
@@ -96,4 +100,7 @@ class SyncOrchestrator:
         if threading.current_thread() is self._thread:
             work.close()
             raise RuntimeError("a blocking verb was called from the orchestrator's own thread; make that agent async")
+        if self._loop.is_closed():
+            work.close()
+            raise RuntimeError("the orchestrator is closed")
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()

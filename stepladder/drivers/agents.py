@@ -7,9 +7,11 @@ returns a mapping, a dataclass, a pydantic model or an AgentResult around one of
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from asyncio import CancelledError
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from hashlib import sha256
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -17,9 +19,11 @@ from stepladder.commands import CallAgent
 from stepladder.errors import InputError
 from stepladder.events import AgentFailed, AgentReturned, Usage
 from stepladder.values import plain
-from stepladder.workflow.arguments import SECRET
+from stepladder.workflow.yaml_text import Path
 
 ARTIFACT: Final = "$artifact"
+LONGEST_ERROR: Final = 10_000
+"""Characters of what an agent says about its failure that are kept."""
 
 
 class Artifact(msgspec.Struct, frozen=True):
@@ -63,13 +67,22 @@ class Agent:
         if not callable(function):
             raise InputError(f"agent {name!r}", "", f"a {type(function).__name__}", "a function or another callable")
         self.name, self.function = name, function
-        call = function if inspect.isroutine(function) else function.__call__
-        self.is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
+        called = function if inspect.isroutine(function) or isinstance(function, type) else type(function).__call__
+        self.is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called)
         self.wants_call = "call" in _parameters(function)
 
-    def arguments(self, command: CallAgent, call: AgentCall, secrets: Callable[[str], str]) -> dict[str, Any]:
-        """The keywords to call it with; secrets come in here and nowhere earlier."""
-        arguments = _with_secrets(command.arguments, secrets)
+    def arguments(
+        self, command: CallAgent, call: AgentCall, places: Iterable[tuple[Path, str]], secret: Callable[[str], str]
+    ) -> dict[str, Any]:
+        """The keywords to call it with: a copy, with secrets at the `places` where the workflow's file names them.
+
+        Secrets come in here and nowhere earlier, and never because run data asks for one.
+        """
+        arguments = {name: _copy(item) for name, item in command.arguments.items()}
+        for path, reference in places:
+            root, _, name = reference.partition(".")
+            if root == "secret":
+                _put(arguments, path, secret(name))
         return {**arguments, "call": call} if self.wants_call else arguments
 
 
@@ -80,14 +93,51 @@ def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]
         return {}
 
 
-def _with_secrets(value: Any, secrets: Callable[[str], str]) -> Any:
+def _copy(value: Any) -> Any:
     if isinstance(value, dict):
-        if len(value) == 1 and SECRET in value:
-            return secrets(value[SECRET])
-        return {key: _with_secrets(item, secrets) for key, item in value.items()}
+        return {key: _copy(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_with_secrets(item, secrets) for item in value]
+        return [_copy(item) for item in value]
     return value
+
+
+def _put(inside: Any, path: Path, value: str) -> None:
+    *before, last = path
+    for part in before:
+        inside = inside[part]
+    inside[last] = value
+
+
+class Raised(msgspec.Struct, frozen=True):
+    """Instead of a result: what the agent raised."""
+
+    error: BaseException
+
+
+def attempt(function: Callable[..., Any], arguments: dict[str, Any]) -> object:
+    """What a synchronous agent gives, or Raised: a thread cannot hand every exception on (StopIteration hangs)."""
+    try:
+        return function(**arguments)
+    except (Exception, SystemExit, CancelledError) as error:
+        return Raised(error)
+
+
+def raised(command: CallAgent, error: BaseException, at: float, elapsed_s: float) -> AgentFailed:
+    """The event for an agent that raised."""
+    kind = _text(type(error).__name__)
+    return AgentFailed(at, command.number, "raised", _said(error), kind, command.attempt, elapsed_s=elapsed_s)
+
+
+def _said(error: BaseException) -> str:
+    try:
+        return _text(str(error))
+    except Exception:
+        return f"a {_text(type(error).__name__)} that cannot be shown"
+
+
+def _text(text: str) -> str:
+    """The text as a journal can hold it."""
+    return text[:LONGEST_ERROR].encode("utf-8", "replace").decode()
 
 
 def returned(
@@ -95,21 +145,46 @@ def returned(
 ) -> tuple[AgentReturned | AgentFailed, dict[str, bytes]]:
     """The event for what an agent returned, and the artifacts to keep.
 
-    An output that is not JSON, or does not fit the agent's schema, is a failure with the reason "invalid".
+    An output that is not JSON, or does not fit the agent's schema, is a failure with the reason "invalid". So is a
+    usage that is none.
     """
     wrapped = result if isinstance(result, AgentResult) else AgentResult(result)
-    usage = Usage(wrapped.input_tokens, wrapped.output_tokens, wrapped.cost_usd)
     kept: dict[str, bytes] = {}
-    try:
-        output = _output(command.agent, wrapped.output, kept)
-        wrong = check(output) if check else ""
-    except InputError as error:
-        output, wrong = {}, str(error)
+    usage, wrong = _usage(command.agent, wrapped)
+    output: dict[str, Any] = {}
+    if not wrong:
+        try:
+            output = _output(command.agent, wrapped.output, kept)
+            wrong = check(output) if check else ""
+        except Exception as error:  # its values are the agent's own classes, and may raise anything
+            wrong = _said(error)
     if wrong:
+        wrong = _text(wrong)
         failed = AgentFailed(at, command.number, "invalid", wrong, "InvalidOutput", command.attempt, usage, elapsed_s)
         return failed, {}
-    artifacts = {digest: "" for digest in kept}
+    artifacts = dict.fromkeys(kept, "")
     return AgentReturned(at, command.number, output, command.attempt, usage, artifacts, elapsed_s), kept
+
+
+def _usage(agent: str, result: AgentResult) -> tuple[Usage, str]:
+    """What it used, and what is wrong with that: counts from 0, a finite price from 0 or None."""
+    told = {"input_tokens": result.input_tokens, "output_tokens": result.output_tokens, "cost_usd": result.cost_usd}
+    try:
+        return msgspec.convert(plain(told, f"usage of agent {agent!r}"), _CheckedUsage).usage(), ""
+    except (InputError, msgspec.ValidationError) as error:
+        return Usage(), f"usage of agent {agent!r}: {_said(error)}"
+
+
+_Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class _CheckedUsage(msgspec.Struct):
+    input_tokens: _Count
+    output_tokens: _Count
+    cost_usd: Annotated[float, msgspec.Meta(ge=0)] | None
+
+    def usage(self) -> Usage:
+        return Usage(self.input_tokens, self.output_tokens, self.cost_usd)
 
 
 def _output(agent: str, output: object, kept: dict[str, bytes]) -> dict[str, Any]:
@@ -124,17 +199,32 @@ def _set_aside(value: Any, kept: dict[str, bytes]) -> Any:
     """The value with artifacts replaced by references to them."""
     if isinstance(value, Artifact):
         digest = sha256(value.data).hexdigest()
-        kept[digest] = value.data
+        kept[digest] = bytes(value.data)
         return {ARTIFACT: digest, "bytes": len(value.data), "media_type": value.media_type}
-    if type(value) is dict:
-        return {key: _set_aside(item, kept) for key, item in value.items()} if _has_artifact(value) else value
-    if type(value) in (list, tuple):
-        return [_set_aside(item, kept) for item in value] if _has_artifact(value) else value
-    return value
+    parts = _parts(value)
+    if not _has_artifact(parts):
+        return value
+    if isinstance(parts, dict):
+        return {key: _set_aside(item, kept) for key, item in parts.items()}
+    return [_set_aside(item, kept) for item in parts]
 
 
 def _has_artifact(value: Any) -> bool:
     if isinstance(value, Artifact):
         return True
-    items = value.values() if type(value) is dict else value if type(value) in (list, tuple) else ()
-    return any(_has_artifact(item) for item in items)
+    parts = _parts(value)
+    return any(_has_artifact(item) for item in (parts.values() if isinstance(parts, dict) else parts))
+
+
+def _parts(value: Any) -> dict[Any, Any] | Sequence[Any]:
+    """The fields or items in which an artifact may be."""
+    if value is None or isinstance(value, (str, int, float)):
+        return ()
+    if isinstance(value, (dict, list, tuple)):
+        return value
+    if isinstance(value, msgspec.Struct):
+        return {name: getattr(value, name) for name in value.__struct_fields__}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {each.name: getattr(value, each.name) for each in fields(value)}
+    names = getattr(type(value), "model_fields", {})  # pydantic
+    return {name: getattr(value, name) for name in names}

@@ -40,10 +40,20 @@ def cut_off(command: AskModel, now: float) -> ModelFailed:
     return ModelFailed(now, command.number, "cut_off", "the process that asked is gone", model=command.model)
 
 
+def unaskable(command: AskModel, now: float, code: str, said: str) -> ModelFailed:
+    """The event for a question that came to nothing before a model could fail at it."""
+    return ModelFailed(now, command.number, code, said, model=command.model)
+
+
 def _request(command: AskModel, rendered: Rendered, model: str, now: float) -> ModelRequest:
     left_s = NO_DEADLINE_S if command.deadline is None else max(0.001, command.deadline - now)
     return ModelRequest(
-        model=model, system=rendered.system, prompt=rendered.prompt, schema=rendered.schema or {}, deadline_s=left_s
+        model=model,
+        system=rendered.system,
+        prompt=rendered.prompt,
+        schema=rendered.schema,
+        strict=rendered.strict,
+        deadline_s=left_s,
     )
 
 
@@ -63,6 +73,4 @@ def _answered(command: AskModel, reply: ModelReply, now: float, started: float, 
 
 def _failed(command: AskModel, now: float, started: float, error: ModelError) -> ModelFailed:
     usage = Usage(error.input_tokens or 0, error.output_tokens or 0, error.cost_usd)
-    return ModelFailed(
-        now, command.number, error.code, str(error), error.provider, error.model, usage, now - started
-    )
+    return ModelFailed(now, command.number, error.code, str(error), error.provider, error.model, usage, now - started)

@@ -43,7 +43,10 @@ class Replayed(msgspec.Struct, frozen=True):
 
 
 def replay(
-    machine: Machine, run_id: str, turns: Sequence[StoredTurn], machine_of: Callable[[str], Machine | None] = lambda _: None
+    machine: Machine,
+    run_id: str,
+    turns: Sequence[StoredTurn],
+    machine_of: Callable[[str], Machine | None] = lambda _: None,
 ) -> Replayed:
     """Decide the run again. `machine_of(policy_hash)` gives the machine of a policy that the run changed to."""
     return _Replay(machine, run_id, machine_of).through(turns)

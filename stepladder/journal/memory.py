@@ -38,10 +38,11 @@ class MemoryJournal:
             raise RunNotFound(run_id, self.name)
         if seq <= turns[-1][0]:
             raise RunConflict(run_id, f"entry {seq} was written by somebody else")
+        if taken:
+            self.drop(run_id, taken)
         turns.append((seq, body))
         if row is not None:
             self._rows[run_id] = row
-        self._inbox.get(run_id, {}).pop(taken, None)
 
     def turns(self, run_id: str) -> list[StoredTurn]:
         """The run's turns."""
@@ -55,13 +56,15 @@ class MemoryJournal:
         """The newest runs first."""
         found = [
             row
-            for row in reversed(self._rows.values())
+            for row in reversed(list(self._rows.values()))
             if status in (None, row.status) and workflow in (None, row.workflow)
         ]
         return sorted(found, key=lambda row: row.started_at, reverse=True)[:limit]
 
     def put(self, run_id: str, kind: InboxKind, body: dict[str, Any], at: float) -> InboxItem:
         """Keep an item for the run."""
+        if run_id not in self._rows:
+            raise RunNotFound(run_id, self.name)
         item = InboxItem(next(self._numbers), kind, body, at)
         self._inbox.setdefault(run_id, {})[item.number] = item
         return item
@@ -72,11 +75,12 @@ class MemoryJournal:
 
     def drop(self, run_id: str, number: int) -> None:
         """Take an item out."""
-        self._inbox.get(run_id, {}).pop(number, None)
+        if self._inbox.get(run_id, {}).pop(number, None) is None:
+            raise RunConflict(run_id, f"inbox item {number} was taken by somebody else")
 
-    def keep_definition(self, hash_: str, kind: str, body: bytes) -> None:  # noqa: ARG002 - one store for both kinds
+    def keep_definition(self, hash_: str, kind: str, body: bytes) -> None:
         """Keep a definition."""
-        self._kept[hash_] = body
+        self._kept.setdefault(hash_, body)
 
     def definition(self, hash_: str) -> bytes | None:
         """A kept definition."""

@@ -6,9 +6,11 @@ one. A quick look at the encoded event decides whether the nets are needed at al
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
+from urllib.parse import quote
 
 import jsonschema_rs
 
@@ -22,7 +24,8 @@ SHORTEST: Final = 8
 _FORMS: Final = re.compile(
     r"""
     \bsk-[A-Za-z0-9_-]{16,}                          # OpenAI and alike
-    | \bAIza[0-9A-Za-z_-]{30,}                       # Google
+    | \b[rs]k_(?:live|test)_[A-Za-z0-9]{16,}         # Stripe
+    | \bAIza[0-9A-Za-z_-]{30,} | \bya29\.[A-Za-z0-9_-]{20,}              # Google
     | \bgh[pousr]_[A-Za-z0-9]{20,} | \bgithub_pat_[A-Za-z0-9_]{20,}
     | \bglpat-[A-Za-z0-9_-]{16,}
     | \bxox[abprs]-[A-Za-z0-9-]{10,}                 # Slack
@@ -30,25 +33,44 @@ _FORMS: Final = re.compile(
     | \bhf_[A-Za-z0-9]{20,}
     | \beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}    # JSON web token
     | (?i:\bbearer\s+)[A-Za-z0-9._~+/=-]{16,}
+    | (?i:\bauthorization["'\\]*\s*[:=]\s*["'\\]*(?:basic|bearer|token)\s+)[^\s"'\\,;]{4,}
     | -----BEGIN[ A-Z]*PRIVATE\ KEY-----[\s\S]*?(?:-----END[ A-Z]*PRIVATE\ KEY-----|\Z)
-    | (?<=://)[^/\s:@"']{1,200}:[^/\s:@"']{1,200}(?=@)     # user:password@ in an address
+    | (?<=://)[^/\s:@"'<>\\]{0,200}:[^/\s"'<>\\]{1,200}(?=@)             # user:password@ in an address
+    | (?i:(?<=[?&]token=)|(?<=[?&]sig=)|(?<=[?&]signature=))[^\s"'\\&\#]{6,}
     """,
     re.VERBOSE,
 )
-_ASSIGNED: Final = re.compile(
-    r"""(?i)((?:password|passwd|passphrase|secret|api_?key|access_?key|access_token|auth_token)["'\\]*\s*[:=]\s*["'\\]*)"""
-    r"""([^\s"'\\,;&]{6,})"""
+_NAME: Final = (
+    r"password|passwd|passphrase|secret(?:[_\- ]?key)?|(?:api|access|account|signing)[_\- ]?key"
+    r"|(?:access|auth|refresh|session|api)[_\- ]?token"
 )
+_QUOTED: Final = re.compile(rf"""(?i)((?:{_NAME})["'\\]*\s*[:=]\s*(\\*["']))(?:(?!\2)(?:\\.|[^\\\n]))+(?=\2)""")
+_ASSIGNED: Final = re.compile(rf"""(?i)((?P<name>{_NAME})["'\\]*\s*[:=]\s*["'\\]*)(?P<value>[^\s"'\\,;&]{{6,}})""")
 """A secret written out in a text, as in `password=...` or an embedded JSON."""
-_NAMES: Final = re.compile(
-    r"(?:^|[_\-.])(?:password|passwd|passphrase|secret|api_?key|apikey|access_?key|private_?key|authorization|credentials?"
-    r"|(?:access|auth|refresh|bearer|id|session|api)_?token|token)$",
-    re.IGNORECASE,
+_HARMLESS: Final = re.compile(
+    r"""
+    [:${%<@*?(\[]                                     # a placeholder, or redacted already
+    | [A-Za-z_][\w.]*[(\[] | (?:[A-Za-z_]+\.)+[A-Za-z_]+\W*$             # code that fetches it
+    | (?i:string|boolean|integer|required|optional|missing|invalid|incorrect|expired|unknown)\b
+    """,
+    re.VERBOSE,
 )
+_NAMES: Final = re.compile(
+    r"""
+    (?:^|[_\-.\ ]|(?<=[a-z0-9])(?=[A-Z]))
+    (?i:password|passwd|passphrase|secret|(?:api|access|private|secret|signing|encryption|account)[_\-\ ]?key
+    |authorization|credentials?|(?:access|auth|refresh|bearer|id|session|api)[_\-\ ]?token|token)$
+    """,
+    re.VERBOSE,
+)
+_NO_NAMES: Final = re.compile(
+    r"(?:next|page|continuation|sync|eos|bos|pad|unk|mask|sep|cls|start|stop|end)[_\- ]?token$", re.IGNORECASE
+)
+"""Tokens of pages and of languages."""
 _SUSPICIOUS: Final = jsonschema_rs.validator_for(
     {
-        "pattern": r"(?i)sk-[a-z0-9]|aiza|gh[pousr]_|github_pat_|glpat-|xox[abprs]-|akia|asia[0-9a-z]{12}|hf_[a-z0-9]{8}"
-        r"|eyj[a-z0-9]|bearer|private key|://[^/\s]*@"
+        "pattern": r"(?i)sk-[a-z0-9_-]|[rs]k_(live|test)_|aiza|ya29\.|gh[pousr]_|github_pat_|glpat-|xox[abprs]-|akia"
+        r"|asia[0-9a-z]{12}|hf_[a-z0-9]{8}|eyj[a-z0-9_-]|bearer|private key|://[^/\s]*@|[?&](token|sig|signature)="
         r"|(passw|passphrase|secret|key|authorization|credential|token)[a-z]*[\"'\\]*\s*[:=]"
     }
 )
@@ -59,14 +81,16 @@ class Redactor:
     """Takes secrets out of plain values. `secrets` are values that must never be written."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._known = sorted({secret for secret in secrets if len(secret) >= SHORTEST}, key=len, reverse=True)
+        known = {secret for secret in secrets if len(secret) >= SHORTEST and secret not in REDACTED}
+        self._known = sorted({form for secret in known for form in _forms(secret)}, key=len, reverse=True)
         self._encoded = [canonical(secret)[1:-1].decode() for secret in self._known]
 
     def text(self, text: str) -> str:
         """The text without secrets."""
         for secret in self._known:
             text = text.replace(secret, REDACTED)
-        return _ASSIGNED.sub(rf"\g<1>{REDACTED}", _FORMS.sub(REDACTED, text))
+        text = _QUOTED.sub(rf"\g<1>{REDACTED}", _FORMS.sub(REDACTED, text))
+        return _ASSIGNED.sub(_without_value, text)
 
     def value(self, value: Any) -> Any:
         """The plain value without secrets; the same object where there are none."""
@@ -94,12 +118,32 @@ class Redactor:
             return {self.text(key): self._named(key, item) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
             return [self._walk(item) for item in value]
+        if isinstance(value, (int, float)) and str(value) in self._known:
+            return REDACTED
         return value
 
     def _named(self, name: str, item: Any) -> Any:
-        if isinstance(item, str) and item and _NAMES.search(name):
-            return REDACTED
+        if _NAMES.search(name) and not _NO_NAMES.search(name):
+            return self._hidden(item)
         return self._walk(item)
+
+    def _hidden(self, item: Any) -> Any:
+        if isinstance(item, str):
+            return REDACTED if item else item
+        if isinstance(item, (list, tuple)):
+            return [self._hidden(each) for each in item]
+        return self._walk(item)
+
+
+def _forms(secret: str) -> tuple[str, ...]:
+    """The secret as it stands in plain text, in JSON within a text, and in an address."""
+    return secret, canonical(secret)[1:-1].decode(), json.dumps(secret)[1:-1], quote(secret, safe="")
+
+
+def _without_value(found: re.Match[str]) -> str:
+    if _HARMLESS.match(found["value"]) or found["value"].rstrip(")]}.").lower() == found["name"].lower():
+        return found[0]
+    return f"{found[1]}{REDACTED}"
 
 
 _KEPT: Final = frozenset({"at", "command", "attempt", "run_id", "workflow", "workflow_hash", "policy_hash", "core"})

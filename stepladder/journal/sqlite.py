@@ -1,13 +1,15 @@
 """A journal in one SQLite file, shared by processes.
 
-WAL and `synchronous=FULL`: what was appended survives a crash of the process and of the machine. One row is one turn: a JSON
-array, so SQL can look into it with json_each. Two writers of the same run meet at the primary key, and one is refused.
+WAL and `synchronous=FULL`: what was appended survives a crash of the process and of the machine. One row is one turn:
+a JSON array, so SQL can look into it with json_each. Two writers of the same run meet at its last turn, and one is
+refused.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,12 +53,17 @@ class SqliteJournal:
         self.name = str(path)
         if not create and not self.path.is_file():
             raise JournalError(self.name, "no such file", "a journal that a run has written")
+        self._busy_s = busy_s
         self._lock = threading.RLock()
         self._numbers: dict[str, int] = {}
-        self._heads: dict[int, tuple[int, bytes]] = {}
         with self._mapped():
             self._db = sqlite3.connect(self.path, timeout=busy_s, isolation_level=None, check_same_thread=False)
-            self._open()
+        try:
+            with self._mapped():
+                self._open()
+        except BaseException:
+            self._db.close()
+            raise
 
     # --- turns
 
@@ -73,7 +80,6 @@ class SqliteJournal:
             self._db.execute("INSERT INTO turns VALUES (?, 1, ?, ?)", (number, body.decode(), digest))
         assert number is not None, "an insert gives a row id"
         self._numbers[row.run_id] = number
-        self._heads[number] = (1, digest)
 
     def append(self, run_id: str, seq: int, body: bytes, row: RunRow | None = None, taken: int = 0) -> None:
         """Append a turn."""
@@ -83,16 +89,11 @@ class SqliteJournal:
             if seq <= last:
                 raise RunConflict(run_id, f"entry {seq} was written by another process, which has moved the run on")
             digest = chain(before, body)
-            try:
-                self._db.execute("INSERT INTO turns VALUES (?, ?, ?, ?)", (number, seq, body.decode(), digest))
-            except sqlite3.IntegrityError:
-                self._heads.pop(number, None)
-                raise RunConflict(run_id, f"entry {seq} was written by another process") from None
+            self._db.execute("INSERT INTO turns VALUES (?, ?, ?, ?)", (number, seq, body.decode(), digest))
             if row is not None:
                 self._update(number, row)
             if taken:
                 self._take(run_id, taken, seq)
-        self._heads[number] = (seq, digest)
 
     def turns(self, run_id: str) -> list[StoredTurn]:
         """The run's turns."""
@@ -104,7 +105,7 @@ class SqliteJournal:
         for seq, text, digest in rows:
             body = text.encode() if isinstance(text, str) else bytes(text)
             found.append(StoredTurn(seq, self._decoded(run_id, seq, body), chain(before, body) == digest))
-            before = digest if isinstance(digest, bytes) and len(digest) <= 64 else NO_DIGEST
+            before = _sound(digest)
         return found
 
     # --- runs
@@ -189,17 +190,39 @@ class SqliteJournal:
     # --- the file
 
     def _open(self) -> None:
-        (application,) = self._db.execute("PRAGMA application_id").fetchone()
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        (tables,) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        made = self._is_one()
+        self._patiently("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = FULL")
+        if not made:
+            self._make()
+
+    def _is_one(self) -> bool:
+        """Whether the file is a journal, seen in one moment: another process may be making it. Raises JournalError."""
+        self._db.execute("BEGIN")
+        try:
+            (tables,) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            (application,) = self._db.execute("PRAGMA application_id").fetchone()
+            (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        finally:
+            self._rollback()
         if application != APPLICATION and tables:
             raise JournalError(self.name, "another program's SQLite file", "a stepladder journal")
         if version > SCHEMA_VERSION:
-            raise JournalError(self.name, f"schema version {version}", f"at most {SCHEMA_VERSION}: a newer stepladder wrote it")
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
-        if not tables:
-            self._make()
+            newer = f"at most {SCHEMA_VERSION}: a newer stepladder wrote it"
+            raise JournalError(self.name, f"schema version {version}", newer)
+        return bool(tables)
+
+    def _patiently(self, statement: str) -> None:
+        """SQLite does not wait by itself for whoever else changes the journal mode."""
+        give_up = time.monotonic() + self._busy_s
+        while True:
+            try:
+                self._db.execute(statement)
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > give_up:
+                    raise
+                time.sleep(0.01)
 
     def _make(self) -> None:
         with self._transaction():
@@ -221,12 +244,11 @@ class SqliteJournal:
         return self._numbers[run_id]
 
     def _head(self, number: int) -> tuple[int, bytes]:
-        if number not in self._heads:
-            found = self._db.execute(
-                "SELECT seq, digest FROM turns WHERE run = ? ORDER BY seq DESC LIMIT 1", (number,)
-            ).fetchone()
-            self._heads[number] = found or (0, NO_DIGEST)
-        return self._heads[number]
+        """The number of the run's last turn, and its digest; read anew, for another process may have gone on."""
+        found = self._db.execute(
+            "SELECT seq, digest FROM turns WHERE run = ? ORDER BY seq DESC LIMIT 1", (number,)
+        ).fetchone()
+        return (found[0], _sound(found[1])) if found else (0, NO_DIGEST)
 
     def _update(self, number: int, row: RunRow) -> None:
         sets = ", ".join(f"{name} = ?" for name in _COLUMNS.split(", "))
@@ -236,7 +258,9 @@ class SqliteJournal:
         try:
             return decode_turn(body)
         except ValueError as error:
-            raise JournalError(self.name, f"run {run_id!r}, entry {seq}: {error}", "a turn as stepladder writes it") from None
+            raise JournalError(
+                self.name, f"run {run_id!r}, entry {seq}: {error}", "a turn as stepladder writes it"
+            ) from None
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -246,15 +270,26 @@ class SqliteJournal:
                 yield
                 self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                self._rollback()
                 raise
+
+    def _rollback(self) -> None:
+        if self._db.in_transaction:  # a full disk has ended it already
+            self._db.execute("ROLLBACK")
 
     @contextmanager
     def _mapped(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:
-            raise JournalError(self.name, f"{type(error).__name__}: {error}", "a SQLite file that can be read and written") from error
+            raise JournalError(
+                self.name, f"{type(error).__name__}: {error}", "a SQLite file that can be read and written"
+            ) from error
+
+
+def _sound(digest: object) -> bytes:
+    """The digest, if it can be one: somebody may have written anything there."""
+    return digest if isinstance(digest, bytes) and len(digest) <= len(NO_DIGEST) else NO_DIGEST
 
 
 def _values(row: RunRow) -> tuple[Any, ...]:
@@ -262,5 +297,5 @@ def _values(row: RunRow) -> tuple[Any, ...]:
 
 
 def _row(values: tuple[Any, ...]) -> RunRow:
-    *before, success, decisions, usd = values
-    return RunRow(*before, None if success is None else bool(success), decisions, usd)
+    row = RunRow(*values)
+    return row if row.success is None else msgspec.structs.replace(row, success=bool(row.success))

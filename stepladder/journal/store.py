@@ -1,8 +1,8 @@
 """What every journal offers.
 
 A journal holds turns. A turn is appended whole or not at all, under the number of its first entry (from 1), by whoever
-knows how many entries there are already: a second writer with an older view is refused. Each turn's digest covers the one
-before it, so what was changed afterwards is found.
+knows how many entries there are already: a second writer with an older view is refused. Each turn's digest covers the
+one before it, so what was changed afterwards is found.
 """
 
 from __future__ import annotations
@@ -70,8 +70,11 @@ class Journal(Protocol):
         """Begin a run with its first turn. Raises RunConflict where the id is taken."""
 
     def append(self, run_id: str, seq: int, body: bytes, row: RunRow | None = None, taken: int = 0) -> None:
-        """Append the turn whose first entry has number `seq`; `row` replaces the run's line in the list where it changed;
-        `taken` is the inbox item that this turn consumes. Raises RunConflict where somebody else wrote it."""
+        """Append the turn whose first entry has number `seq`.
+
+        `row` replaces the run's line in the list where it changed; `taken` is the inbox item that this turn consumes.
+        Raises RunConflict where somebody else wrote the turn or took the item, RunNotFound.
+        """
 
     def turns(self, run_id: str) -> list[StoredTurn]:
         """The run's turns, in order; [] where there is no such run. Raises JournalError where one cannot be read."""
@@ -83,13 +86,13 @@ class Journal(Protocol):
         """The newest runs first."""
 
     def put(self, run_id: str, kind: InboxKind, body: dict[str, Any], at: float) -> InboxItem:
-        """Keep something for the run until it takes it."""
+        """Keep something for the run until it takes it. Raises RunNotFound."""
 
     def inbox(self, run_id: str) -> Sequence[InboxItem]:
         """What the run has not taken yet, oldest first."""
 
     def drop(self, run_id: str, number: int) -> None:
-        """Take an item out that no run can take."""
+        """Take an item out that no run can take. Raises RunConflict where it is not there any more."""
 
     def keep_definition(self, hash_: str, kind: str, body: bytes) -> None:
         """Keep a workflow or policy under its hash, for later replays."""

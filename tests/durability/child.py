@@ -1,0 +1,296 @@
+"""A process that works on a run and kills itself (SIGKILL, no goodbye) at a named place.
+
+    python child.py FILE KEYS [--die PLACE] [--doubt done|redo] [--no-answer] [--verb run|resume]
+
+Agents append their name and idempotency key to KEYS, a file outside the journal, and put the key into their output, so
+that a reader of both knows which calls were made and which were recorded. What the run came to is printed as JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from stepladder.app.loading import Workflow
+from stepladder.app.orchestrator import Orchestrator
+from stepladder.app.run import Run
+from stepladder.drivers import AgentCall
+from stepladder.errors import RunConflict
+from stepladder.events import AgentFailed, AgentReturned, Event, RunStarted
+from stepladder.journal import InboxItem, RunRow, decode_turn
+from stepladder.journal.sqlite import SqliteJournal
+from stepladder.llm import ModelRequest, ScriptedProvider
+from stepladder.record import Entry, Settled
+from stepladder.workflow.yaml_text import read_yaml
+
+RUN: Final = "journey"
+
+JOURNEY: Final = """
+workflow: journey
+input: {topic: string}
+start: fetching
+agents:
+  fetcher:  {idempotent: true}
+  parser:   {idempotent: true}
+  flaky:    {idempotent: true}
+  bank:     {}
+  reporter: {idempotent: true}
+phases:
+  way:
+    steps:
+      fetching:  {agent: fetcher, as: page, with: {topic: input.topic}}
+      parsing:   {agent: parser, as: facts, with: {page: result.page.key}}
+      checking:  {agent: flaky, as: check, retry: {attempts: 3, backoff_s: 0.08}, with: {facts: result.facts.key}}
+      asking:    {ask: person, as: wish, with: {question: "'How many?'"}, output: {count: integer}}
+      cooling:   {wait: {seconds: 0.05}}
+      judging:   {agent: fetcher, as: judged, with: {topic: "'judgement'", count: result.wish.count}}
+      voting:    {agent: parser, as: voted, with: {page: result.judged.key}}
+      charging:  {agent: bank, as: charge, with: {count: result.wish.count}}
+      reporting: {agent: reporter, as: report, with: {charge: result.charge.ok}}
+ends:
+  there: {success: true, output: {count: result.wish.count, charged: result.charge.ok}}
+  lost:  {success: false}
+actions:
+  PARSE:  {from: fetching, to: parsing, guard: [returned == ok]}
+  CHECK:  {from: parsing, to: checking, guard: [returned == ok]}
+  ASK:    {from: checking, to: asking, guard: [returned == ok]}
+  COOL:   {from: asking, to: cooling}
+  JUDGE:  {from: cooling, to: judging}
+  VOTE:   {from: judging, to: voting}
+  SKIP:   {from: judging, to: charging}
+  CHARGE: {from: voting, to: charging}
+  REPORT: {from: charging, to: reporting, guard: [returned == ok]}
+  ARRIVE: {from: reporting, to: there, guard: [returned == ok]}
+  LOSE:   {from: "*", to: lost}
+rules:
+  fetching:  {parse: {do: PARSE}, lose: {do: LOSE}}
+  parsing:   {check: {do: CHECK}, lose: {do: LOSE}}
+  checking:  {ask: {do: ASK}, lose: {do: LOSE}}
+  asking:    {cool: {do: COOL}}
+  cooling:   {judge: {do: JUDGE}}
+  judging:   {skip: {do: SKIP}}
+  voting:    {charge: {do: CHARGE}}
+  charging:  {report: {do: REPORT}, lose: {do: LOSE}}
+  reporting: {arrive: {do: ARRIVE}, lose: {do: LOSE}}
+policy:
+  limits: {then: lost}
+  classifier: {complex: {judged: [step == judging]}, hybrid: {voted: [step == voting]}}
+  rungs:
+    first: {model: "scripted:judge", deadline_s: 20}
+    panel: {models: ["scripted:a", "scripted:b", "scripted:c"], quorum: 2, deadline_s: 20}
+  routes:
+    complex: {ask: [first]}
+    hybrid:  {ask: [panel]}
+"""
+
+PLACES: Final = (
+    "before the first call",
+    "in an agent before its effect",
+    "after the effect before returning",
+    "after returning before the append",
+    "after the append before the next command",
+    "during a retry pause",
+    "while waiting for a person",
+    "after an answer was put",
+    "after an answer was taken",
+    "while waiting for a time",
+    "in the middle of a model ask",
+    "after a model answered before the append",
+    "in the middle of a panel",
+    "in the bank before its effect",
+    "in the bank after its effect",
+    "at the end",
+)
+"""Where it may die."""
+
+
+class Death:
+    """Kills this process when it comes to its place."""
+
+    def __init__(self, place: str) -> None:
+        self.place = place
+
+    def at(self, place: str) -> None:
+        if place == self.place:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def soon(self, place: str, seconds: float) -> None:
+        asyncio.get_running_loop().call_later(seconds, self.at, place)
+
+
+class DeadlyJournal(SqliteJournal):
+    """A real journal, with places to die around each append."""
+
+    def __init__(self, path: Path, death: Death) -> None:
+        super().__init__(path)
+        self.death = death
+
+    def create(self, row: RunRow, body: bytes) -> None:
+        super().create(row, body)
+        self.death.at("before the first call")
+
+    def append(self, run_id: str, seq: int, body: bytes, row: RunRow | None = None, taken: int = 0) -> None:
+        event = decode_turn(body)[0]
+        kind = type(event).__name__
+        if kind == "AgentReturned" and event.command == 2:  # type: ignore[union-attr]
+            self.death.at("after returning before the append")
+        if kind == "ModelAnswered":
+            self.death.at("after a model answered before the append")
+        super().append(run_id, seq, body, row, taken)
+        if kind == "AgentReturned" and event.command == 2:  # type: ignore[union-attr]
+            self.death.at("after the append before the next command")
+        if kind == "AgentFailed":
+            self.death.soon("during a retry pause", 0.02)
+        if kind == "PersonAnswered":
+            self.death.at("after an answer was taken")
+            self.death.soon("while waiting for a time", 0.01)
+
+    def put(self, *what: Any) -> InboxItem:
+        item = super().put(*what)
+        self.death.at("after an answer was put")
+        return item
+
+
+class Agents:
+    """Agents whose effect is a line in a file."""
+
+    def __init__(self, keys: Path, death: Death) -> None:
+        self.keys, self.death = keys, death
+
+    def _effect(self, call: AgentCall) -> dict[str, Any]:
+        line = f"{call.agent} {call.key}\n".encode()
+        file = os.open(self.keys, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        os.write(file, line)
+        os.fsync(file)
+        os.close(file)
+        return {"key": call.key}
+
+    async def fetcher(self, call: AgentCall, topic: str, count: int = 0) -> dict[str, Any]:
+        await asyncio.sleep(0.005)
+        return self._effect(call)
+
+    def parser(self, call: AgentCall, page: str) -> dict[str, Any]:
+        self.death.at("in an agent before its effect")
+        done = self._effect(call)
+        self.death.at("after the effect before returning")
+        return done
+
+    async def flaky(self, call: AgentCall, facts: str) -> dict[str, Any]:
+        if call.attempt == 1:
+            raise ConnectionError("the first attempt always fails")
+        return self._effect(call)
+
+    def bank(self, call: AgentCall, count: int) -> dict[str, Any]:
+        self.death.at("in the bank before its effect")
+        done = self._effect(call)
+        self.death.at("in the bank after its effect")
+        return {**done, "ok": True}
+
+    async def reporter(self, call: AgentCall, charge: bool) -> dict[str, Any]:
+        return self._effect(call)
+
+    @property
+    def all(self) -> dict[str, Any]:
+        names = ("fetcher", "parser", "flaky", "bank", "reporter")
+        return {name: getattr(self, name) for name in names}
+
+
+def models(death: Death) -> ScriptedProvider:
+    """Models that always say the same, each after a moment."""
+
+    async def answer(request: ModelRequest) -> dict[str, Any]:
+        await asyncio.sleep(0.01 if request.model in ("judge", "a") else 0.03)
+        if request.model == "judge":
+            death.at("in the middle of a model ask")
+            return {"action": "VOTE", "confidence": 0.9}
+        if request.model != "a":
+            death.at("in the middle of a panel")
+        return {"action": "CHARGE" if request.model != "c" else "LOSE", "confidence": 0.8}
+
+    return ScriptedProvider([answer] * 40)
+
+
+def journey() -> Workflow:
+    """The workflow."""
+    data, _ = read_yaml(JOURNEY)
+    return Workflow.define(data)
+
+
+async def go(given: argparse.Namespace) -> dict[str, Any]:
+    """Work until there is nothing more to say to the run."""
+    death = Death(given.die)
+    journal = DeadlyJournal(Path(given.file), death)
+    agents = Agents(Path(given.keys), death)
+
+    def listen(run: Run, entries: Sequence[Event | Entry]) -> None:
+        if run.status == "ended":
+            death.at("at the end")
+
+    async with Orchestrator(
+        journey(), agents=agents.all, journal=journal, providers={"scripted": models(death)}, listen=listen
+    ) as orchestrator:
+        try:
+            if given.verb == "run":
+                run = await orchestrator.run({"topic": "owls"}, run_id=RUN)
+            else:
+                run = await orchestrator.resume(RUN)
+            while run.waiting and not given.no_answer:
+                death.at("while waiting for a person")
+                doubt = {"effect": given.doubt, **({"output": {"ok": True}} if given.doubt == "done" else {})}
+                run = await orchestrator.answer(RUN, doubt if run.waiting.about == "effect" else {"count": 3})
+        except RunConflict as error:
+            return {"conflict": str(error)}
+        return told(orchestrator, run)
+
+
+def told(orchestrator: Orchestrator, run: Run) -> dict[str, Any]:
+    """What a test compares."""
+    replayed = orchestrator.replay(run.id)
+    return {
+        "end": run.end,
+        "waiting": run.waiting.about if run.waiting else "",
+        "output": run.output,
+        "settled": [
+            [each.n, each.action, each.source, each.relation] for each in run.entries if isinstance(each, Settled)
+        ],
+        "kinds": [type(each).__name__ for each in run.entries],
+        "failed": [each.reason for each in run.entries if isinstance(each, AgentFailed)],
+        "started": sum(isinstance(each, RunStarted) for each in run.entries),
+        "divergence": replayed.divergence and replayed.divergence.cause,
+    }
+
+
+def recorded(file: Path) -> set[str]:
+    """The keys of the calls whose result is in the journal."""
+    journal = SqliteJournal(file)
+    entries = [entry for turn in journal.turns(RUN) for entry in turn.entries]
+    journal.close()
+    return {entry.output["key"] for entry in entries if isinstance(entry, AgentReturned)}
+
+
+def life(folder: str) -> None:
+    """Work on the run in this folder, and write down what it came to."""
+    said = work([f"{folder}/runs.db", f"{folder}/keys"])
+    Path(folder, "said").write_text(json.dumps(said))
+
+
+def work(arguments: Sequence[str] | None = None) -> dict[str, Any]:
+    """Work as the command line says."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("file")
+    parser.add_argument("keys")
+    parser.add_argument("--die", default="", choices=["", *PLACES])
+    parser.add_argument("--doubt", default="done", choices=["done", "redo"])
+    parser.add_argument("--no-answer", action="store_true")
+    parser.add_argument("--verb", default="run", choices=["run", "resume"])
+    return asyncio.run(go(parser.parse_args(arguments)))
+
+
+if __name__ == "__main__":
+    print(json.dumps(work()))
