@@ -1,14 +1,13 @@
 """stepladder: rules decide, a model is asked when it matters, every disagreement is on the record.
 
-The public face. Names are imported when they are first used, so `import stepladder` costs next to nothing and touches no
-provider's SDK.
+The public face. Names are imported when they are first used, so `import stepladder` costs next to nothing and touches
+no provider's SDK.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
-
 
 if TYPE_CHECKING:
     from stepladder.app.decision_point import DecisionPoint
@@ -57,7 +56,7 @@ _HOME = {
     "signal": "stepladder.signals",
 }
 
-__all__ = [  # noqa: RUF022 - as _HOME
+__all__ = [
     "AgentCall",
     "AgentResult",
     "Artifact",
@@ -84,7 +83,6 @@ __all__ = [  # noqa: RUF022 - as _HOME
     "rule",
     "signal",
 ]
-
 
 
 def __getattr__(name: str) -> Any:

@@ -87,7 +87,9 @@ class RunEnded(RunError):
 
     def __init__(self, run_id: str, end: str) -> None:
         self.end = end
-        super().__init__(run_id, f"has already ended in {end!r}; only a run that failed can be taken up again, by retry")
+        super().__init__(
+            run_id, f"has already ended in {end!r}; only a run that failed can be taken up again, by retry"
+        )
 
 
 class RunNotWaiting(RunError):
@@ -145,4 +147,6 @@ class Diverged(StepladderError):
     def __init__(self, run_id: str, seq: int, decision: int, recorded: str, decided: str) -> None:
         self.run_id, self.seq, self.decision = run_id, seq, decision
         self.recorded, self.decided = recorded, decided
-        super().__init__(f"run {run_id!r}, entry {seq}, decision {decision}: recorded {recorded}; decided now {decided}")
+        super().__init__(
+            f"run {run_id!r}, entry {seq}, decision {decision}: recorded {recorded}; decided now {decided}"
+        )

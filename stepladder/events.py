@@ -53,8 +53,8 @@ class AgentReturned(Event, frozen=True, gc=False, tag="agent_returned"):
 class AgentFailed(Event, frozen=True, gc=False, tag="agent_failed"):
     """An agent's call gave no output that can be used.
 
-    `reason`: raised, invalid (its output does not fit its schema), late (its deadline passed), cut_off (the process that
-    made it is gone). The outcome of late and cut_off is unknown.
+    `reason`: raised, invalid (its output does not fit its schema), late (its deadline passed), cut_off (the process
+    that made it is gone). The outcome of late and cut_off is unknown.
     """
 
     command: int

@@ -88,8 +88,8 @@ class Answered(Entry, frozen=True, gc=False, tag="answered"):
 class Settled(Entry, frozen=True, gc=False, tag="settled"):
     """What was chosen.
 
-    `source`: who; `relation`: how that stands to the rule's verdict; `fallback`: why a rung that should have answered did
-    not count ("" where there was no fallback); `approval`: the approval that has to be given first.
+    `source`: who; `relation`: how that stands to the rule's verdict; `fallback`: why a rung that should have answered
+    did not count ("" where there was no fallback); `approval`: the approval that has to be given first.
     """
 
     action: str

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from stepladder.commands import AnyCommand, AskPerson, Wait
 from stepladder.events import ModelAnswered, ModelFailed, PersonAnswered, TimePassed
-from stepladder.record import AnyEntry, Answered, Asked, Opened, Settled
+from stepladder.record import Answered, AnyEntry, Asked, Opened, Settled
 
 Returned = Literal["ok", "failed", "late", "in_doubt"]
 Status = Literal["new", "working", "ended"]
@@ -45,7 +45,7 @@ class Asking(msgspec.Struct, frozen=True, gc=False):
         return replace(self, judged=(*self.judged, entry))
 
     def unrecorded(self, entries: tuple[AnyEntry, ...], *, shadowed: bool = False) -> tuple[AnyEntry, ...]:
-        """Those of the entries concluded for this decision that it does not hold yet; `shadowed`: its shadow is asked."""
+        """Those of the entries concluded for it that it does not hold yet; `shadowed`: its shadow is asked."""
         return tuple(
             entry
             for entry in entries

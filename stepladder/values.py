@@ -88,8 +88,8 @@ def _walk(value: object, what: str, path: str, depth: int) -> Plain:
 
 def _refuse_nan(value: object) -> None:
     """pydantic writes NaN and infinity as null, without a word."""
-    if hasattr(value, "model_dump"):
-        _walk_numbers(value.model_dump())
+    if (dump := getattr(value, "model_dump", None)) is not None:
+        _walk_numbers(dump())
 
 
 def _walk_numbers(value: object) -> None:
@@ -103,14 +103,14 @@ def _walk_numbers(value: object) -> None:
 
 
 def _taken_apart(value: object) -> object:
-    if hasattr(value, "model_dump"):
-        return value.model_dump(mode="json")
+    if (dump := getattr(value, "model_dump", None)) is not None:
+        return dump(mode="json")
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
     if isinstance(value, msgspec.Struct):
         return msgspec.to_builtins(value)
-    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:  # a numpy scalar
-        return value.item()
+    if (item := getattr(value, "item", None)) is not None and getattr(value, "ndim", None) == 0:  # a numpy scalar
+        return item()
     raise TypeError("not JSON")
 
 

@@ -1,16 +1,16 @@
 """stepladder as people use it: an Orchestrator with its journal in memory. Every ratio is to this row.
 
-Besides what the core does, each agent's result is checked to be plain JSON and copied, secrets are looked for, the turn is
-encoded and kept in the journal, and each agent is a task of its own.
+Besides what the core does, each agent's result is checked to be plain JSON and copied, secrets are looked for, the turn
+is encoded and kept in the journal, and each agent is a task of its own.
 """
 
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import timing
-from peers.ours_core import FILE, whole
 from workload import AGENTS, start
 
+from peers.ours_core import FILE, whole
 from stepladder import Orchestrator, Workflow
 
 NAME = "stepladder"
@@ -38,5 +38,3 @@ def make() -> Callable[[], list[str]]:
         return [*run.output["trail"], run.end]
 
     return timing.on_loop(run_once)
-
-

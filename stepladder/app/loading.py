@@ -135,9 +135,11 @@ def load_agents(
     if given is None:
         raise InputError(str(path), "", "no `agents` function and no AGENTS", "one of them, giving agents by name")
     try:
-        agents = given(**(options or {})) if callable(given) else dict(given)
+        agents = given(**(options or {})) if callable(given) else given
     except TypeError as error:
         raise InputError(str(path), "agents", str(error), "options that its `agents` function takes") from None
+    if not isinstance(agents, Mapping):
+        raise InputError(str(path), "agents", f"a {type(agents).__name__}", "a mapping of agents by name")
     return dict(agents), tuple(getattr(module, "SIGNALS", ()))
 
 

@@ -94,6 +94,7 @@ class Orchestrator:
             providers=providers if isinstance(providers, Providers) else Providers(providers, options=options),
             redactor=Redactor(values),
             secrets=known,
+            owns_journal=self.journal is not journal,
         )
         self._listeners: list[Listener] = [listen] if listen else []
         self._streams: dict[str, list[Listener]] = {}

@@ -1,14 +1,15 @@
-"""The W document's own interface (workflow-orchestrator-implementation-analysis): its field names in, its field names out.
+"""The W document's own interface (workflow-orchestrator-implementation-analysis): its field names in and out.
 
-    decision = await make_orchestration_decision({"current_phase": "phase_1", "current_step": 2, ...}, model="openai:...")
+    decision = await make_orchestration_decision({"current_phase": "phase_1", "current_step": 2, ...}, model="openai:x")
 
 The state's fields: current_phase (phase_1, phase_2), current_step (1 to 6), validation_scores {alignment_score,
 standardization_score, compatibility_score}, error_count, human_intervention_required, validation_anomalies,
 convergence_issues, unusual_patterns; further fields are context for the model. The seven steps: 1 plan, 2 validate the
 plan, 3 revise it, 4 write code, 5 validate it, 6 fix it, 7 done.
 
-The classifier is the document's, tested complex first: it tests for standard progression first, which hides anomalies at
-zero errors. Its thresholds of convergence are 9.0, 8.0 and 8.0; a score that is missing or not a number never converges.
+The classifier is the document's, tested complex first: it tests for standard progression first, which hides anomalies
+at zero errors. Its thresholds of convergence are 9.0, 8.0 and 8.0; a score that is missing or not a number never
+converges.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from stepladder.app.decision_point import Decision, DecisionPoint
+from stepladder.app.decision_point import DecisionPoint
+from stepladder.app.lone import Decision
 from stepladder.clauses import Condition
 from stepladder.errors import StepladderError
 from stepladder.journal import Journal
@@ -98,7 +100,10 @@ RULES: Final = [
 
 
 class HybridWorkflowOrchestrator:
-    """The W document's orchestrator on a decision point. Arguments as for `DecisionPoint`; no model means programmatic."""
+    """The W document's orchestrator on a decision point.
+
+    Arguments as for `DecisionPoint`; without a model it is programmatic.
+    """
 
     def __init__(
         self,
@@ -214,7 +219,8 @@ def _told(decision: Decision) -> dict[str, Any]:
         **OUTCOMES[decision.action],
         "reason": decision.reason,
         "decision_source": record.decision_source,
-        "programmatic_alternative": alternative and {**OUTCOMES[alternative["action"]], "reason": alternative["reason"]},
+        "programmatic_alternative": alternative
+        and {**OUTCOMES[alternative["action"]], "reason": alternative["reason"]},
         "conflict_reason": record.conflict_reason,
         "route": record.opened.route,
         "decision_id": decision.id,

@@ -34,8 +34,8 @@ DEFAULT: Final[dict[str, dict[str, list[str]]]] = {
         "unusual": ["unusual_patterns > 0"],
     },
 }
-"""The W document's thresholds. It makes any error_count of 1 or 2 hybrid; that is a total, which never falls, so here the
-errors in a row count: a run that has recovered is ordinary again."""
+"""The W document's thresholds. It makes any error_count of 1 or 2 hybrid; that is a total, which never falls, so here
+the errors in a row count: a run that has recovered is ordinary again."""
 
 
 def classify(classifier: Classifier, facts: Facts) -> tuple[Route, tuple[Fired, ...]]:

@@ -58,8 +58,9 @@ class Commands(TyperGroup):
         except (KeyboardInterrupt, typer.Abort):
             return Exit.INTERRUPTED
         except Exception as error:
-            if hasattr(error, "format_message"):  # click's own, which typer brings along
-                return failures.misused(error.format_message(), _hint(error), json=json)
+            said = getattr(error, "format_message", None)
+            if said is not None:  # click's own, which typer brings along
+                return failures.misused(said(), _hint(error), json=json)
             return failures.bug(error, json=json)
         return int(found or Exit.DONE)
 

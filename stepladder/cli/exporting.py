@@ -9,7 +9,7 @@ import msgspec
 import stepladder
 from stepladder.cli.journals import row_json
 from stepladder.cli.tell import run_json
-from stepladder.events import RunStarted
+from stepladder.events import PolicyChanged, RunStarted
 
 if TYPE_CHECKING:
     from stepladder.app.run import Run
@@ -26,7 +26,7 @@ def exported(journal: Journal, run: Run) -> dict[str, Any]:
     started = run.entries[0]
     assert isinstance(started, RunStarted), "a run begins with its start"
     row = journal.row(run.id)
-    policies = [entry.policy_hash for entry in run.entries if hasattr(entry, "policy_hash")]
+    policies = [entry.policy_hash for entry in run.entries if isinstance(entry, (RunStarted, PolicyChanged))]
     definitions = {hash_: journal.definition(f"{started.workflow_hash}/{hash_}") for hash_ in dict.fromkeys(policies)}
     return {
         "format": FORMAT,

@@ -15,7 +15,7 @@ class UsageError(StepladderError):
     """Options that do not go together, or a value of one that cannot be used."""
 
 
-class NothingThere(StepladderError):  # noqa: N818 - it says what was found
+class NothingThere(StepladderError):
     """Nothing to work on: no journal, no run."""
 
 

@@ -105,7 +105,9 @@ def _tell(file: Path, played: Played, screen: Screen, *, checks: bool) -> None:
 
     word, style = ("passed", "green") if played.passed else ("failed", "red")
     screen.out.print(
-        Text.assemble((f"{word}  ", f"bold {style}"), (line(played.scenario.scenario), "bold"), (f"  {clean(file)}", "dim"))
+        Text.assemble(
+            (f"{word}  ", f"bold {style}"), (line(played.scenario.scenario), "bold"), (f"  {clean(file)}", "dim")
+        )
     )
     screen.out.print(Padding(decisions_table(played.run.decisions), (0, 0, 0, 8)))
     screen.out.print(Padding(Text(_came_to(played)), (0, 0, 0, 8), expand=False))

@@ -127,7 +127,7 @@ def run_json(run: Run) -> dict[str, Any]:
         "usd": run.usd,
         "elapsed_s": round(elapsed_s(run), 6),
         "working_s": round(run.state.working_s, 6),
-        "workflow_hash": run.entries[0].workflow_hash if hasattr(run.entries[0], "workflow_hash") else "",
+        "workflow_hash": getattr(run.entries[0], "workflow_hash", ""),
         "policy_hash": run.state.policy_hash,
     }
 

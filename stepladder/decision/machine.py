@@ -11,6 +11,8 @@ climbs only to another model rung, never to a person; when the rungs are used up
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from stepladder.classifier import classify
@@ -19,7 +21,8 @@ from stepladder.decision.judge import Invalid, judge, judge_text
 from stepladder.decision.point import PERSON, Ladder, Question, Route, Rung
 from stepladder.decision.reconcile import agrees, winner
 from stepladder.events import ModelAnswered, ModelFailed, PersonAnswered
-from stepladder.record import STOP, Answered, AnyEntry, Asked, Opened, Relation, Settled, Source, Verdict
+from stepladder.record import STOP, Answered, AnyEntry, Asked, Mode, Opened, Relation, Settled, Source, Verdict
+from stepladder.record import Route as RouteName
 from stepladder.state import Answer, Asking
 
 Entries = tuple[AnyEntry, ...]
@@ -196,7 +199,9 @@ def _after_votes(
     if len(votes) >= rung.quorum:
         split = Answered(question.n, rung.name, "unsure", cause=f"no {rung.quorum} of {len(rung.models)} said the same")
         return split, *_unsure(ladder, question, asking, split)
-    outcome = "invalid" if any(each.outcome == "invalid" for each in answered) else "failed"
+    outcome: Literal["invalid", "failed"] = (
+        "invalid" if any(each.outcome == "invalid" for each in answered) else "failed"
+    )
     failed = Answered(
         question.n, rung.name, outcome, cause=f"only {len(votes)} of {len(rung.models)} gave a legal answer"
     )

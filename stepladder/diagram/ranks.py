@@ -8,7 +8,7 @@ from stepladder.diagram.picture import Group, Picture
 from stepladder.errors import StepladderError
 
 
-class NoNetworkx(StepladderError):  # noqa: N818 - named for what is missing
+class NoNetworkx(StepladderError):
     """The drawing needs networkx, which is not installed."""
 
     def __init__(self) -> None:

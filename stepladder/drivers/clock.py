@@ -17,9 +17,11 @@ class Clock(Protocol):
 
     def now(self) -> float:
         """The time."""
+        ...
 
     def call_at(self, at: float, callback: Callable[[], None]) -> Cancel:
         """Call back at `at` (at once where it has passed), on the running loop; gives a function that forgets it."""
+        ...
 
 
 class SystemClock:

@@ -283,7 +283,8 @@ class Runner:
         """A shadow is asked about the state in which its decision was open; the run has gone on since."""
         for index, entry in enumerate(entries):
             if isinstance(entry, Asked) and entry.shadow:
-                self._asked_in[entry.commands[0]] = fold(self.machine, entries[: index + 1], before)
+                state = fold(self.machine, entries[: index + 1], before)
+                self._asked_in |= dict.fromkeys(entry.commands, state)
 
     # --- commands
 

@@ -20,6 +20,7 @@ async def ask_model(providers: Providers, clock: Clock, command: AskModel, rende
 
     Raises:
         ScriptRanDry: a scripted provider has no answer left; a scenario that is too short must fail.
+        AssertionError: a check inside a script.
     """
     started = clock.now()
     try:
@@ -27,11 +28,14 @@ async def ask_model(providers: Providers, clock: Clock, command: AskModel, rende
         reply = await provider.ask(_request(command, rendered, model, started))
     except ModelError as error:
         return _failed(command, clock.now(), started, error)
-    except ScriptRanDry:
+    except (ScriptRanDry, AssertionError):
         raise
     except StepladderError as error:  # no key, no SDK, no such provider: nothing was sent
         name = command.model.partition(":")[0]
         return ModelFailed(clock.now(), command.number, "unavailable", str(error), name, command.model)
+    except Exception as error:  # somebody's own provider; what it raises is no reason for a run to stop
+        said = f"{type(error).__name__}: {error}"
+        return ModelFailed(clock.now(), command.number, "broken_provider", said, model=command.model)
     return _answered(command, reply, clock.now(), started, rendered.digest)
 
 

@@ -28,10 +28,12 @@ class Resources:
         providers: Providers,
         redactor: Redactor,
         secrets: Mapping[str, str],
+        owns_journal: bool = True,
     ) -> None:
         self.journal, self.clock, self.providers, self.redactor = journal, clock, providers, redactor
         self.agents = {name: Agent(name, function) for name, function in agents.items()}
         self._secrets = secrets
+        self._owns_journal = owns_journal
         self._threads: ThreadPoolExecutor | None = None
 
     @property
@@ -53,8 +55,9 @@ class Resources:
             raise InputError(f"secret {name!r}", "", "no value", "a value in `secrets` or in the environment") from None
 
     async def close(self) -> None:
-        """Let go of models, threads and journal."""
+        """Let go of models, threads and, where it was opened for them, the journal."""
         await self.providers.close()
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
-        self.journal.close()
+        if self._owns_journal:
+            self.journal.close()

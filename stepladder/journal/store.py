@@ -68,6 +68,7 @@ class Journal(Protocol):
 
     def create(self, row: RunRow, body: bytes) -> None:
         """Begin a run with its first turn. Raises RunConflict where the id is taken."""
+        ...
 
     def append(self, run_id: str, seq: int, body: bytes, row: RunRow | None = None, taken: int = 0) -> None:
         """Append the turn whose first entry has number `seq`.
@@ -78,33 +79,44 @@ class Journal(Protocol):
 
     def turns(self, run_id: str) -> list[StoredTurn]:
         """The run's turns, in order; [] where there is no such run. Raises JournalError where one cannot be read."""
+        ...
 
     def row(self, run_id: str) -> RunRow | None:
         """The run's line, or None."""
+        ...
 
     def rows(self, limit: int = 100, status: Status | None = None, workflow: str | None = None) -> list[RunRow]:
         """The newest runs first."""
+        ...
 
     def put(self, run_id: str, kind: InboxKind, body: dict[str, Any], at: float) -> InboxItem:
         """Keep something for the run until it takes it. Raises RunNotFound."""
+        ...
 
     def inbox(self, run_id: str) -> Sequence[InboxItem]:
         """What the run has not taken yet, oldest first."""
+        ...
 
     def drop(self, run_id: str, number: int) -> None:
         """Take an item out that no run can take. Raises RunConflict where it is not there any more."""
+        ...
 
     def keep_definition(self, hash_: str, kind: str, body: bytes) -> None:
         """Keep a workflow or policy under its hash, for later replays."""
+        ...
 
     def definition(self, hash_: str) -> bytes | None:
         """What is kept under this hash."""
+        ...
 
     def keep_artifact(self, digest: str, body: bytes) -> None:
         """Keep bytes under their digest."""
+        ...
 
     def artifact(self, digest: str) -> bytes | None:
         """The bytes of this digest."""
+        ...
 
     def close(self) -> None:
         """Let go of the file."""
+        ...

@@ -19,8 +19,6 @@
 A `ModelError` never holds an API key or a raw body: `detail` is one short line, cleaned by whoever made it.
 """
 
-# ruff: noqa: N818 - they read as what happened (`except Late`), and the tree above says that they are errors
-
 from __future__ import annotations
 
 import functools

@@ -28,11 +28,11 @@ CONNECT_TIMEOUT_S = 5.0
 _SECRET_HEADERS = ("authorization", "x-goog-api-key", "api-key", "x-api-key", "proxy-authorization", "cookie")
 
 
-class BodyTooLarge(Exception):  # noqa: N818 - never leaves this package
+class BodyTooLarge(Exception):
     """The body is larger than the cap, on the wire or unpacked."""
 
 
-class SecondRequest(Exception):  # noqa: N818 - never leaves this package
+class SecondRequest(Exception):
     """An SDK wanted to send a second request for one call."""
 
 

@@ -1,8 +1,8 @@
 """The workflow machine: pure functions over a run's state.
 
-    evolve(machine, state, entry)  -> state              applies an event or a conclusion; runs no rule; a journal's fold
-    decide(machine, state)         -> entries            what is concluded now; () when something must be awaited
-    advance(machine, state, event) -> Advanced           evolve, then decide until something must be awaited
+    evolve(machine, state, entry)  -> state       applies an event or a conclusion; runs no rule; a journal's fold
+    decide(machine, state)         -> entries     what is concluded now; () when something must be awaited
+    advance(machine, state, event) -> Advanced    evolve, then decide until something must be awaited
 
 Nothing here reads a clock, draws a number, makes an id or does I/O.
 """

@@ -62,14 +62,16 @@ def perform(machine: Machine, state: RunState) -> RunState:
         case CallEffect():
             if len(effect.agents) > 1:
                 return replace(state, choosing=True, returned=None)
-            return call(machine, state, effect, effect.agents[0])
+            return call(machine, state, effect, *effect.agents)
         case PersonEffect():
             question = state.arguments.get("question")
             asked = question if isinstance(question, str) else ""
             deadline = _after(state, effect.deadline_s)
             return issue(
                 state,
-                AskPerson(state.next_command, "question", state.step, asked, arguments=state.arguments, deadline=deadline),
+                AskPerson(
+                    state.next_command, "question", state.step, asked, arguments=state.arguments, deadline=deadline
+                ),
             )
         case WaitEffect():
             return issue(state, Wait(state.next_command, state.step, effect.message, _after(state, effect.seconds)))
@@ -86,9 +88,7 @@ def call(machine: Machine, state: RunState, effect: CallEffect, agent: str) -> R
     name = digest(state.run_id, state.step, agent, state.arguments)
     key = f"{name}-{state.calls.get(name, 0)}"
     deadline = _after(state, effect.timeout_s)
-    return issue(
-        state, CallAgent(state.next_command, state.step, agent, state.arguments, name, key, deadline=deadline)
-    )
+    return issue(state, CallAgent(state.next_command, state.step, agent, state.arguments, name, key, deadline=deadline))
 
 
 def _after(state: RunState, seconds: float | None) -> float | None:

@@ -83,7 +83,15 @@ def _on_retried(machine: Machine, state: RunState, event: RunRetried) -> RunStat
     if state.status != "ended" or (end is not None and end.success):
         return state
     again = replace(
-        state, status="working", end="", end_reason="", ended_at=0.0, decisions=0, working_s=0.0, refused={}, approving=None
+        state,
+        status="working",
+        end="",
+        end_reason="",
+        ended_at=0.0,
+        decisions=0,
+        working_s=0.0,
+        refused={},
+        approving=None,
     )
     if state.end == CANCELLED and not state.interrupted:  # its effect is done; it was the decision that did not come
         return again
@@ -179,21 +187,33 @@ def _again(machine: Machine, state: RunState, command: CallAgent, pause_s: float
 
 
 def _in_doubt(state: RunState, command: CallAgent, reason: str) -> RunState:
-    question = f"{command.agent} in step {command.step} was {reason.replace('_', ' ')}: was it done, or shall it be redone?"
-    doubt = AskPerson(command.number, "effect", command.step, question, ("done", "redo", "unknown"), command.arguments, command)
+    question = (
+        f"{command.agent} in step {command.step} was {reason.replace('_', ' ')}: was it done, or shall it be redone?"
+    )
+    doubt = AskPerson(
+        command.number, "effect", command.step, question, ("done", "redo", "unknown"), command.arguments, command
+    )
     outstanding = {**state.outstanding, command.number: doubt}
     return replace(state, outstanding=outstanding, resting=rests(outstanding))
 
 
 def _outcome(
-    machine: Machine, state: RunState, command: CallAgent, returned: Returned, output: dict[str, Any], *, known: bool = True
+    machine: Machine,
+    state: RunState,
+    command: CallAgent,
+    returned: Returned,
+    output: dict[str, Any],
+    *,
+    known: bool = True,
 ) -> RunState:
     """What a call came to, as facts and signals."""
     agent = machine.definition.agents[command.agent]
     effect = machine.definition.steps[command.step].effect
     assert isinstance(effect, CallEffect), "only a calling step has calls"
     scores = {name: output.get(name) for name in agent.scores} if agent.scores else {}
-    seen = Observation("result", command.step, command.agent, command.call, returned, output, scores, agent.scores, state.now)
+    seen = Observation(
+        "result", command.step, command.agent, command.call, returned, output, scores, agent.scores, state.now
+    )
     calls = {**state.calls, command.call: state.calls.get(command.call, 0) + 1} if known else state.calls
     return _returned(machine, state, command.number, effect.name, returned, output, seen, calls)
 
@@ -251,7 +271,9 @@ def _on_person_answered(machine: Machine, state: RunState, event: PersonAnswered
             return _received(state, event)
         case "approval":
             given = event.value.get("approve") is True
-            return _approval(machine, state, command, given, event.by or "a person", str(event.value.get("reason") or ""))
+            return _approval(
+                machine, state, command, given, event.by or "a person", str(event.value.get("reason") or "")
+            )
         case "effect":
             return _doubt_settled(machine, state, command, event.value)
 
@@ -366,7 +388,8 @@ def _on_asked(machine: Machine, state: RunState, entry: Asked) -> RunState:
         legal = asking.opened.legal
         question = f"decision {entry.n} in step {asking.opened.step}: which action?"
         state = issue(
-            state, AskPerson(entry.commands[0], "decision", asking.opened.step, question, legal, deadline=entry.deadline)
+            state,
+            AskPerson(entry.commands[0], "decision", asking.opened.step, question, legal, deadline=entry.deadline),
         )
     if entry.shadow:
         return replace(state, shadows={**state.shadows, **dict.fromkeys(entry.commands, asking)})
@@ -389,7 +412,9 @@ def _on_settled(machine: Machine, state: RunState, entry: Settled) -> RunState:
     taken = {**state.taken, entry.action: state.taken[entry.action] + 1}
     memory, broken = state.memory, state.broken
     if machine.fold.listens("decision"):
-        memory, broken = machine.fold.update(memory, broken, Observation("decision", state.step, entry.action, at=state.now))
+        memory, broken = machine.fold.update(
+            memory, broken, Observation("decision", state.step, entry.action, at=state.now)
+        )
     state = replace(
         state,
         asking=None,

@@ -95,7 +95,9 @@ class Machine:
             raise IllegalAction(step, action) from None
         return position.state
 
-    def legal(self, step: str, facts: dict[str, object], refused: dict[str, str]) -> tuple[dict[str, Option], dict[str, Reading]]:
+    def legal(
+        self, step: str, facts: dict[str, object], refused: dict[str, str]
+    ) -> tuple[dict[str, Option], dict[str, Reading]]:
         """The actions that may be taken here, and for each other one what its failing guard clause saw."""
         if not refused and (ready := self._open[step]) is not None:
             return ready, {}

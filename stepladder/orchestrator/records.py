@@ -35,8 +35,11 @@ class ModelCall(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class DecisionRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What was known, asked, answered and chosen. `at` and `settled_at` are seconds since 1970, `signals` every recorded
-    signal's value; `settled` is None while the decision is open."""
+    """What was known, asked, answered and chosen.
+
+    `at` and `settled_at` are seconds since 1970, `signals` every recorded signal's value; `settled` is None while the
+    decision is open.
+    """
 
     run_id: str
     opened: Opened
@@ -101,7 +104,12 @@ class DecisionRecord(msgspec.Struct, frozen=True, omit_defaults=True):
         if self.settled is None or self.settled.relation != "override":
             return None
         verdict = self.opened.verdict
-        return {"action": verdict.action, "parameters": verdict.parameters, "reason": verdict.reason, "rule": self.opened.rule}
+        return {
+            "action": verdict.action,
+            "parameters": verdict.parameters,
+            "reason": verdict.reason,
+            "rule": self.opened.rule,
+        }
 
     @property
     def conflict_reason(self) -> str:
@@ -135,7 +143,9 @@ class DecisionRecord(msgspec.Struct, frozen=True, omit_defaults=True):
         return "\n".join(explain(self))
 
 
-def decision_records(entries: Iterable[Event | Entry], signals: dict[str, Any] | None = None) -> tuple[DecisionRecord, ...]:
+def decision_records(
+    entries: Iterable[Event | Entry], signals: dict[str, Any] | None = None
+) -> tuple[DecisionRecord, ...]:
     """The records of a run, in order. `signals` are the values a run starts with (`Machine.starting_signals`)."""
     view = _View(dict(signals or {}))
     for entry in entries:
@@ -171,7 +181,9 @@ class _View:
             case ModelAnswered() | ModelFailed() if event.command in self.commands:
                 n, rung, asked = self.commands[event.command]
                 failure = event.code if isinstance(event, ModelFailed) else ""
-                call = ModelCall(event.command, rung, asked, event.provider, event.model, event.usage, event.elapsed_s, failure)
+                call = ModelCall(
+                    event.command, rung, asked, event.provider, event.model, event.usage, event.elapsed_s, failure
+                )
                 self._change(n, calls=(*self.records[n].calls, call))
             case PersonAnswered() if event.command in self.commands:
                 self._change(self.commands[event.command][0], by=event.by)
@@ -200,8 +212,7 @@ def explain(record: DecisionRecord) -> list[str]:
     """The lines of an explanation."""
     opened = record.opened
     lines = [_headline(record), f"  route     {opened.route}"]
-    for fired in opened.fired:
-        lines.append(f"            {fired.name}: {', '.join(str(reading) for reading in fired.readings)}")
+    lines += [f"            {fired.name}: {', '.join(map(str, fired.readings))}" for fired in opened.fired]
     lines.append(f"  legal     {', '.join(opened.legal) or 'nothing'}")
     lines += [f"  blocked   {action}: {reading}" for action, reading in opened.blocked.items()]
     rule = f"{opened.rule} -> {opened.verdict.action}" if opened.rule else f"none holds -> {opened.verdict.action}"
@@ -220,8 +231,12 @@ def _headline(record: DecisionRecord) -> str:
     if record.settled is None:
         return f"{where}: open"
     settled = record.settled
-    who = f"{settled.source} {record.opened.rule}" if settled.source == "rule" and record.opened.rule else settled.source
-    relation = {"agreement": ", a model agrees", "override": " over the rule", "kept": " against a model"}.get(settled.relation, "")
+    who = (
+        f"{settled.source} {record.opened.rule}" if settled.source == "rule" and record.opened.rule else settled.source
+    )
+    relation = {"agreement": ", a model agrees", "override": " over the rule", "kept": " against a model"}.get(
+        settled.relation, ""
+    )
     approval = f", once {settled.approval} is approved" if settled.approval else ""
     because = f": {settled.reason}" if settled.reason else ""
     to = f" -> {settled.to}" if settled.to != settled.action else ""
@@ -243,7 +258,11 @@ def _told(record: DecisionRecord) -> list[str]:
     for call in record.calls:
         price = "unpriced" if call.usage.cost_usd is None else f"${call.usage.cost_usd:.6f}"
         tokens = f"{call.usage.input_tokens} + {call.usage.output_tokens} tokens"
-        served = f" served by {call.served}" if call.served and not call.asked.endswith(":" + call.served) else ""
+        served = (
+            f" served by {call.served}"
+            if call.served and not call.asked.endswith((":" + call.served, call.served))
+            else ""
+        )
         lines.append(f"  call      {call.asked}{served}: {tokens}, {price}, {call.elapsed_s:.2f} s" + _failed(call))
     if record.by:
         lines.append(f"  by        {record.by}")

@@ -1,6 +1,6 @@
 """A decision that stands alone, as a fold: the same entries as inside a workflow, after one `question_put`.
 
-    evolve  applies an entry        decide  concludes        advance  evolves, then decides until something is awaited
+evolve  applies an entry        decide  concludes        advance  evolves, then decides until something is awaited
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ def fold_alone(entries: Iterable[Event | Entry]) -> Standing:
 def _decide(point: Point, standing: Standing) -> tuple[Any, ...]:
     if standing.shadow_answers:
         event = standing.shadow_answers[0]
-        asking = standing.shadows[event.command]
-        return (join_shadow(asking, event, point.options(asking.opened.legal)),)
+        shadow = standing.shadows[event.command]
+        return (join_shadow(shadow, event, point.options(shadow.opened.legal)),)
     if standing.settled is not None or standing.put is None:
         return ()
     question = _question(point, standing, standing.put)
@@ -162,7 +162,9 @@ def _asked(standing: Standing, entry: Asked) -> Standing:
 def _commands(entry: Asked, opened: Opened) -> Commands:
     if not entry.models:
         number = entry.commands[0]
-        return {number: AskPerson(number, "decision", opened.step, "which action?", opened.legal, deadline=entry.deadline)}
+        return {
+            number: AskPerson(number, "decision", opened.step, "which action?", opened.legal, deadline=entry.deadline)
+        }
     return {
         number: AskModel(number, entry.n, entry.rung, model, entry.deadline, entry.shadow)
         for number, model in zip(entry.commands, entry.models, strict=True)

@@ -48,7 +48,9 @@ class Point(msgspec.Struct, frozen=True):
         facts = plain(dict(given), f"signals of {self.name}")
         for name, value in facts.items():
             if name not in self.signals:
-                raise InputError(f"signals of {self.name}", name, "a signal nobody declared", f"one of {', '.join(self.signals)}")
+                raise InputError(
+                    f"signals of {self.name}", name, "a signal nobody declared", f"one of {', '.join(self.signals)}"
+                )
             if value is not None and (wrong := _wrong_kind(value, self.signals[name])):
                 raise InputError(f"signals of {self.name}", name, repr(value)[:80], wrong)
         return {name: value for name, value in facts.items() if value is not None}
@@ -93,7 +95,9 @@ def make_point(
     if problems.found:
         raise DefinitionError(problems.found)
     described = {key: dict(each) for key, each in (actions or {}).items()}
-    return Point(name, declared, tuple(rules), ladder, described, _hash(name, declared, rules, classifier, ladder, described))
+    return Point(
+        name, declared, tuple(rules), ladder, described, _hash(name, declared, rules, classifier, ladder, described)
+    )
 
 
 class _Problems:
@@ -103,7 +107,7 @@ class _Problems:
     def add(self, where: str, found: str, expected: str) -> None:
         self.found.append(Problem(f"{self.point}.{where}" if where else self.point, found, expected))
 
-    def rules(self, rules: Sequence[Rule]) -> None:
+    def rules(self, rules: Sequence[object]) -> None:
         if not rules:
             self.add("rules", "no rule", "at least one: a decision point without a deterministic answer is refused")
         for index, each in enumerate(rules):
@@ -116,7 +120,11 @@ class _Problems:
         for clause in clauses:
             name = clause.signal.split(".")[0]
             if name not in self.signals:
-                self.add(where, f"signal {name!r} in `{clause}`", f"one of {', '.join(self.signals) or '(no signal is declared)'}")
+                self.add(
+                    where,
+                    f"signal {name!r} in `{clause}`",
+                    f"one of {', '.join(self.signals) or '(no signal is declared)'}",
+                )
 
     def classifier(self, named: Mapping[str, Mapping[str, Iterable[str]]]) -> Classifier:
         for route in set(named) - {"complex", "hybrid"}:
@@ -160,7 +168,12 @@ def _wrong_kind(value: Any, kind: type | tuple[str, ...]) -> str:
     if isinstance(kind, tuple):
         return "" if value in kind else f"one of {', '.join(kind)}"
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    fits = {int: number and value == int(value), float: number, bool: isinstance(value, bool), str: isinstance(value, str)}
+    fits = {
+        int: number and value == int(value),
+        float: number,
+        bool: isinstance(value, bool),
+        str: isinstance(value, str),
+    }
     return "" if fits.get(kind, True) else KINDS[kind]
 
 
@@ -172,9 +185,15 @@ def _hash(
     ladder: Ladder,
     actions: Mapping[str, Any],
 ) -> str:
-    told = [[each.name, each.do, [str(clause) for clause in each.when.clauses], each.because, each.parameters] for each in rules]
+    told = [
+        [each.name, each.do, [str(clause) for clause in each.when.clauses], each.because, each.parameters]
+        for each in rules
+    ]
     kinds = {key: each.__name__ if isinstance(each, type) else list(each) for key, each in signals.items()}
-    asked = {key: [rung.models, rung.quorum, rung.prompt, rung.deadline_s, repr(rung.accept)] for key, rung in ladder.rungs.items()}
+    asked = {
+        key: [rung.models, rung.quorum, rung.prompt, rung.deadline_s, repr(rung.accept)]
+        for key, rung in ladder.rungs.items()
+    }
     routes = {key: repr(route) for key, route in ladder.routes.items()}
     settings = [ladder.how, ladder.on_invalid, ladder.on_low_confidence]
     conditions = [repr(ladder.classifier.complex), repr(ladder.classifier.hybrid), classifier is None]

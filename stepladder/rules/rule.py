@@ -11,7 +11,10 @@ from stepladder.clauses import ALWAYS, Clause, Condition, Facts
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """Prefer the action `do` when the condition holds. `parameters` are references or literals, resolved when it is chosen."""
+    """Prefer the action `do` when the condition holds.
+
+    `parameters` are references or literals, resolved when it is chosen.
+    """
 
     name: str
     do: str
@@ -21,7 +24,7 @@ class Rule(msgspec.Struct, frozen=True):
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """What the rules say: the rule that is chosen (None: no rule, hence STOP), and those that held but are not legal."""
+    """What the rules say: the rule that is chosen (None: hence STOP), and those that held but are not legal."""
 
     rule: Rule | None
     passed_over: tuple[str, ...] = ()

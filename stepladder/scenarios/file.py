@@ -105,7 +105,10 @@ class Scenario(Section):
                     return file
             if (beside := folder / "workflow.yaml").is_file() and _names(beside, self.workflow):
                 return beside
-        found, expected = f"workflow {self.workflow!r}", f"{self.workflow}.yaml or {self.workflow}/workflow.yaml near it"
+        found, expected = (
+            f"workflow {self.workflow!r}",
+            f"{self.workflow}.yaml or {self.workflow}/workflow.yaml near it",
+        )
         raise DefinitionError([Problem("workflow", found, expected, str(self.folder))])
 
 

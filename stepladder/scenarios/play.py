@@ -158,5 +158,9 @@ class _Stage:
         """A script left over or run dry fails."""
         dry = [f"{agent.name} was called {agent.calls} times" for agent in self.scripted.values() if agent.ran_dry]
         left = left_over(self.scripted.values(), self.providers, len(self.answers), self.messages)
-        found = [*([problem] if problem else []), *(f"ran dry: {each}" for each in dry), *(f"left over: {each}" for each in left)]
+        found = [
+            *([problem] if problem else []),
+            *(f"ran dry: {each}" for each in dry),
+            *(f"left over: {each}" for each in left),
+        ]
         return Check("script", "used up exactly", "; ".join(found) or "used up exactly", not found)

@@ -103,8 +103,10 @@ def left_over(
     """What of the script nobody took."""
     found = [f"{agent.left} results of {agent.name}" for agent in agents if agent.left]
     for provider in providers.values():
-        found += [f"{script.left} answers of {provider.name}:{name}" for name, script in provider.models.items() if script.left]
+        found += [
+            f"{script.left} answers of {provider.name}:{name}"
+            for name, script in provider.models.items()
+            if script.left
+        ]
     found += [f"{answers} answers of the person"] if answers else []
     return found + [f"{len(left)} messages {name}" for name, left in messages.items() if left]
-
-

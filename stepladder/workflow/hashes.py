@@ -36,13 +36,15 @@ def workflow_hash(definition: Definition, read: Iterable[str]) -> str:
 
 
 def policy_hash(policy: Policy, definition: Definition, read: Iterable[str]) -> str:
-    """Names rules, classifier, rungs, routes, limits, approvals, prompts and the texts that prompts are made of, and the
-    versions of own signals among the paths that these `read`."""
+    """Names rules, classifier, rungs, routes, limits, approvals, prompts and the texts that prompts are made of, and
+    the versions of own signals among the paths that these `read`."""
     rules = [
         resolved({step: each for step, each in rules.items() if each}) for rules in (policy.rules, policy.select_agent)
     ]
     rest = [policy.limits, policy.ladder, policy.approvals, policy.on_person]
-    return digest("policy", CORE, rules, resolved(rest), _texts(definition), definition.prompts, _versions(definition, read))
+    return digest(
+        "policy", CORE, rules, resolved(rest), _texts(definition), definition.prompts, _versions(definition, read)
+    )
 
 
 def resolved(value: Any) -> Any:

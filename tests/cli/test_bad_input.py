@@ -221,6 +221,9 @@ def test_what_nobody_thought_of_is_one_line(sql: Desk, monkeypatch: pytest.Monke
     sql("run", "text_to_sql.yaml", "-i", "question=How many?")
     told = sql("runs")
     assert told.code == 70
-    assert told.err == "error: this is a bug in stepladder: ValueError: out of the blue; `stepladder --debug ...` shows where\n"
+    assert (
+        told.err
+        == "error: this is a bug in stepladder: ValueError: out of the blue; `stepladder --debug ...` shows where\n"
+    )
     assert "Traceback" in sql("--debug", "runs").err
     assert "Traceback" in sql("runs", "--debug").err

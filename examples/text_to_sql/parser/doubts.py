@@ -56,7 +56,7 @@ class Option(msgspec.Struct, frozen=True):
     value: Any
 
 
-class Unsure(Exception):  # noqa: N818 - it is a question, not an error
+class Unsure(Exception):
     """A doubt that no reply settled."""
 
     def __init__(self, question: str) -> None:
@@ -64,7 +64,7 @@ class Unsure(Exception):  # noqa: N818 - it is a question, not an error
         self.question = question
 
 
-class Unknown(Exception):  # noqa: N818 - it is an answer, not an error
+class Unknown(Exception):
     """Something that the database cannot tell."""
 
     def __init__(self, reason: str) -> None:

@@ -1,0 +1,233 @@
+"""Working on one decision that stands alone: its models are asked, its deadlines kept, every turn appended."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from stepladder.app.run import Waiting
+from stepladder.commands import AskModel, AskPerson
+from stepladder.drivers.clock import Clock
+from stepladder.drivers.models import ModelEvent, ask_model
+from stepladder.errors import RunNotFound
+from stepladder.events import Event, TimePassed
+from stepladder.journal import Journal, Redactor, RunRow, encode_turn
+from stepladder.llm import Providers
+from stepladder.orchestrator import DecisionRecord, decision_records
+from stepladder.points import Point, Standing, advance_alone, fold_alone
+from stepladder.prompts import DECISION_PROMPT, decision_prompt
+from stepladder.record import Entry
+
+
+class Decision:
+    """A lone decision as its caller sees it."""
+
+    def __init__(self, decision_id: str, standing: Standing, record: DecisionRecord) -> None:
+        self.id, self.standing, self.record = decision_id, standing, record
+
+    def __repr__(self) -> str:
+        return f"Decision({self.id!r}, action={self.action!r}, source={self.source!r})"
+
+    @property
+    def action(self) -> str:
+        """What was chosen ("" while a person is asked)."""
+        return self.record.action
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters of the action."""
+        return self.record.settled.parameters if self.record.settled else {}
+
+    @property
+    def source(self) -> str:
+        """Who chose: rule, model, panel or person."""
+        return self.record.source
+
+    @property
+    def reason(self) -> str:
+        """Why."""
+        return self.record.reason
+
+    @property
+    def waiting(self) -> Waiting | None:
+        """The person it rests on, or None."""
+        asked = asked_person(self.standing)
+        if asked is None:
+            return None
+        return Waiting("decision", asked.step, asked.question, asked.options, deadline=asked.deadline)
+
+    def explain(self) -> str:
+        """Why it was decided so, for people."""
+        return self.record.explain()
+
+
+class Desk:
+    """What the decisions of one point have in common."""
+
+    def __init__(
+        self,
+        point: Point,
+        journal: Journal,
+        clock: Clock,
+        providers: Providers,
+        redactor: Redactor,
+        prompts: dict[str, str],
+    ) -> None:
+        self.point, self.journal, self.clock = point, journal, clock
+        self.providers, self.redactor, self.prompts = providers, redactor, prompts
+        self._shadows: set[asyncio.Task[None]] = set()
+
+    def put(self, decision_id: str, event: Event) -> Lone:
+        """A new decision. Raises NoRule, and RunConflict where the id is taken."""
+        moved = advance_alone(self.point, Standing(), event)
+        self.journal.create(row_of(self.point, decision_id, moved.standing), encode_turn(moved.entries))
+        return Lone(self, decision_id, moved.standing, list(moved.entries))
+
+    def lone(self, decision_id: str) -> Lone:
+        """A decision from the journal, its deadline kept. Raises RunNotFound."""
+        entries = self.entries(decision_id)
+        lone = Lone(self, decision_id, fold_alone(entries), entries)
+        lone.keep_deadline()
+        return lone
+
+    def entries(self, decision_id: str) -> list[Event | Entry]:
+        """Everything in its journal. Raises RunNotFound."""
+        turns = self.journal.turns(decision_id)
+        if not turns:
+            raise RunNotFound(decision_id, self.journal.name)
+        return [entry for turn in turns for entry in turn.entries]
+
+    async def ask(self, standing: Standing, command: AskModel) -> ModelEvent:
+        """A model's answer."""
+        put = standing.put
+        assert put is not None, "a model is asked about a question that was put"
+        rendered = decision_prompt(
+            put.point,
+            put.facts,
+            put.context,
+            self.point.options(put.legal),
+            self.point.actions,
+            name=self.point.ladder.rungs[command.rung].prompt or DECISION_PROMPT,
+            prompts=self.prompts,
+        )
+        return await ask_model(self.providers, self.clock, command, rendered)
+
+    def in_shadow(self, lone: Lone, command: AskModel) -> None:
+        """Ask a model that nobody waits for."""
+        task = asyncio.create_task(lone.one(command))
+        self._shadows.add(task)
+        task.add_done_callback(self._shadows.discard)
+
+    async def close(self) -> None:
+        """Let go of the providers, after shadows have answered."""
+        await asyncio.gather(*self._shadows, return_exceptions=True)
+        await self.providers.close()
+
+
+class Lone:
+    """One lone decision while it is worked on."""
+
+    def __init__(self, desk: Desk, decision_id: str, standing: Standing, entries: list[Event | Entry]) -> None:
+        self.desk, self.id, self.standing, self.entries = desk, decision_id, standing, entries
+
+    async def settle(self) -> Decision:
+        """Ask until it is settled, or rests on a person."""
+        for command in self._models(shadow=True):
+            self.desk.in_shadow(self, command)
+        while asked := self._models(shadow=False):
+            await self._ask(asked)
+        return self.seen()
+
+    def seen(self) -> Decision:
+        """The decision now."""
+        (record,) = decision_records(self.entries)
+        return Decision(self.id, self.standing, msgspec.structs.replace(record, run_id=self.id))
+
+    def take(self, event: Event) -> None:
+        """Redact, decide, append."""
+        moved = advance_alone(self.desk.point, self.standing, self.desk.redactor.event(event))
+        row = row_of(self.desk.point, self.id, moved.standing)
+        self.desk.journal.append(self.id, len(self.entries) + 1, encode_turn(moved.entries), row)
+        self.standing = moved.standing
+        self.entries.extend(moved.entries)
+
+    def keep_deadline(self) -> None:
+        """A person who was asked until a time that has passed is not asked any more."""
+        asked, now = asked_person(self.standing), self.desk.clock.now()
+        if asked is not None and asked.deadline is not None and asked.deadline <= now:
+            self.take(TimePassed(now, asked.number))
+
+    async def one(self, command: AskModel) -> None:
+        """Ask one model and take its answer."""
+        self.take(await self.desk.ask(self.standing, command))
+
+    def _models(self, *, shadow: bool) -> list[AskModel]:
+        commands = self.standing.outstanding.values()
+        return [each for each in commands if isinstance(each, AskModel) and each.shadow == shadow]
+
+    async def _ask(self, asked: list[AskModel]) -> None:
+        """Ask the models of a rung at once, until the rung is settled or its time is up.
+
+        The time counts from now: a process that takes up what another one left gives the models their time again.
+        """
+        rung = self.desk.point.ladder.rungs[asked[0].rung]
+        until = None if rung.deadline_s is None else self.desk.clock.now() + rung.deadline_s
+        asked = [msgspec.structs.replace(each, deadline=until) for each in asked]
+        tasks = {asyncio.create_task(self.desk.ask(self.standing, command)) for command in asked}
+        alarm = self._alarm(until)
+        try:
+            while tasks and self._open(asked):
+                flying: list[asyncio.Future[Any]] = [*tasks, alarm]
+                await asyncio.wait(flying, return_when=asyncio.FIRST_COMPLETED)
+                for task in [task for task in tasks if task.done()]:
+                    tasks.discard(task)
+                    self.take(task.result())
+                if alarm.done():
+                    self._late(asked, until or 0.0)
+        finally:
+            alarm.cancel()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _alarm(self, until: float | None) -> asyncio.Future[None]:
+        alarm: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if until is not None:
+            self.desk.clock.call_at(until, lambda: None if alarm.done() else alarm.set_result(None))
+        return alarm
+
+    def _open(self, asked: list[AskModel]) -> bool:
+        return self.standing.settled is None and any(each.number in self.standing.outstanding for each in asked)
+
+    def _late(self, asked: list[AskModel], until: float) -> None:
+        for each in asked:
+            if self._open([each]):
+                self.take(TimePassed(max(self.desk.clock.now(), until), each.number))
+
+
+def asked_person(standing: Standing) -> AskPerson | None:
+    """The person who is asked now, or None."""
+    if standing.settled is not None:
+        return None
+    return next((each for each in standing.outstanding.values() if isinstance(each, AskPerson)), None)
+
+
+def row_of(point: Point, decision_id: str, standing: Standing) -> RunRow:
+    """A lone decision's line in the list of runs."""
+    settled, waiting = standing.settled, asked_person(standing) is not None
+    return RunRow(
+        run_id=decision_id,
+        workflow=point.name,
+        workflow_hash=point.hash,
+        started_at=standing.put.at if standing.put else standing.now,
+        updated_at=standing.now,
+        status="ended" if settled else "waiting" if waiting else "working",
+        step=point.name,
+        waiting="decision" if waiting else "",
+        end=settled.action if settled else "",
+        success=True if settled else None,
+        decisions=1,
+        usd=standing.usd,
+    )
