@@ -23,6 +23,8 @@ Plain = Any
 _ENCODER: Final = msgspec.json.Encoder(order="deterministic")
 _IN_ORDER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder()
+NOT_PLAIN: Final = object()
+"""What `plain_already` gives for a value that has to be taken apart first."""
 _MAX_DEPTH: Final = 64
 _MAX_BITS: Final = 10_000
 """Longer integers cannot be written as text and read back by everybody."""
@@ -45,14 +47,21 @@ def plain(value: object, what: str = "value") -> Plain:
     Raises:
         InputError: something in it is not JSON, with its path (`what` names the whole).
     """
+    copy = plain_already(value)
+    return _walk(value, what, "", 0) if copy is NOT_PLAIN else copy
+
+
+def plain_already(value: object) -> Plain:
+    """An independent copy of a value that is plain as it stands, or NOT_PLAIN: quick, and never wrong about a copy."""
     try:
         encoded = _IN_ORDER.encode(value)  # a mapping keeps the order of its keys: rules and columns have one
         copy = _DECODER.decode(encoded)
     except (TypeError, ValueError, RecursionError, OverflowError):
-        return _walk(value, what, "", 0)
-    if encoded.count(b"[") + encoded.count(b"{") > _MAX_DEPTH and _is_deep(copy):
-        return _walk(value, what, "", 0)
-    return copy if copy == value and type(copy) is type(value) else _walk(value, what, "", 0)
+        return NOT_PLAIN
+    if copy != value or type(copy) is not type(value):
+        return NOT_PLAIN
+    deep = encoded.count(b"[") + encoded.count(b"{") > _MAX_DEPTH and _is_deep(copy)
+    return NOT_PLAIN if deep else copy
 
 
 def _is_deep(copy: Plain) -> bool:

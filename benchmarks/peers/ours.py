@@ -31,8 +31,9 @@ def make() -> Callable[[], list[str]]:
     workflow = Workflow.load(FILE)
     agents = {name: agent(name) for name in AGENTS}
 
+    orchestrator = Orchestrator(workflow, agents=agents)
+
     async def run_once() -> list[str]:
-        orchestrator = Orchestrator(workflow, agents=agents)
         run = await orchestrator.run(start())
         assert run.output is not None
         return [*run.output["trail"], run.end]

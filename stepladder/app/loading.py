@@ -54,7 +54,7 @@ class Workflow:
         Raises:
             DefinitionError: the file cannot be read or used; with all its problems.
         """
-        file = Path(path)
+        file, signals = Path(path), tuple(signals)
         text = _read(file)
         prompts = read_prompts(file.parent / "prompts")
         data, lines = read_yaml(text, str(path))
@@ -69,6 +69,7 @@ class Workflow:
     def parse(cls, text: str, *, file: str = "", signals: Iterable[Signal] = ()) -> Workflow:
         """The workflow that YAML text defines. Raises DefinitionError."""
         data, lines = read_yaml(text, file)
+        signals = tuple(signals)
         return cls(build(data, file=file, lines=lines, signals=signals, shipped=shipped()), lines, (), signals)
 
     @classmethod
@@ -76,6 +77,7 @@ class Workflow:
         cls, data: Mapping[str, Any], *, signals: Iterable[Signal] = (), prompts: Mapping[str, str] | None = None
     ) -> Workflow:
         """The workflow that a mapping defines: the same keys as in a file. Raises DefinitionError."""
+        signals = tuple(signals)
         return cls(build(data, signals=signals, prompts=prompts, shipped=shipped()), signals=signals)
 
     @property
@@ -100,13 +102,22 @@ def restored(body: bytes, signals: Iterable[Signal] = ()) -> Workflow:
 
 
 def read_prompts(folder: Path) -> dict[str, str]:
-    """The prompt texts in a folder by name@version; {} where there is none."""
-    found: dict[str, str] = {}
+    """The prompt texts in a folder by name@version; {} where there is none. Hidden files are none.
+
+    Raises:
+        DefinitionError: a file cannot be read, or two give the same prompt.
+    """
+    files: dict[str, Path] = {}
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         suffix = next((suffix for suffix in PROMPT_SUFFIXES if path.name.endswith(suffix)), "")
-        if suffix and path.is_file():
-            found[path.name.removesuffix(suffix)] = _read(path)
-    return found
+        if not suffix or path.name.startswith(".") or not path.is_file():
+            continue
+        name = path.name.removesuffix(suffix)
+        if name in files:
+            found = f"{name} a second time, beside {files[name].name}"
+            raise DefinitionError([Problem("", found, "one file for each prompt", str(path))])
+        files[name] = path
+    return {name: _read(path) for name, path in files.items()}
 
 
 def _read(path: Path) -> str:
@@ -127,25 +138,40 @@ def load_agents(
     The file defines `agents(**options)` or a mapping `AGENTS`; `SIGNALS` is optional. It may import its neighbours
     relatively.
 
+    What the file itself raises comes through as it is.
+
     Raises:
-        InputError: there is no such file, or it offers no agents.
+        InputError: there is no such file, it offers no agents, or an option that it does not take.
     """
     module = _import(Path(path))
     given = getattr(module, "agents", None) or getattr(module, "AGENTS", None)
     if given is None:
         raise InputError(str(path), "", "no `agents` function and no AGENTS", "one of them, giving agents by name")
+    if options and not callable(given):
+        raise InputError(str(path), "AGENTS", f"options {', '.join(options)}", "an `agents` function that takes them")
     try:
         agents = given(**(options or {})) if callable(given) else given
     except TypeError as error:
-        raise InputError(str(path), "agents", str(error), "options that its `agents` function takes") from None
+        raise InputError(str(path), "agents", str(error), "options that its `agents` function takes") from error
     if not isinstance(agents, Mapping):
         raise InputError(str(path), "agents", f"a {type(agents).__name__}", "a mapping of agents by name")
-    return dict(agents), tuple(getattr(module, "SIGNALS", ()))
+    return dict(agents), _signals(module, path)
+
+
+def _signals(module: ModuleType, path: str | Path) -> tuple[Signal, ...]:
+    given = getattr(module, "SIGNALS", ())
+    signals = tuple(given) if isinstance(given, Iterable) else (given,)
+    for each in signals:
+        if not isinstance(each, Signal):
+            raise InputError(str(path), "SIGNALS", f"a {type(each).__name__}", "a list of signals")
+    return signals
 
 
 def _import(path: Path) -> ModuleType:
     if not path.is_file():
         raise InputError(str(path), "", "no such file", "a Python file that offers agents")
+    if path.suffix != ".py":
+        raise InputError(str(path), "", f"a {path.suffix or 'nameless'} file", "a Python file (.py) that offers agents")
     name = "stepladder_agents_" + sha256(str(path.resolve()).encode()).hexdigest()[:12]
     if name in sys.modules:
         return sys.modules[name]

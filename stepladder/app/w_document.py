@@ -22,9 +22,9 @@ from typing import Any, Final
 from stepladder.app.decision_point import DecisionPoint
 from stepladder.app.lone import Decision
 from stepladder.clauses import Condition
-from stepladder.errors import StepladderError
+from stepladder.errors import InputError, StepladderError
 from stepladder.journal import Journal
-from stepladder.llm import Provider
+from stepladder.llm import Provider, ScriptRanDry
 from stepladder.record import Mode
 from stepladder.rules import rule
 from stepladder.values import plain
@@ -135,12 +135,17 @@ class HybridWorkflowOrchestrator:
         next_phase; decision_source, programmatic_alternative, conflict_reason; reason, route, decision_id.
 
         A state that cannot be decided on gives a human_intervention decision with the cause, recorded nowhere else.
+
+        Raises:
+            ScriptRanDry: a scripted provider has no answer left; a test that is too short must fail.
         """
         try:
-            state = plain(dict(workflow_state), "workflow_state")
+            state = _taken_in(workflow_state)
             facts = self._facts(state)
             legal = self._legal(facts)
             decision = await self.point.decide(facts, legal=legal, context=_context(state, facts))
+        except ScriptRanDry:
+            raise
         except (StepladderError, TypeError, ValueError) as error:
             return {**OUTCOMES["REQUEST_HUMAN"], "decision_source": "safe_decision", "reason": str(error)}
         return _told(decision)
@@ -178,6 +183,16 @@ async def make_orchestration_decision(workflow_state: Mapping[str, Any], **setti
         await orchestrator.close()
 
 
+def _taken_in(workflow_state: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        given = dict(workflow_state)
+    except Exception as error:  # somebody's own mapping
+        found = f"a {type(workflow_state).__name__} ({type(error).__name__}: {error})"
+        raise InputError("workflow_state", "", found, "a mapping of fields") from error
+    state: dict[str, Any] = plain(given, "workflow_state")
+    return state
+
+
 def _scores(state: Mapping[str, Any]) -> dict[str, Any]:
     scores = state.get("validation_scores")
     return dict(scores) if isinstance(scores, Mapping) else {}
@@ -192,14 +207,14 @@ def _missing(state: Mapping[str, Any], converged: Condition) -> int:
 
 
 def _number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _count(value: object) -> int:
-    """The document's lists count their entries; numbers and flags are taken as they are."""
+    """The document's lists count their entries; numbers and flags are taken as they are, a fraction as one more."""
     if isinstance(value, (list, tuple, dict, str)):
         return len(value)
-    return int(value) if isinstance(value, (int, float)) else 0
+    return math.ceil(value) if isinstance(value, (int, float)) else 0
 
 
 def _context(state: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:

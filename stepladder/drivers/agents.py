@@ -17,8 +17,8 @@ import msgspec
 
 from stepladder.commands import CallAgent
 from stepladder.errors import InputError
-from stepladder.events import AgentFailed, AgentReturned, Usage
-from stepladder.values import plain
+from stepladder.events import NOTHING_USED, AgentFailed, AgentReturned, Usage
+from stepladder.values import NOT_PLAIN, plain, plain_already
 from stepladder.workflow.yaml_text import Path
 
 ARTIFACT: Final = "$artifact"
@@ -78,7 +78,7 @@ class Agent:
 
         Secrets come in here and nowhere earlier, and never because run data asks for one.
         """
-        arguments = {name: _copy(item) for name, item in command.arguments.items()}
+        arguments = plain(command.arguments, f"arguments of {self.name}")
         for path, reference in places:
             root, _, name = reference.partition(".")
             if root == "secret":
@@ -91,14 +91,6 @@ def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]
         return inspect.signature(function).parameters
     except (TypeError, ValueError):  # a builtin without a signature
         return {}
-
-
-def _copy(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _copy(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_copy(item) for item in value]
-    return value
 
 
 def _put(inside: Any, path: Path, value: str) -> None:
@@ -150,7 +142,7 @@ def returned(
     """
     wrapped = result if isinstance(result, AgentResult) else AgentResult(result)
     kept: dict[str, bytes] = {}
-    usage, wrong = _usage(command.agent, wrapped)
+    usage, wrong = (NOTHING_USED, "") if wrapped is not result else _usage(command.agent, wrapped)
     output: dict[str, Any] = {}
     if not wrong:
         try:
@@ -189,7 +181,11 @@ class _CheckedUsage(msgspec.Struct):
 
 def _output(agent: str, output: object, kept: dict[str, bytes]) -> dict[str, Any]:
     what = f"result of agent {agent!r}"
-    value = {} if output is None else plain(_set_aside(output, kept), what)
+    if output is None:
+        return {}
+    value = plain_already(output)
+    if value is NOT_PLAIN:
+        value = plain(_set_aside(output, kept), what)
     if not isinstance(value, dict):
         raise InputError(what, "", f"a {type(output).__name__}", "a mapping of fields, such as {'text': ...}")
     return value

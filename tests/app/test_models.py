@@ -161,11 +161,19 @@ def test_a_script_that_is_too_short_fails_loudly_and_the_run_can_be_resumed() ->
     assert run.end == "closed"
 
 
-def test_what_a_script_raises_by_mistake_is_raised() -> None:
-    def wrong(_: Any) -> Any:
-        raise ZeroDivisionError("a mistake in a test")
+def test_whatever_a_provider_raises_is_a_failed_rung() -> None:
+    def broken(_: Any) -> Any:
+        raise ZeroDivisionError("a mistake in somebody's provider")
 
-    with pytest.raises(ZeroDivisionError):
+    run, _ = go(asked([broken]))
+    assert (run.end, settled(run).fallback) == ("solved", "first: broken_provider")
+
+
+def test_a_check_inside_a_script_is_raised() -> None:
+    def wrong(_: Any) -> Any:
+        raise AssertionError("not what was expected to be asked")
+
+    with pytest.raises(AssertionError, match="not what was expected"):
         go(asked([wrong]))
 
 

@@ -71,7 +71,7 @@ BAD: dict[str, tuple[Before, tuple[str, ...], int, str]] = {
     "an agents file that leaves": (agents("import sys\nsys.exit(7)\n"), GOOD, 2, "SystemExit: 7 (line 2)"),
     "an agents file that is not Python": (agents("def agents(:\n"), GOOD, 2, "SyntaxError"),
     "an agents file without agents": (agents("x = 1\n"), GOOD, 2, "no `agents` function and no AGENTS"),
-    "agents that are no mapping": (agents("def agents():\n    return 5\n"), GOOD, 2, "a file that loads without an error"),
+    "agents that are no mapping": (agents("def agents():\n    return 5\n"), GOOD, 2, "a mapping of agents by name"),
     "an agent is missing": (agents("AGENTS = {'planner': print, 'executor': print}\n"), GOOD, 2, "responder"),
     "an agent too many": (
         agents("AGENTS = dict.fromkeys(['planner', 'executor', 'responder', 'typist'], print)\n"),
