@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from stepladder.errors import DefinitionError, InputError, Problem
+from stepladder.errors import DefinitionError, InputError, Problem, StepladderError
 from stepladder.orchestrator import Machine
 from stepladder.prompts import shipped
 from stepladder.signals import Signal
@@ -138,24 +140,47 @@ def load_agents(
     The file defines `agents(**options)` or a mapping `AGENTS`; `SIGNALS` is optional. It may import its neighbours
     relatively.
 
-    What the file itself raises comes through as it is.
-
     Raises:
-        InputError: there is no such file, it offers no agents, or an option that it does not take.
+        InputError: there is no such file, it raises, it offers no agents, or it does not take an option.
     """
-    module = _import(Path(path))
+    try:
+        return _offered(_import(Path(path)), path, options or {})
+    except StepladderError:
+        raise
+    except (Exception, SystemExit) as error:
+        said = f"{type(error).__name__}: {error}".removesuffix(": ")
+        found = said + _place(error, Path(path))
+        raise InputError(str(path), "", found, "a file that loads without an error") from error
+
+
+def _offered(
+    module: ModuleType, path: str | Path, options: Mapping[str, str]
+) -> tuple[dict[str, Any], tuple[Signal, ...]]:
     given = getattr(module, "agents", None) or getattr(module, "AGENTS", None)
     if given is None:
         raise InputError(str(path), "", "no `agents` function and no AGENTS", "one of them, giving agents by name")
     if options and not callable(given):
         raise InputError(str(path), "AGENTS", f"options {', '.join(options)}", "an `agents` function that takes them")
-    try:
-        agents = given(**(options or {})) if callable(given) else given
-    except TypeError as error:
-        raise InputError(str(path), "agents", str(error), "options that its `agents` function takes") from error
+    if callable(given):
+        _must_take(given, options, path)
+    agents = given(**options) if callable(given) else given
     if not isinstance(agents, Mapping):
         raise InputError(str(path), "agents", f"a {type(agents).__name__}", "a mapping of agents by name")
     return dict(agents), _signals(module, path)
+
+
+def _must_take(agents: Callable[..., Any], options: Mapping[str, str], path: str | Path) -> None:
+    try:
+        inspect.signature(agents).bind(**options)
+    except TypeError as error:
+        raise InputError(str(path), "agents", str(error), "options that its `agents` function takes") from None
+
+
+def _place(error: BaseException, path: Path) -> str:
+    """The line of the file that was at work when it raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if Path(frame.filename).name == path.name]
+    return f" (line {lines[-1]})" if lines and not isinstance(error, SyntaxError) else ""
 
 
 def _signals(module: ModuleType, path: str | Path) -> tuple[Signal, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import msgspec
@@ -24,12 +24,12 @@ class Check(msgspec.Struct, frozen=True):
         return f"{self.what}: expected {self.expected}" + ("" if self.held else f", found {self.found}")
 
 
-def check(expected: Expected, run: Run) -> tuple[Check, ...]:
-    """Every expectation of a scenario against its run."""
-    return tuple(_checks(expected, run))
+def check(expected: Expected, run: Run, actions: Collection[str]) -> tuple[Check, ...]:
+    """Every expectation of a scenario against its run; `actions` are those there are."""
+    return tuple(_checks(expected, run, actions))
 
 
-def _checks(expected: Expected, run: Run) -> Iterator[Check]:
+def _checks(expected: Expected, run: Run, actions: Collection[str]) -> Iterator[Check]:
     taken = [record.action for record in run.decisions if record.opened.point == "next_action" and record.settled]
     found = {
         "end": run.end,
@@ -42,7 +42,9 @@ def _checks(expected: Expected, run: Run) -> Iterator[Check]:
         if (wanted := getattr(expected, what)) is not None:
             yield _equal(what, wanted, value)
     for action in expected.never:
-        yield Check(f"never {action}", "not taken", f"taken {taken.count(action)} times", action not in taken)
+        known, count = action in actions, taken.count(action)
+        found_it = f"taken {count} times" if known else "no such action"
+        yield Check(f"never {action}", "not taken", found_it, known and not count)
     for field, value in expected.output.items():
         yield _equal(f"output.{field}", value, (run.output or {}).get(field))
     if expected.usd_at_most is not None:
@@ -76,4 +78,4 @@ def _seen(record: DecisionRecord) -> dict[str, Any]:
 
 
 def _equal(what: str, expected: Any, found: Any) -> Check:
-    return Check(what, expected, found, expected == found)
+    return Check(what, expected, found, expected == found and isinstance(expected, bool) == isinstance(found, bool))

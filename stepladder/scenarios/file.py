@@ -13,16 +13,18 @@ Agents without a script are the real ones. A script left over or run dry fails.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError
 
 from stepladder.errors import DefinitionError, Problem
+from stepladder.scenarios.script import CODES
 from stepladder.workflow.file import Name, Section
 from stepladder.workflow.misfits import from_pydantic
-from stepladder.workflow.problems import Problems
+from stepladder.workflow.problems import Problems, shown
 from stepladder.workflow.yaml_text import read_yaml
 
 
@@ -32,6 +34,12 @@ class ScriptSection(Section):
     person: list[dict[str, Any]] = []
     models: dict[str, list[Any]] = {}
     messages: dict[Name, list[dict[str, Any]]] = {}
+
+
+class _ScriptOnly(Section):
+    """What people, models and messages say, under the key it has in the file."""
+
+    script: ScriptSection
 
 
 class DecisionExpected(Section):
@@ -63,7 +71,7 @@ class Expected(Section):
 
 
 def _script(value: object) -> object:
-    return value if isinstance(value, dict) else {}
+    return {} if value is None else value
 
 
 class Scenario(Section):
@@ -75,7 +83,12 @@ class Scenario(Section):
     input: dict[str, Any] = {}
     script: Annotated[dict[str, Any], BeforeValidator(_script)] = {}
     expect: Expected = Expected()  # type: ignore[call-arg]
-    folder: Path = Field(Path(), exclude=True)
+    _folder: Path = PrivateAttr(Path())
+
+    @property
+    def folder(self) -> Path:
+        """Where its file is; the files it names are looked for from there."""
+        return self._folder
 
     @property
     def said(self) -> ScriptSection:
@@ -85,7 +98,7 @@ class Scenario(Section):
     @property
     def agents_said(self) -> dict[str, list[Any]]:
         """The results of the scripted agents, by name."""
-        return {name: list(results) for name, results in self.script.items() if name not in SAID}
+        return {name: results for name, results in self.script.items() if name not in SAID}
 
     def workflow_file(self) -> Path:
         """The workflow's file.
@@ -133,25 +146,42 @@ def parse_scenario(text: str, file: str = "", folder: Path = Path()) -> Scenario
     problems.data = data
     try:
         scenario = Scenario.model_validate(data)
-        _ = scenario.said
+        _ScriptOnly.model_validate({"script": {key: scenario.script[key] for key in SAID if key in scenario.script}})
     except ValidationError as error:
         raise from_pydantic(error, problems) from None
     _check_scripts(scenario, problems)
-    return scenario.model_copy(update={"folder": folder})
+    scenario._folder = folder
+    return scenario
 
 
 def _check_scripts(scenario: Scenario, problems: Problems) -> None:
-    for name, results in scenario.script.items():
-        if name in SAID:
-            continue
-        listed = isinstance(results, list) and all(isinstance(each, Mapping) for each in results)
-        if not listed:
-            problems.add(("script", name), repr(results)[:80], "a list of results, each a mapping")
+    for name, results in scenario.agents_said.items():
+        if not isinstance(results, list) or not all(isinstance(each, Mapping) for each in results):
+            problems.add(("script", name), shown(results), "a list of results, each a mapping")
+        else:
+            _check_signs(results, ("$raise", "$late"), ("script", name), problems)
+    for model, lines in scenario.said.models.items():
+        if not all(model.partition(":")):
+            problems.add(("script", "models", model), shown(model), "provider:model, such as openai:gpt-5-mini")
+        _check_signs(lines, ("$fail",), ("script", "models", model), problems)
     for number in scenario.expect.decisions:
-        if not number.isdigit() or number == "0":
-            problems.add(("expect", "decisions", number), repr(number), "the number of a decision, from 1")
+        if not re.fullmatch(r"[1-9][0-9]{0,8}", number):
+            problems.add(("expect", "decisions", number), shown(number), "the number of a decision, from 1")
     problems.raise_errors()
 
 
+def _check_signs(said: list[Any], known: tuple[str, ...], path: tuple[str, ...], problems: Problems) -> None:
+    """What a line of a script says with a `$` must mean something."""
+    for index, line in enumerate(said):
+        for key, value in line.items() if isinstance(line, Mapping) else ():
+            if key.startswith("$") and key not in known:
+                problems.unknown((*path, index, key), "key", key, known)
+            elif key == "$fail" and value not in CODES:
+                problems.unknown((*path, index, key), "code", str(value), CODES)
+
+
 def _names(file: Path, workflow: str) -> bool:
-    return any(line.strip() == f"workflow: {workflow}" for line in file.read_text(encoding="utf-8").splitlines()[:20])
+    return any(
+        line.strip() == f"workflow: {workflow}"
+        for line in file.read_text(encoding="utf-8", errors="replace").splitlines()[:20]
+    )

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from stepladder.app.journals import open_journal
 from stepladder.app.loading import Workflow, load_agents
 from stepladder.app.orchestrator import Orchestrator
 from stepladder.app.run import Run
 from stepladder.drivers import ManualClock
+from stepladder.errors import InputError
 from stepladder.journal import Journal
 from stepladder.llm.errors import ScriptRanDry
+from stepladder.record import STOP
 from stepladder.scenarios.expect import Check, check
 from stepladder.scenarios.file import Scenario
 from stepladder.scenarios.script import ScriptedAgent, left_over, scripted_providers
 from stepladder.workflow.definition import CallEffect
+from stepladder.workflow.problems import one_of
 
 QUIET_TURNS = 50
 """Turns of the loop without progress after which a manual clock is moved on."""
@@ -74,11 +79,23 @@ async def play_async(
         InputError: real agents are missing, or the input does not fit.
     """
     stage = _Stage(scenario, Path(workflow) if workflow else scenario.workflow_file(), options or {})
-    async with stage.orchestrator(journal, listen) as orchestrator:
+    kept = open_journal(journal)
+    orchestrator = stage.orchestrator(kept, listen)
+    try:
         run, problem = await stage.run(orchestrator, run_id)
-        checks = (*check(scenario.expect, run), stage.script_check(problem))
+        await stage.shadows(orchestrator)
+        run = orchestrator.get(run.id)  # with what was answered in shadow
+        checks = (*check(scenario.expect, run, stage.actions), stage.script_check(problem))
         _ = run.decisions  # read while the journal is open
+    finally:
+        await orchestrator.close()
+        if kept is not journal:
+            kept.close()
     return Played(scenario, run, checks)
+
+
+class _Stuck(Exception):
+    """Everybody is scripted, nobody says anything, and no time is waited for."""
 
 
 class _Stage:
@@ -88,9 +105,12 @@ class _Stage:
         self.scenario, self.said = scenario, scenario.said
         self.scripted = {name: ScriptedAgent(name, results) for name, results in scenario.agents_said.items()}
         agents_file = scenario.folder / scenario.agents if scenario.agents else file.parent / "agents.py"
-        real, signals = load_agents(agents_file, options) if agents_file.is_file() else ({}, ())
+        wanted = scenario.agents or agents_file.is_file()
+        real, signals = load_agents(agents_file, options) if wanted else ({}, ())
         self.workflow = Workflow.load(file, signals=signals)
+        self._must_know(self.scripted)
         self.agents = {**real, **self.scripted}
+        self.actions = {*self.workflow.definition.actions, STOP}
         used = {
             agent
             for step in self.workflow.definition.steps.values()
@@ -103,7 +123,14 @@ class _Stage:
         self.answers = deque(self.said.person)
         self.messages = {name: deque(payloads) for name, payloads in self.said.messages.items()}
 
-    def orchestrator(self, journal: Journal | str | Path | None, listen: Any) -> Orchestrator:
+    def _must_know(self, scripted: Iterable[str]) -> None:
+        known = self.workflow.definition.agents
+        for name in scripted:
+            if name not in known:
+                found = f"an agent that {self.workflow.name} does not name"
+                raise InputError("script", name, found, one_of(name, known))
+
+    def orchestrator(self, journal: Journal, listen: Any) -> Orchestrator:
         return Orchestrator(
             self.workflow,
             agents=self.agents,
@@ -120,10 +147,18 @@ class _Stage:
             run = await self._timed(orchestrator.wait(run.id))
             while run.waiting is not None and (said := self._line(run)) is not None:
                 run = await self._timed(self._say(orchestrator, run, said))
-        except ScriptRanDry as error:
-            return orchestrator.get(run.id), str(error)
+        except ScriptRanDry:  # `script_check` tells of it
+            return orchestrator.get(run.id), ""
+        except _Stuck as stuck:
+            return orchestrator.get(run.id), str(stuck)
         unanswered = run.waiting is not None and run.waiting.about != self.scenario.expect.waiting
         return run, f"nobody answers: it waits for {run.waiting.about}" if unanswered and run.waiting else ""
+
+    @staticmethod
+    async def shadows(orchestrator: Orchestrator) -> None:
+        """Stop, after what is asked in shadow has been answered."""
+        with suppress(ScriptRanDry):
+            await orchestrator.close()
 
     def _line(self, run: Run) -> dict[str, Any] | None:
         assert run.waiting is not None, "only a waiting run is spoken to"
@@ -142,21 +177,29 @@ class _Stage:
     async def _timed(self, work: Any) -> Run:
         """Await, moving the manual clock on whenever nothing else happens."""
         task: asyncio.Task[Run] = asyncio.ensure_future(work)
-        while self.clock is not None and not task.done():
-            for _ in range(QUIET_TURNS):
-                await asyncio.sleep(0)
-                if task.done():
-                    break
-            else:
-                if self.clock.next_at is not None:
-                    self.clock.move(max(0.0, self.clock.next_at - self.clock.now()))
-                else:
-                    await asyncio.sleep(0.001)
+        while self.clock is not None and await self._quiet(task):
+            if self.clock.next_at is None:
+                task.cancel()
+                await asyncio.wait([task])
+                raise _Stuck("nothing happens any more: somebody is late, and nothing says until when to wait")
+            self.clock.move(max(0.0, self.clock.next_at - self.clock.now()))
         return await task
+
+    async def _quiet(self, task: asyncio.Task[Run]) -> bool:
+        """Whether nothing happens any more unless time goes on."""
+        assert self.clock is not None, "real time goes on by itself"
+        for turn in range(2 * QUIET_TURNS):
+            await asyncio.sleep(0 if turn < QUIET_TURNS else 0.001)
+            if task.done():
+                return False
+            if turn >= QUIET_TURNS and self.clock.next_at is not None:
+                return True
+        return True
 
     def script_check(self, problem: str) -> Check:
         """A script left over or run dry fails."""
         dry = [f"{agent.name} was called {agent.calls} times" for agent in self.scripted.values() if agent.ran_dry]
+        dry += [each for models in self.providers.values() for each in models.dry]
         left = left_over(self.scripted.values(), self.providers, len(self.answers), self.messages)
         found = [
             *([problem] if problem else []),

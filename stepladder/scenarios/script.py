@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from stepladder.errors import StepladderError
-from stepladder.llm import ModelReply, ModelRequest, Provider, ScriptedProvider
+from stepladder.llm import ModelReply, ModelRequest, ScriptedProvider
 from stepladder.llm import errors as failures
 from stepladder.llm.errors import ModelError, ScriptRanDry
 
@@ -22,6 +23,7 @@ CODES: dict[str, type[ModelError]] = {
         failures.Truncated,
         failures.BadResponse,
         failures.RateLimited,
+        failures.Rejected,
     )
 }
 
@@ -66,29 +68,32 @@ class ScriptedModels:
     def __init__(self, name: str, scripts: Mapping[str, Iterable[Any]]) -> None:
         self.name = name
         self.models = {model: ScriptedProvider([_line(each) for each in lines]) for model, lines in scripts.items()}
+        self.dry: list[str] = []
 
     async def ask(self, request: ModelRequest) -> ModelReply:
         """The next answer of the model asked."""
-        script = self.models.get(request.model)
-        if script is None:
-            raise ScriptRanDry(0, request.prompt)
-        return await script.ask(request)
+        script = self.models.setdefault(request.model, ScriptedProvider([]))
+        try:
+            return await script.ask(request)
+        except ScriptRanDry as error:
+            self.dry.append(f"{self.name}:{request.model} was asked {error.answers + 1} times")
+            raise
 
     async def close(self) -> None:
         """Nothing to give back."""
 
 
 def _line(line: Any) -> Any:
-    """A line of a model's script: `{$fail: code}` is a failure, anything but text and mappings is answered as JSON."""
+    """A line of a model's script: `{$fail: code}` is a failure, text stands as it is, anything else becomes JSON."""
     if isinstance(line, Mapping) and "$fail" in line:
         kind = CODES.get(str(line["$fail"]))
         if kind is None:
             raise ScriptError(f"$fail: {line['$fail']!r} is not one of {', '.join(CODES)}")
         return kind
-    return line
+    return line if isinstance(line, str) else json.dumps(line, ensure_ascii=False)
 
 
-def scripted_providers(scripts: Mapping[str, Iterable[Any]], names: Iterable[str]) -> dict[str, Provider]:
+def scripted_providers(scripts: Mapping[str, Iterable[Any]], names: Iterable[str]) -> dict[str, ScriptedModels]:
     """A scripted provider for each provider that a script or the workflow names: nothing reaches a network."""
     by_provider: dict[str, dict[str, Iterable[Any]]] = {name.partition(":")[0]: {} for name in names}
     for model, lines in scripts.items():
@@ -98,7 +103,10 @@ def scripted_providers(scripts: Mapping[str, Iterable[Any]], names: Iterable[str
 
 
 def left_over(
-    agents: Iterable[ScriptedAgent], providers: Mapping[str, Any], answers: int, messages: Mapping[str, deque[Any]]
+    agents: Iterable[ScriptedAgent],
+    providers: Mapping[str, ScriptedModels],
+    answers: int,
+    messages: Mapping[str, deque[Any]],
 ) -> list[str]:
     """What of the script nobody took."""
     found = [f"{agent.left} results of {agent.name}" for agent in agents if agent.left]
