@@ -12,25 +12,20 @@ is cut off and nothing is written any more. Its run is taken up again from the j
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, NamedTuple
 
 from stepladder.commands import AnyCommand, AskModel, CallAgent, Wait
-from stepladder.drivers.agents import Agent, AgentCall, Raised, attempt, raised, returned
 from stepladder.drivers.clock import Cancel
-from stepladder.drivers.models import ask_model, cut_off, unaskable
+from stepladder.drivers.perform import ask, call_agent
 from stepladder.drivers.resources import Resources
 from stepladder.drivers.rows import row_of
-from stepladder.errors import StepladderError
 from stepladder.events import Event
 from stepladder.journal import RunRow, encode_turn
 from stepladder.orchestrator import Machine, advance, due, fold, wake_at
-from stepladder.prompts import agent_prompt, supervisor_prompt
 from stepladder.record import Asked, Entry
 from stepladder.state import RunState
-from stepladder.workflow.definition import CallEffect
 
 Listener = Callable[["Runner", Sequence[Event | Entry]], None]
 Inbox = Callable[[RunState], tuple[Event, int] | None]
@@ -327,86 +322,16 @@ class Runner:
 
     async def _ask(self, command: AskModel) -> None:
         state = self._asked_in.pop(command.number, None) if command.shadow else self.state
-        asking = self.state.shadows.get(command.number) if command.shadow else self.state.asking
-        now = self.resources.clock.now
-        if state is None or asking is None:
-            self.post(cut_off(command, now()))
-            return
-        try:
-            rendered = supervisor_prompt(self.machine, state, asking)
-        except StepladderError as error:
-            self.post(unaskable(command, now(), "bad_prompt", str(error)))
-            return
-        try:
-            event = await ask_model(self.resources.providers, self.resources.clock, command, rendered)
-        except asyncio.CancelledError:
-            if _is_cut_off():
-                raise
-            event = unaskable(command, now(), "cancelled", "the provider cancelled the call by itself")
-        self.post(event)
+        self.post(await ask(self.resources, self.machine, state, command))
 
     async def _call(self, command: CallAgent) -> None:
-        agent = self.resources.agents[command.agent]
-        started = self.resources.clock.now()
-        result = await self._result(agent, command)
-        at = self.resources.clock.now()
-        elapsed_s = max(0.0, at - started)
-        if isinstance(result, Raised):
-            self.post(raised(command, result.error, at, elapsed_s))
-            return
-        check = self.machine.definition.agents[command.agent].check
-        event, kept = returned(command, result, at, elapsed_s, check)
+        event, kept = await call_agent(self.resources, self.machine, self.state.run_id, command)
         self.post(event, kept=kept)
-
-    async def _result(self, agent: Agent, command: CallAgent) -> object:
-        """What the agent gave, or Raised."""
-        try:
-            effect = self.machine.definition.steps[command.step].effect
-            places = effect.arguments.placed if isinstance(effect, CallEffect) else ()
-            arguments = agent.arguments(command, self._agent_call(command), places, self.resources.secret)
-            if agent.is_async:
-                return await agent.function(**arguments)
-            loop = asyncio.get_running_loop()
-            result = await loop.run_in_executor(self.resources.threads, attempt, agent.function, arguments)
-            return await result if inspect.isawaitable(result) else result
-        except asyncio.CancelledError as error:
-            if _is_cut_off():
-                raise
-            return Raised(error)  # it was the agent that said so
-        except (Exception, SystemExit) as error:
-            return Raised(error)
-
-    def _agent_call(self, command: CallAgent) -> AgentCall:
-        effect = self.machine.definition.steps[command.step].effect
-        name = effect.prompt if isinstance(effect, CallEffect) else ""
-        text = self.machine.definition.prompts.get(name, "")
-        return AgentCall(
-            self.state.run_id,
-            command.step,
-            command.agent,
-            command.key,
-            command.attempt,
-            command.deadline,
-            name,
-            self._prompt(name, text, command) if text else "",
-            self.resources.journal.artifact,
-        )
-
-    @staticmethod
-    def _prompt(name: str, text: str, command: CallAgent) -> str:
-        rendered = agent_prompt(text, command.arguments, {"step": command.step, "agent": command.agent}, name=name)
-        return f"{rendered.system}\n\n{rendered.prompt}" if rendered.system else rendered.prompt
 
 
 def _soon(command: AnyCommand) -> bool:
     """A wait for a time is worked on; a wait for people or messages is a rest."""
     return isinstance(command, Wait) and not command.message
-
-
-def _is_cut_off() -> bool:
-    """Whether somebody cancels the task that runs now."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _differs(row: RunRow, before: RunRow) -> bool:

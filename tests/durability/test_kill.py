@@ -183,7 +183,9 @@ def test_killed_at_any_time(tmp_path: Path, undisturbed: dict[str, Any]) -> None
             process.join(chance.uniform(0.0, 0.6) if lives <= 5 else 30)
             process.kill()
             process.join()
-            assert process.exitcode in (0, -signal.SIGKILL)
+            assert process.exitcode in (0, -signal.SIGKILL, 255), (
+                "255: killed before the fork server could say how it went"
+            )
         same(json.loads((folder / "said").read_text()), undisturbed)
         assert max(Counter(keys(folder)).values()) <= lives
         names = [line.split()[0] for line in dict.fromkeys(keys(folder))]

@@ -1,0 +1,102 @@
+"""Performing a command: one call of an agent, one question to a model, each ending in one event.
+
+Whatever an agent, a provider or a prompt does wrong is in the event. Only a task that is cut off from outside raises.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+
+from stepladder.commands import AskModel, CallAgent
+from stepladder.drivers.agents import Agent, AgentCall, Raised, attempt, raised, returned
+from stepladder.drivers.models import ModelEvent, ask_model, cut_off, unaskable
+from stepladder.drivers.resources import Resources
+from stepladder.errors import StepladderError
+from stepladder.events import AgentFailed, AgentReturned
+from stepladder.orchestrator import Machine
+from stepladder.prompts import agent_prompt, supervisor_prompt
+from stepladder.state import RunState
+from stepladder.workflow.definition import CallEffect
+
+
+async def call_agent(
+    resources: Resources, machine: Machine, run_id: str, command: CallAgent
+) -> tuple[AgentReturned | AgentFailed, dict[str, bytes]]:
+    """Call an agent: the event, and the artifacts to keep with it."""
+    clock = resources.clock
+    started = clock.now()
+    result = await _result(resources, machine, run_id, command)
+    at = clock.now()
+    elapsed_s = max(0.0, at - started)
+    if isinstance(result, Raised):
+        return raised(command, result.error, at, elapsed_s), {}
+    return returned(command, result, at, elapsed_s, machine.definition.agents[command.agent].check)
+
+
+async def ask(resources: Resources, machine: Machine, state: RunState | None, command: AskModel) -> ModelEvent:
+    """Ask a model about the decision that is open in `state` (None: the process that asked is gone)."""
+    clock = resources.clock
+    asking = (state.shadows.get(command.number) or state.asking) if state is not None else None
+    if state is None or asking is None:
+        return cut_off(command, clock.now())
+    try:
+        rendered = supervisor_prompt(machine, state, asking)
+    except StepladderError as error:
+        return unaskable(command, clock.now(), "bad_prompt", str(error))
+    try:
+        return await ask_model(resources.providers, clock, command, rendered)
+    except asyncio.CancelledError:
+        if is_cut_off():
+            raise
+        return unaskable(command, clock.now(), "cancelled", "the provider cancelled the call by itself")
+
+
+def is_cut_off() -> bool:
+    """Whether somebody cancels the task that runs now."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+async def _result(resources: Resources, machine: Machine, run_id: str, command: CallAgent) -> object:
+    """What the agent gave, or Raised."""
+    agent = resources.agents[command.agent]
+    effect = machine.definition.steps[command.step].effect
+    assert isinstance(effect, CallEffect), "only a calling step has calls"
+    try:
+        call = _agent_call(resources, machine, run_id, command, effect.prompt)
+        return await _given(resources, agent, agent.arguments(command, call, effect.arguments.placed, resources.secret))
+    except asyncio.CancelledError as error:
+        if is_cut_off():
+            raise
+        return Raised(error)  # it was the agent that said so
+    except (Exception, SystemExit) as error:
+        return Raised(error)
+
+
+async def _given(resources: Resources, agent: Agent, arguments: dict[str, object]) -> object:
+    if agent.is_async:
+        return await agent.function(**arguments)
+    loop = asyncio.get_running_loop()
+    result = await loop.run_in_executor(resources.threads, attempt, agent.function, arguments)
+    return await result if inspect.isawaitable(result) else result
+
+
+def _agent_call(resources: Resources, machine: Machine, run_id: str, command: CallAgent, name: str) -> AgentCall:
+    text = machine.definition.prompts.get(name, "")
+    return AgentCall(
+        run_id,
+        command.step,
+        command.agent,
+        command.key,
+        command.attempt,
+        command.deadline,
+        name,
+        _prompt(name, text, command) if text else "",
+        resources.journal.artifact,
+    )
+
+
+def _prompt(name: str, text: str, command: CallAgent) -> str:
+    rendered = agent_prompt(text, command.arguments, {"step": command.step, "agent": command.agent}, name=name)
+    return f"{rendered.system}\n\n{rendered.prompt}" if rendered.system else rendered.prompt
