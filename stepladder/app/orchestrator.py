@@ -19,6 +19,7 @@ from typing import Any, Self
 
 from stepladder.app.answers import check_answer, checked_outcome, waits_for
 from stepladder.app.inbox import event_of, is_too_late
+from stepladder.app.inputs import check_agents, check_id, plain_mapping, plain_text, run_input
 from stepladder.app.journals import open_journal
 from stepladder.app.loading import Agents, Workflow, restored
 from stepladder.app.run import Run
@@ -26,7 +27,6 @@ from stepladder.app.secrets import secrets_of
 from stepladder.drivers import Clock, Replayed, Resources, Runner, SystemClock, replay
 from stepladder.drivers.rows import row_of
 from stepladder.errors import (
-    InputError,
     JournalError,
     RunConflict,
     RunEnded,
@@ -46,11 +46,8 @@ from stepladder.llm import Provider, Providers
 from stepladder.orchestrator import Machine, advance, fold
 from stepladder.record import Entry
 from stepladder.state import RunState
-from stepladder.values import plain
-from stepladder.workflow.schemas import with_defaults
 
 Listener = Callable[[Run, Sequence[Event | Entry]], None]
-LONGEST_ID = 200
 
 
 class Orchestrator:
@@ -84,7 +81,7 @@ class Orchestrator:
     ) -> None:
         self.workflow = workflow if isinstance(workflow, Workflow) else Workflow.load(workflow)
         self.machine: Machine = self.workflow.machine
-        self._check_agents(agents or {})
+        check_agents(self.workflow.definition, agents or {})
         self.journal = open_journal(journal)
         known, values = secrets_of(secrets or {}, os.environ)
         self._resources = Resources(
@@ -153,9 +150,9 @@ class Orchestrator:
             RunNotWaiting: nobody was asked, or the question was settled in this moment, by another answer.
         """
         runner = self._runner(run_id)
-        given = self._resources.redactor.value(_mapping(value, "answer"))
+        given = self._resources.redactor.value(plain_mapping(value, "answer"))
         asked = check_answer(self.machine, runner.state, given)
-        body = {"command": asked.number, "value": given, "by": _text(by, "answer", "by")}
+        body = {"command": asked.number, "value": given, "by": plain_text(by, "answer", "by")}
         item = self._put(runner, "answer", body)
         self._offered[item.number] = True
         try:
@@ -174,7 +171,7 @@ class Orchestrator:
         """
         runner = self._runner(run_id)
         self._must_go_on(runner.state)
-        body = {"name": _text(name, "message", "name"), "payload": _mapping(payload or {}, "message")}
+        body = {"name": plain_text(name, "message", "name"), "payload": plain_mapping(payload or {}, "message")}
         self._put(runner, "message", self._resources.redactor.value(body))
         return await self._rest(runner)
 
@@ -182,7 +179,9 @@ class Orchestrator:
         """End the run now. Raises RunEnded where it has ended already."""
         runner = self._runner(run_id)
         self._must_go_on(runner.state)
-        self._put(runner, "cancel", {"reason": _text(reason, "cancel", "reason"), "by": _text(by, "cancel", "by")})
+        self._put(
+            runner, "cancel", {"reason": plain_text(reason, "cancel", "reason"), "by": plain_text(by, "cancel", "by")}
+        )
         return await self._rest(runner)
 
     async def resume(self, run_id: str) -> Run:
@@ -195,7 +194,7 @@ class Orchestrator:
         run = self._seen(runner)
         if run.status != "ended" or run.success:
             raise RunEnded(run_id, run.end or f"no end: it is {run.status}")
-        self._put(runner, "retry", {"by": _text(by, "retry", "by")})
+        self._put(runner, "retry", {"by": plain_text(by, "retry", "by")})
         return await self._rest(runner)
 
     async def outcome(
@@ -286,20 +285,6 @@ class Orchestrator:
 
     # --- inside
 
-    def _check_agents(self, agents: Agents) -> None:
-        wanted, given = set(self.workflow.definition.agents), set(agents)
-        used = {
-            agent for step in self.workflow.definition.steps.values() for agent in getattr(step.effect, "agents", ())
-        }
-        if missing := sorted(used - given):
-            raise InputError(
-                "agents", ", ".join(missing), "nothing", f"a callable for each agent of {self.workflow.name}"
-            )
-        if unknown := sorted(given - wanted):
-            raise InputError(
-                "agents", ", ".join(unknown), "an agent the workflow does not name", f"one of {sorted(wanted)}"
-            )
-
     def _key(self, policy_hash: str) -> str:
         return f"{self.machine.definition.hash}/{policy_hash}"
 
@@ -330,8 +315,8 @@ class Orchestrator:
 
     def _begin(self, given: Mapping[str, Any], run_id: str | None) -> Runner:
         name = uuid.uuid4().hex if run_id is None else run_id
-        _check_id(name)
-        value = self._input(given)
+        check_id(name)
+        value = run_input(self.machine.definition, self._resources.redactor.value(plain_mapping(given, "input")))
         if name in self._runners or self.journal.row(name) is not None:
             return self._same(name, value)
         event = RunStarted(
@@ -358,16 +343,6 @@ class Orchestrator:
         if runner.state.input != value:
             raise RunConflict(run_id, "there is already a run of this id with another input; choose another id")
         return runner
-
-    def _input(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        value = self._resources.redactor.value(_mapping(given, "input"))
-        definition = self.machine.definition
-        wrong = definition.check_input(value) if definition.check_input else ""
-        if wrong:
-            raise InputError(
-                f"input of {definition.name}", "", wrong, f"the fields {list(definition.input['properties'])}"
-            )
-        return with_defaults(definition.input, value)
 
     def _runner(self, run_id: str) -> Runner:
         """The run at work here, or taken up from the journal: one that only rests here may have moved on elsewhere."""
@@ -449,28 +424,3 @@ class Orchestrator:
         run = self._seen(runner)
         for listener in (*streams, *self._listeners):
             listener(run, entries)
-
-
-def _mapping(value: object, what: str) -> dict[str, Any]:
-    found = plain(value, what)
-    if not isinstance(found, dict):
-        raise InputError(what, "", f"a {type(value).__name__}", "a mapping of fields")
-    return found
-
-
-def _text(value: object, what: str, where: str) -> str:
-    text = plain(value, what)
-    if not isinstance(text, str):
-        raise InputError(what, where, f"a {type(value).__name__}", "text")
-    return text
-
-
-def _check_id(run_id: str) -> None:
-    printable = isinstance(run_id, str) and run_id.isprintable() and run_id.strip() == run_id
-    if not printable or not 0 < len(run_id) <= LONGEST_ID:
-        raise InputError(
-            "run_id",
-            "",
-            repr(run_id)[:80],
-            f"1 to {LONGEST_ID} printable characters, not beginning or ending with a space",
-        )

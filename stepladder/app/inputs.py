@@ -1,0 +1,59 @@
+"""What callers hand in, made plain or refused before anything is done with it. Everything here raises InputError."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from stepladder.app.loading import Agents
+from stepladder.errors import InputError
+from stepladder.values import plain
+from stepladder.workflow.definition import CallEffect, Definition
+from stepladder.workflow.schemas import with_defaults
+
+LONGEST_ID: Final = 200
+
+
+def plain_mapping(value: object, what: str) -> dict[str, Any]:
+    """A mapping of fields, as plain JSON."""
+    found = plain(value, what)
+    if not isinstance(found, dict):
+        raise InputError(what, "", f"a {type(value).__name__}", "a mapping of fields")
+    return found
+
+
+def plain_text(value: object, what: str, where: str) -> str:
+    """A text that UTF-8 can hold."""
+    text = plain(value, what)
+    if not isinstance(text, str):
+        raise InputError(what, where, f"a {type(value).__name__}", "text")
+    return text
+
+
+def check_id(run_id: str) -> None:
+    """An id is something that a person can read and type."""
+    printable = isinstance(run_id, str) and run_id.isprintable() and run_id.strip() == run_id
+    if not printable or not 0 < len(run_id) <= LONGEST_ID:
+        expected = f"1 to {LONGEST_ID} printable characters, not beginning or ending with a space"
+        raise InputError("run_id", "", repr(run_id)[:80], expected)
+
+
+def run_input(definition: Definition, value: Mapping[str, Any]) -> dict[str, Any]:
+    """The input of a run, with the defaults of what is absent."""
+    wrong = definition.check_input(value) if definition.check_input else ""
+    if wrong:
+        fields = list(definition.input["properties"])
+        raise InputError(f"input of {definition.name}", "", wrong, f"the fields {fields}")
+    return with_defaults(definition.input, dict(value))
+
+
+def check_agents(definition: Definition, agents: Agents) -> None:
+    """Every agent that a step calls is there, and none that the workflow does not name."""
+    effects = [step.effect for step in definition.steps.values()]
+    called = {agent for effect in effects if isinstance(effect, CallEffect) for agent in effect.agents}
+    if missing := sorted(called - set(agents)):
+        expected = f"a callable for each agent of {definition.name}"
+        raise InputError("agents", ", ".join(missing), "nothing", expected)
+    if unknown := sorted(set(agents) - set(definition.agents)):
+        found, expected = "an agent the workflow does not name", f"one of {sorted(definition.agents)}"
+        raise InputError("agents", ", ".join(unknown), found, expected)
