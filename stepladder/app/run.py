@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from stepladder.commands import AskPerson
-from stepladder.events import Event
+from stepladder.events import Event, OutcomeAttached
 from stepladder.journal import Journal
 from stepladder.orchestrator import DecisionRecord, Machine, decision_records, facts_of
 from stepladder.record import Entry
@@ -112,6 +112,11 @@ class Run:
     def decisions(self) -> tuple[DecisionRecord, ...]:
         """Its decision records, in order."""
         return decision_records(self.entries, self._machine.starting_signals)
+
+    @cached_property
+    def outcomes(self) -> tuple[OutcomeAttached, ...]:
+        """How it turned out, as said later about the whole run."""
+        return tuple(each for each in self.entries if isinstance(each, OutcomeAttached) and each.decision == 0)
 
     @property
     def usd(self) -> float:

@@ -16,7 +16,7 @@ from stepladder.cli.screen import Screen, clean, line, spelt, told
 from stepladder.cli.tables import decisions_table
 from stepladder.cli.tell import because, command_for, cost, moment, run_json, scripted, seconds, who
 from stepladder.errors import InputError
-from stepladder.events import Event, QuestionPut
+from stepladder.events import Event, OutcomeAttached, QuestionPut
 from stepladder.record import Answered, Asked, Entry
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ def show_overview(run: Run, journal: Path, screen: Screen) -> None:
     screen.out.print(decisions_table(run.decisions))
     screen.out.print()
     tell_end(run, definition, journal, screen)
+    if run.outcomes:
+        screen.out.print(rows_table(("outcome", _turned_out(each)) for each in run.outcomes))
 
 
 def show_lone(name: str, entries: Sequence[Event | Entry], screen: Screen) -> None:
@@ -197,8 +199,13 @@ def _afterwards(record: DecisionRecord) -> Iterator[Row]:
     if record.policy_hash:
         yield "policy", record.policy_hash
     for each in record.outcomes:
-        parts = {"success": each.success, "quality": each.quality, "elapsed_s": each.elapsed_s, "note": each.note}
-        yield "outcome", told({name: value for name, value in parts.items() if value not in (None, "")}, 300)
+        yield "outcome", _turned_out(each)
+
+
+def _turned_out(outcome: OutcomeAttached) -> str:
+    said = outcome.success, outcome.quality, outcome.elapsed_s, outcome.note, outcome.by
+    parts = zip(("success", "quality", "elapsed_s", "note", "by"), said, strict=True)
+    return told({name: value for name, value in parts if value not in (None, "")}, 300)
 
 
 def reading(seen: Reading) -> str:

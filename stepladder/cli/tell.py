@@ -129,6 +129,7 @@ def run_json(run: Run) -> dict[str, Any]:
         "working_s": round(run.state.working_s, 6),
         "workflow_hash": getattr(run.entries[0], "workflow_hash", ""),
         "policy_hash": run.state.policy_hash,
+        "outcomes": [msgspec.to_builtins(outcome) for outcome in run.outcomes],
     }
 
 
