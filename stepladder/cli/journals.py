@@ -68,6 +68,6 @@ def signals_of(agents: Path | None, options: dict[str, str]) -> tuple[Signal, ..
     """The signals of an agents file, or none where none is given."""
     if agents is None:
         return ()
-    from stepladder.cli.loading import agents_of
+    from stepladder.app.loading import load_agents
 
-    return agents_of(agents, options)[1]
+    return load_agents(agents, options)[1]

@@ -2,39 +2,16 @@
 
 from __future__ import annotations
 
-import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stepladder.errors import DefinitionError, InputError, StepladderError
+from stepladder.errors import DefinitionError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from stepladder.app.loading import Workflow
     from stepladder.cli.memory import Setup
-    from stepladder.signals import Signal
-
-
-def agents_of(path: Path, options: Mapping[str, str]) -> tuple[dict[str, Any], tuple[Signal, ...]]:
-    """Agents and signals of a file. Whatever goes wrong in it is an InputError that names the line."""
-    from stepladder.app.loading import load_agents
-
-    try:
-        return load_agents(path, options)
-    except StepladderError:
-        raise
-    except (Exception, SystemExit) as error:
-        said = f"{type(error).__name__}: {error}".removesuffix(": ")
-        raise InputError(str(path), "", f"{said}{_place(error, path)}", "a file that loads without an error") from error
-
-
-def _place(error: BaseException, path: Path) -> str:
-    if isinstance(error, SyntaxError):
-        return ""  # it names file and line itself
-    frames = traceback.extract_tb(error.__traceback__)
-    lines = [frame.lineno for frame in frames if Path(frame.filename).name == path.name]
-    return f" (line {lines[-1]})" if lines else ""
 
 
 def loaded(setup: Setup) -> tuple[Workflow, dict[str, Any]]:
@@ -43,12 +20,12 @@ def loaded(setup: Setup) -> tuple[Workflow, dict[str, Any]]:
     Raises:
         DefinitionError, InputError: one of the files cannot be used.
     """
-    from stepladder.app.loading import Workflow
+    from stepladder.app.loading import Workflow, load_agents
 
     file = setup.agents_file
     if setup.agents is not None or file.is_file():
         _there(setup.workflow)
-        agents, signals = agents_of(file, setup.options)
+        agents, signals = load_agents(file, setup.options)
         return Workflow.load(setup.workflow, signals=signals), agents
     workflow = Workflow.load(setup.workflow)
     wanted = ", ".join(sorted(workflow.definition.agents))
@@ -73,9 +50,9 @@ def looked_at(path: Path, agents: Path | None = None, options: Mapping[str, str]
     Raises:
         DefinitionError: with all problems of the file.
     """
-    from stepladder.app.loading import Workflow
+    from stepladder.app.loading import Workflow, load_agents
 
-    signals = agents_of(agents, options or {})[1] if agents else ()
+    signals = load_agents(agents, options or {})[1] if agents else ()
     try:
         return Workflow.load(path, signals=signals)
     except DefinitionError as error:
@@ -83,7 +60,7 @@ def looked_at(path: Path, agents: Path | None = None, options: Mapping[str, str]
         wanting = any(problem.code in ("unknown-signal", "reference") for problem in error.problems)
         if agents is not None or not wanting or not beside.is_file():
             raise
-        own = agents_of(beside, options or {})[1]
+        own = load_agents(beside, options or {})[1]
         if not own:
             raise
     return Workflow.load(path, signals=own)

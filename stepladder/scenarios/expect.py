@@ -78,4 +78,13 @@ def _seen(record: DecisionRecord) -> dict[str, Any]:
 
 
 def _equal(what: str, expected: Any, found: Any) -> Check:
-    return Check(what, expected, found, expected == found and isinstance(expected, bool) == isinstance(found, bool))
+    return Check(what, expected, found, _same(expected, found))
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether they are the same JSON: 1 and 1.0 are, 1 and true are not."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(_same(*pair) for pair in zip(one, other, strict=True))
+    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)

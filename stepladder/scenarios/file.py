@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError
+from pydantic import BeforeValidator, Field, PrivateAttr, TypeAdapter, ValidationError
 
 from stepladder.errors import DefinitionError, Problem
 from stepladder.scenarios.script import CODES
@@ -34,12 +34,6 @@ class ScriptSection(Section):
     person: list[dict[str, Any]] = []
     models: dict[str, list[Any]] = {}
     messages: dict[Name, list[dict[str, Any]]] = {}
-
-
-class _ScriptOnly(Section):
-    """What people, models and messages say, under the key it has in the file."""
-
-    script: ScriptSection
 
 
 class DecisionExpected(Section):
@@ -126,6 +120,8 @@ class Scenario(Section):
 
 
 SAID = ("person", "models", "messages")
+UNDER_ITS_KEY = TypeAdapter(dict[str, ScriptSection])
+"""A script under the key it has in the file, so that its problems are told at their lines."""
 
 
 def load_scenario(path: str | Path) -> Scenario:
@@ -146,9 +142,9 @@ def parse_scenario(text: str, file: str = "", folder: Path = Path()) -> Scenario
     problems.data = data
     try:
         scenario = Scenario.model_validate(data)
-        _ScriptOnly.model_validate({"script": {key: scenario.script[key] for key in SAID if key in scenario.script}})
+        UNDER_ITS_KEY.validate_python({"script": {key: scenario.script[key] for key in SAID if key in scenario.script}})
     except ValidationError as error:
-        raise from_pydantic(error, problems) from None
+        raise from_pydantic(error, problems, Scenario) from None
     _check_scripts(scenario, problems)
     scenario._folder = folder
     return scenario

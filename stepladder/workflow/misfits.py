@@ -38,15 +38,15 @@ KINDS: Final = {
 }
 
 
-def from_pydantic(error: ValidationError, problems: Problems) -> DefinitionError:
-    """The same problems, in our words."""
+def from_pydantic(error: ValidationError, problems: Problems, root: type[BaseModel] = WorkflowFile) -> DefinitionError:
+    """The same problems, in our words; `root` is the shape of the whole file."""
     misfits = error.errors(include_url=False)
     misspelt = set(_misspelt(misfits))
     for each in misfits:
         loc: Loc = tuple(each["loc"])
         if each["type"] == "missing" and loc in misspelt:
             continue
-        found, expected = _say(each["type"], loc, each.get("input"), each.get("ctx", {}))
+        found, expected = _say(root, each["type"], loc, each.get("input"), each.get("ctx", {}))
         problems.add(tuple(part for part in loc if part != KEY), found, expected)
     return DefinitionError(problems.in_order())
 
@@ -62,20 +62,20 @@ def _misspelt(misfits: Sequence[Any]) -> Iterator[Loc]:
                 yield (*above, name)
 
 
-def _say(kind: str, loc: Loc, value: object, context: dict[str, Any]) -> tuple[str, str]:
+def _say(root: type[BaseModel], kind: str, loc: Loc, value: object, context: dict[str, Any]) -> tuple[str, str]:
     if kind in KINDS:
         return shown(value), KINDS[kind]
     match kind:
         case "extra_forbidden":
-            return f"key {loc[-1]!r}", one_of(str(loc[-1]), _keys(loc[:-1]))
+            return f"key {loc[-1]!r}", one_of(str(loc[-1]), _keys(root, loc[:-1]))
         case "missing":
             return "nothing", f"the key {loc[-1]!r}"
         case "literal_error":
             return shown(value), one_of(str(value), re.findall(r"'([^']*)'", context["expected"]))
         case "model_type" | "dict_type":
-            return shown(value), _mapping_at(loc)
+            return shown(value), _mapping_at(root, loc)
         case "list_type":
-            return shown(value), _list_at(loc)
+            return shown(value), _list_at(loc) if root is WorkflowFile else "a list"
         case "too_short":
             return shown(value), f"at least {_entries(context['min_length'])}"
         case "too_long":
@@ -102,14 +102,14 @@ def _list_at(loc: Loc) -> str:
     return LISTS.get(names[-1], CLAUSES)
 
 
-def _mapping_at(loc: Loc) -> str:
-    keys = _keys(loc)
+def _mapping_at(root: type[BaseModel], loc: Loc) -> str:
+    keys = _keys(root, loc)
     return f"a mapping with the keys {', '.join(keys)}" if keys else "a mapping"
 
 
-def _keys(loc: Loc) -> list[str]:
+def _keys(root: type[BaseModel], loc: Loc) -> list[str]:
     """The keys of the section at this place; none where it is not a section."""
-    kind: Any = WorkflowFile
+    kind: Any = root
     for part in loc:
         kind = _inside(_bare(kind), part)
     kind = _bare(kind)
