@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
 from enum import Enum
-from hashlib import blake2b
+from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
@@ -37,8 +37,8 @@ def canonical(value: Plain) -> bytes:
 
 
 def digest(*parts: Plain) -> str:
-    """16 hex characters that name these parts (64 bits of BLAKE2b over their canonical JSON)."""
-    return blake2b(_ENCODER.encode(parts), digest_size=8).hexdigest()
+    """16 hex characters that name these parts (64 bits of SHA-256 over their canonical JSON)."""
+    return sha256(_ENCODER.encode(parts)).hexdigest()[:16]
 
 
 def plain(value: object, what: str = "value") -> Plain:

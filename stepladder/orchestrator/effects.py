@@ -50,9 +50,15 @@ def begin(machine: Machine, state: RunState, step: str, visits: dict[str, int]) 
     effect = machine.definition.steps[step].effect
     if effect is None:
         return replace(state, step=step, visits=visits, refused={}, last={}, returned=None)
-    state = replace(state, step=step, visits=visits, refused={})
-    arguments = effect.arguments
-    return perform(machine, replace(state, arguments=arguments.resolve(facts_of(machine, state)) if arguments else {}))
+    arguments: dict[str, Any] = {}
+    if effect.arguments:
+        facts = facts_of(machine, state) | {
+            "step": step,
+            "phase": machine.definition.steps[step].phase,
+            "visits": visits,
+        }
+        arguments = effect.arguments.resolve(facts)
+    return perform(machine, replace(state, step=step, visits=visits, refused={}, arguments=arguments))
 
 
 def perform(machine: Machine, state: RunState) -> RunState:

@@ -51,11 +51,24 @@ class _Arrow(Transition):
         return True
 
 
+class _Trigger(Event):
+    """A trigger of a machine without callbacks: what is left is the look-up of the transition, and taking it."""
+
+    def _trigger(self, event_data: EventData) -> bool:
+        event_data.state = self.machine.get_model_state(event_data.model)
+        if not self._is_valid_source(event_data.state):
+            return False
+        (event_data.transition,) = self.transitions[event_data.state.name]
+        event_data.result = event_data.transition.execute(event_data)
+        return bool(event_data.result)
+
+
 class _Steps(StateMachine):
     """The flat machine of a workflow."""
 
     state_cls = _Step
     transition_cls = _Arrow
+    event_cls = _Trigger
 
 
 class Machine:

@@ -131,7 +131,7 @@ trend: Final = Signal(
 @signal("validation_anomalies", start=0)
 def validation_anomalies(_: int, seen: Observation) -> int:
     """Declared scores of the newest result that are missing, not numbers or out of range."""
-    if seen.returned in ("late", "in_doubt"):
+    if not seen.scores or seen.returned in ("late", "in_doubt"):
         return 0
     return sum(_valid(seen, name) is None for name in seen.scores)
 
