@@ -237,5 +237,6 @@ def _call(call: ModelCall) -> str:
     same = call.served in ("", call.asked, call.asked.partition(":")[2])
     served = "" if same else f" served by {call.served}"
     tokens = f"{call.usage.input_tokens} + {call.usage.output_tokens} tokens"
-    failure = f", failed: {call.failure}" if call.failure else ""
+    why = f" ({line(call.error, 300)})" if call.error else ""
+    failure = f", failed: {call.failure}{why}" if call.failure else ""
     return f"{call.asked}{served}: {tokens}, {cost(call.usage.cost_usd)}, {seconds(call.elapsed_s)}{failure}"

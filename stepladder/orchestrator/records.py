@@ -22,7 +22,10 @@ from stepladder.record import Answered, Asked, Entry, Opened, Settled, Shadowed
 
 
 class ModelCall(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One call of a model for a decision: who was asked, who served, what it used, and how it went."""
+    """One call of a model for a decision: who was asked, who served, what it used, and how it went.
+
+    `failure` is the class of its failure ("" where it answered), `error` what was said about it.
+    """
 
     command: int
     rung: str
@@ -32,6 +35,7 @@ class ModelCall(msgspec.Struct, frozen=True, omit_defaults=True):
     usage: Usage = Usage()
     elapsed_s: float = 0.0
     failure: str = ""
+    error: str = ""
 
 
 class DecisionRecord(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -180,10 +184,7 @@ class _View:
                 self.policy = event.policy_hash
             case ModelAnswered() | ModelFailed() if event.command in self.commands:
                 n, rung, asked = self.commands[event.command]
-                failure = event.code if isinstance(event, ModelFailed) else ""
-                call = ModelCall(
-                    event.command, rung, asked, event.provider, event.model, event.usage, event.elapsed_s, failure
-                )
+                call = _model_call(event, rung, asked)
                 self._change(n, calls=(*self.records[n].calls, call))
             case PersonAnswered() if event.command in self.commands:
                 self._change(self.commands[event.command][0], by=event.by)
@@ -206,6 +207,11 @@ class _View:
 
     def _change(self, n: int, **changes: Any) -> None:
         self.records[n] = replace(self.records[n], **changes)
+
+
+def _model_call(event: ModelAnswered | ModelFailed, rung: str, asked: str) -> ModelCall:
+    call = ModelCall(event.command, rung, asked, event.provider, event.model, event.usage, event.elapsed_s)
+    return replace(call, failure=event.code, error=event.error) if isinstance(event, ModelFailed) else call
 
 
 def explain(record: DecisionRecord) -> list[str]:
@@ -288,7 +294,8 @@ def _shadow(shadow: Shadowed) -> str:
 
 
 def _failed(call: ModelCall) -> str:
-    return f", failed: {call.failure}" if call.failure else ""
+    why = f" ({call.error})" if call.error else ""
+    return f", failed: {call.failure}{why}" if call.failure else ""
 
 
 def _outcome(outcome: OutcomeAttached) -> str:
