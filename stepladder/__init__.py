@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from stepladder.app.sync import SyncOrchestrator
     from stepladder.app.w_document import make_orchestration_decision
     from stepladder.drivers import AgentCall, AgentResult, Artifact, ManualClock
+    from stepladder.drivers.agents import OutcomeUnknownError
+    from stepladder.drivers.remote import http_agent
     from stepladder.errors import DefinitionError, InputError, RunError, StepladderError
     from stepladder.journal import MemoryJournal
     from stepladder.journal.sqlite import SqliteJournal
@@ -40,6 +42,7 @@ _HOME = {
     "MemoryJournal": "stepladder.journal",
     "Observation": "stepladder.signals",
     "Orchestrator": "stepladder.app.orchestrator",
+    "OutcomeUnknownError": "stepladder.drivers.agents",
     "Rule": "stepladder.rules",
     "Run": "stepladder.app.run",
     "RunError": "stepladder.errors",
@@ -50,6 +53,7 @@ _HOME = {
     "SyncOrchestrator": "stepladder.app.sync",
     "Waiting": "stepladder.app.run",
     "Workflow": "stepladder.app.loading",
+    "http_agent": "stepladder.drivers.remote",
     "log_run": "stepladder.app.run_log",
     "make_orchestration_decision": "stepladder.app.w_document",
     "rule": "stepladder.rules",
@@ -68,6 +72,7 @@ __all__ = [
     "MemoryJournal",
     "Observation",
     "Orchestrator",
+    "OutcomeUnknownError",
     "Rule",
     "Run",
     "RunError",
@@ -78,6 +83,7 @@ __all__ = [
     "SyncOrchestrator",
     "Waiting",
     "Workflow",
+    "http_agent",
     "log_run",
     "make_orchestration_decision",
     "rule",

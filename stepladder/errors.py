@@ -13,6 +13,8 @@
     ├── IllegalAction         an action that is not legal here reached the machine (a bug, never a model's doing)
     ├── JournalError          a journal that cannot be read or written
     ├── Diverged              today's code decides otherwise than the journal says
+    ├── OutcomeUnknownError   raised by an agent that does not know whether its effect happened (drivers.agents)
+    ├── RemoteAgentError      a remote agent gave no output (drivers.remote)
     └── llm.ModelError        a model that did not answer (see stepladder.llm.errors)
 
 Fields first, message made from fields: whoever reads one at night sees where, what was found, what was expected.

@@ -12,7 +12,7 @@ import stepladder
 OFFERED = {
     *("AgentCall", "AgentResult", "Artifact", "DecisionPoint", "DecisionRecord", "DefinitionError", "InputError"),
     *("ManualClock", "MemoryJournal", "Observation", "Orchestrator", "Rule", "Run", "RunError", "ScriptedProvider"),
-    *("Signal", "SqliteJournal", "StepladderError", "SyncOrchestrator", "Waiting", "Workflow", "log_run"),
+    *("Signal", "SqliteJournal", "StepladderError", "SyncOrchestrator", "Waiting", "Workflow", "OutcomeUnknownError", "http_agent", "log_run"),
     *("make_orchestration_decision", "rule", "signal"),
 }
 HEAVY = ("openai", "google", "pydantic", "jinja2", "transitions", "loguru", "rich", "typer", "sklearn", "networkx")

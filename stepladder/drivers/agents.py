@@ -11,12 +11,12 @@ from asyncio import CancelledError
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from hashlib import sha256
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
 from stepladder.commands import CallAgent
-from stepladder.errors import InputError
+from stepladder.errors import InputError, StepladderError
 from stepladder.events import NOTHING_USED, AgentFailed, AgentReturned, Usage
 from stepladder.values import NOT_PLAIN, plain, plain_already
 from stepladder.workflow.yaml_text import Path
@@ -100,6 +100,13 @@ def _put(inside: Any, path: Path, value: str) -> None:
     inside[last] = value
 
 
+class OutcomeUnknownError(StepladderError):
+    """Raised by an agent that does not know whether its effect happened: a connection lost after the request went out.
+
+    The call keeps its key. It is made again where the agent is idempotent, and is otherwise put to a person.
+    """
+
+
 class Raised(msgspec.Struct, frozen=True):
     """Instead of a result: what the agent raised."""
 
@@ -117,7 +124,8 @@ def attempt(function: Callable[..., Any], arguments: dict[str, Any]) -> object:
 def raised(command: CallAgent, error: BaseException, at: float, elapsed_s: float) -> AgentFailed:
     """The event for an agent that raised."""
     kind = _text(type(error).__name__)
-    return AgentFailed(at, command.number, "raised", _said(error), kind, command.attempt, elapsed_s=elapsed_s)
+    reason: Literal["raised", "cut_off"] = "cut_off" if isinstance(error, OutcomeUnknownError) else "raised"
+    return AgentFailed(at, command.number, reason, _said(error), kind, command.attempt, elapsed_s=elapsed_s)
 
 
 def _said(error: BaseException) -> str:
