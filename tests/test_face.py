@@ -11,9 +11,9 @@ import stepladder
 
 OFFERED = {
     *("AgentCall", "AgentResult", "Artifact", "DecisionPoint", "DecisionRecord", "DefinitionError", "InputError"),
-    *("ManualClock", "MemoryJournal", "Observation", "Orchestrator", "Rule", "Run", "RunError", "ScriptedProvider"),
-    *("Signal", "SqliteJournal", "StepladderError", "SyncOrchestrator", "Waiting", "Workflow", "OutcomeUnknownError", "http_agent", "log_run"),
-    *("make_orchestration_decision", "rule", "signal"),
+    *("ManualClock", "MemoryJournal", "Observation", "Orchestrator", "OutcomeUnknownError", "Rule", "Run", "RunError"),
+    *("ScriptedProvider", "Signal", "SqliteJournal", "StepladderError", "SyncOrchestrator", "Waiting", "Workflow"),
+    *("http_agent", "log_run", "make_orchestration_decision", "rule", "signal"),
 }
 HEAVY = ("openai", "google", "pydantic", "jinja2", "transitions", "loguru", "rich", "typer", "sklearn", "networkx")
 

@@ -166,14 +166,16 @@ class Orchestrator:
     async def send(self, run_id: str, name: str, payload: Mapping[str, Any] | None = None) -> Run:
         """Send a message. It is kept until the run waits for a message of this name.
 
+        A run that another process is working on, or has left in the middle of its work, is not taken up for it.
+
         Raises:
             RunEnded: nothing will wait for it any more.
         """
-        runner = self._runner(run_id)
-        self._must_go_on(runner.state)
+        run = self.get(run_id)
+        self._must_go_on(run.state)
         body = {"name": plain_text(name, "message", "name"), "payload": plain_mapping(payload or {}, "message")}
-        self._put(runner, "message", self._resources.redactor.value(body))
-        return await self._rest(runner)
+        self.journal.put(run_id, "message", self._resources.redactor.value(body), self._now())
+        return run if self._elsewhere(run) else await self._rest(self._runner(run_id))
 
     async def cancel(self, run_id: str, *, reason: str = "", by: str = "") -> Run:
         """End the run now. Raises RunEnded where it has ended already."""
@@ -212,7 +214,10 @@ class Orchestrator:
 
         Raises:
             InputError: there is no such decision, or quality is not from 0 to 1.
+            RunConflict: another process is working on it, or has left it in the middle of its work.
         """
+        if self._elsewhere(self.get(run_id)):
+            raise RunConflict(run_id, "is at work; say how it turned out when it rests, or resume it first")
         runner = self._runner(run_id)
         said = OutcomeAttached(self._now(), decision, success, quality, elapsed_s, note, by)
         runner.queue(checked_outcome(said, runner.state.opened))
@@ -358,6 +363,12 @@ class Orchestrator:
         if state.status == "working" and not state.resting:
             runner.queue(RunResumed(self._now()))
         return runner
+
+    def _elsewhere(self, run: Run) -> bool:
+        """Whether it is in the middle of its work, and not in this process."""
+        live = self._runners.get(run.id)
+        here = live is not None and not live.idle
+        return run.state.status == "working" and not run.state.resting and not here
 
     def _at_work(self, state: RunState, seq: int) -> Runner:
         return Runner(self.machine, self._resources, state, seq, self._listened, self._next_item, self._rested)

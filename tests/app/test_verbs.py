@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from stepladder.app.loading import Workflow
 from stepladder.app.orchestrator import Orchestrator
 from stepladder.drivers import ManualClock
-from stepladder.errors import InputError, RunEnded, RunNotFound, RunNotWaiting
+from stepladder.errors import InputError, RunConflict, RunEnded, RunNotFound, RunNotWaiting
 from stepladder.events import (
     AgentReturned,
     MessageReceived,
@@ -858,3 +859,48 @@ def test_an_approval(given: dict[str, Any], end: str) -> None:
             assert len(of(run, Settled)) >= 5
 
     go(body())
+
+
+# --- a run that another process works on
+
+
+def test_a_message_does_not_take_a_run_from_the_process_that_works_on_it() -> None:
+    """Whoever only has something to say leaves the work to the one that does it."""
+
+    async def told() -> None:
+        journal = MemoryJournal()
+        begun, go_on = asyncio.Event(), asyncio.Event()
+        calls: list[str] = []
+
+        async def slow(**_: Any) -> dict[str, Any]:
+            calls.append("slow")
+            begun.set()
+            await go_on.wait()
+            return {}
+
+        workflow = Workflow.define(
+            {
+                "workflow": "slow",
+                "start": "working",
+                "agents": {"slow": {"idempotent": True}},
+                "phases": {
+                    "only": {"steps": {"working": {"agent": "slow"}, "waiting": {"wait": {"message": "ready"}}}}
+                },
+                "ends": {"done": {"success": True}, "failed": {"success": False}},
+                "actions": {"WAIT": {"from": "working", "to": "waiting"}, "FINISH": {"from": "waiting", "to": "done"}},
+                "rules": {"working": {"wait": {"do": "WAIT"}}, "waiting": {"go": {"do": "FINISH"}}},
+            }
+        )
+        here = Orchestrator(workflow, agents={"slow": slow}, journal=journal)
+        there = Orchestrator(workflow, agents={"slow": slow}, journal=journal)
+        await here.start({}, run_id="r")
+        await begun.wait()
+        assert (await there.send("r", "ready", {"ok": True})).status == "working"
+        with pytest.raises(RunConflict, match="at work"):
+            await there.outcome("r", success=True)
+        go_on.set()
+        assert (await here.wait("r")).end == "done"
+        assert calls == ["slow"]
+        assert (await there.outcome("r", success=True)).outcomes[0].success is True
+
+    asyncio.run(told())
