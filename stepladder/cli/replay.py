@@ -13,6 +13,8 @@ from stepladder.cli.options import DEFAULT_JOURNAL, AgentsFile, JournalFile, Jso
 from stepladder.cli.show import PANEL
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rich.table import Table
 
     from stepladder.cli.screen import Screen
@@ -106,6 +108,13 @@ def _plain(entry: Any) -> dict[str, Any]:
     return {} if entry is None else dict(msgspec.to_builtins(entry))
 
 
+def _defaults(entry: Any, names: Iterable[str]) -> dict[str, Any]:
+    """Those of the fields that the entry has but does not write, since they hold their default."""
+    import msgspec
+
+    return {name: msgspec.to_builtins(getattr(entry, name)) for name in names if hasattr(entry, name)}
+
+
 def _replayed_json(each: Replayed) -> dict[str, Any]:
     divergence = each.divergence
     said = divergence and {
@@ -132,6 +141,7 @@ def _both(divergence: Divergence) -> Table:
     from stepladder.cli.tables import plain_table
 
     was, now = _plain(divergence.recorded), _plain(divergence.decided)
+    was, now = {**_defaults(divergence.recorded, now), **was}, {**_defaults(divergence.decided, was), **now}
     table = plain_table(
         ("", {}), ("recorded", {"ratio": 1, "overflow": "fold"}), ("decided now", {"ratio": 1, "overflow": "fold"})
     )
