@@ -29,11 +29,6 @@ from stepladder.record import Entry
 from stepladder.signals import Signal
 
 
-def machine_under(run: Run) -> Machine:
-    """The machine that the run is seen through."""
-    return run._machine
-
-
 def read_run(journal: Journal, run_id: str, signals: Iterable[Signal] = ()) -> Run:
     """The run, folded under the policy it has now.
 
@@ -110,7 +105,7 @@ def attach_outcome(journal: Journal, run_id: str, outcome: OutcomeAttached, sign
         raise RunConflict(
             run_id, "is at work; say how it turned out once it rests (`stepladder resume` takes up a run left alone)"
         )
-    machine = machine_under(run)
+    machine = run.machine
     moved = advance(machine, run.state, said)
     journal.append(run_id, len(run.entries) + 1, encode_turn(moved.entries), row_of(machine, moved.state))
     return Run(machine, moved.state, journal)

@@ -54,6 +54,11 @@ class Run:
         return "waiting" if self.waiting else "working"
 
     @property
+    def machine(self) -> Machine:
+        """The workflow machine it is seen under."""
+        return self._machine
+
+    @property
     def step(self) -> str:
         """The step it is in, or ended from."""
         return self.state.step

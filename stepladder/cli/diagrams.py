@@ -74,14 +74,14 @@ def _what(
     if not run:
         assert file is not None, "one of them is given"
         return looked_at(file, agents, options).definition, None
-    from stepladder.app.reading import machine_under, read_run
+    from stepladder.app.reading import read_run
     from stepladder.cli.journals import named, opened, signals_of
     from stepladder.diagram import path_of
     from stepladder.errors import WrongDefinition
 
     with opened(journal) as found:
         stored = read_run(found, named(found, run), signals_of(agents, options))
-        pinned = machine_under(stored).definition
+        pinned = stored.machine.definition
         path = path_of(pinned, stored.entries)
     if file is None:
         return pinned, path

@@ -77,10 +77,9 @@ class _Listener:
         self.log: RunLog | None = None
 
     def __call__(self, run: Run, entries: Any) -> None:
-        from stepladder.app.reading import machine_under
         from stepladder.cli.log import RunLog
 
-        self.log = self.log or RunLog(machine_under(run), self.screen.out)
+        self.log = self.log or RunLog(run.machine, self.screen.out)
         self.log.write(entries)
 
 

@@ -10,7 +10,6 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from stepladder.app.reading import machine_under
 from stepladder.cli.log import RunLog
 from stepladder.cli.screen import Screen, clean, line, spelt, told
 from stepladder.cli.tables import decisions_table
@@ -32,7 +31,7 @@ def show_overview(run: Run, journal: Path, screen: Screen) -> None:
     """The run, its decisions, and what it gave or waits for."""
     from stepladder.cli.work import tell_end
 
-    definition = machine_under(run).definition
+    definition = run.machine.definition
     if screen.json:
         waits = {"go_on": command_for(run, definition, journal)} if run.waiting else {}
         records = [record.as_dict() for record in run.decisions]
@@ -68,7 +67,7 @@ def show_lone(name: str, entries: Sequence[Event | Entry], screen: Screen) -> No
 
 def show_log(run: Run, screen: Screen) -> None:
     """The run log."""
-    RunLog(machine_under(run), screen.out).write(run.entries)
+    RunLog(run.machine, screen.out).write(run.entries)
 
 
 def show_entries(run: Run, screen: Screen) -> None:

@@ -18,7 +18,7 @@ import msgspec
 from stepladder.classifier import classify
 from stepladder.clauses import Fired
 from stepladder.decision.judge import Invalid, judge, judge_text
-from stepladder.decision.point import PERSON, Ladder, Question, Route, Rung
+from stepladder.decision.point import NOBODY_ASKED, PERSON, Ladder, Question, Route, Rung
 from stepladder.decision.reconcile import agrees, winner
 from stepladder.events import ModelAnswered, ModelFailed, PersonAnswered
 from stepladder.record import STOP, Answered, AnyEntry, Asked, Mode, Opened, Relation, Settled, Source, Verdict
@@ -33,7 +33,7 @@ def open_decision(ladder: Ladder, question: Question) -> Entries:
     if question.limit:
         return _opened(question), _stop(question, question.limit)
     route_name, fired = classify(ladder.classifier, question.facts)
-    route = ladder.route(route_name) if len(question.options) > 1 else NOBODY
+    route = ladder.route(route_name) if len(question.options) > 1 else NOBODY_ASKED
     mode = route.mode_for(question.run_key, question.point)
     opened = _opened(question, route_name, fired, mode)
     if not route.ask:
@@ -41,9 +41,6 @@ def open_decision(ladder: Ladder, question: Question) -> Entries:
     if mode == "shadow":
         return opened, *_in_shadow(ladder, question, route)
     return opened, *_climb(ladder, question, Asking(opened))
-
-
-NOBODY = Route()
 
 
 def answer_decision(ladder: Ladder, question: Question, asking: Asking) -> Entries:

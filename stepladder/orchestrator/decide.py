@@ -12,7 +12,7 @@ from stepladder.errors import IllegalAction
 from stepladder.orchestrator.facts import with_measures, with_signals
 from stepladder.orchestrator.machine import Machine
 from stepladder.orchestrator.margin import rule_margin
-from stepladder.record import STOP, AnyEntry, Settled, Verdict
+from stepladder.record import STOP, AnyEntry, Opened, Settled, Verdict
 from stepladder.rules import Choice, choose
 from stepladder.state import Asking, RunState
 from stepladder.workflow.definition import CallEffect
@@ -137,12 +137,11 @@ def _go_on(machine: Machine, state: RunState, asking: Asking) -> Entries:
 def reopened(machine: Machine, state: RunState, asking: Asking) -> Question:
     """The question of an open decision: its legal set and verdict as fixed, limits and budget as they are now."""
     opened = asking.opened
-    moves = {move.option.action: move.option for move in machine.moves[opened.step]}
     return Question(
         n=opened.n,
         step=opened.step,
         facts=with_measures(machine, state),
-        options={action: moves[action] for action in opened.legal},
+        options=_options(machine, opened),
         verdict=opened.verdict,
         stop=machine.limits.then,
         now=state.now,
@@ -163,8 +162,13 @@ def _stop_working(machine: Machine, state: RunState) -> Entries:
 def _shadow(machine: Machine, state: RunState) -> Entries:
     event = state.shadow_answers[0]
     asking = state.shadows[event.command]
-    moves = {move.option.action: move.option for move in machine.moves[asking.opened.step]}
-    return (join_shadow(asking, event, {action: moves[action] for action in asking.opened.legal}),)
+    return (join_shadow(asking, event, _options(machine, asking.opened)),)
+
+
+def _options(machine: Machine, opened: Opened) -> dict[str, Option]:
+    """The legal set as it was fixed."""
+    moves = {move.option.action: move.option for move in machine.moves[opened.step]}
+    return {action: moves[action] for action in opened.legal}
 
 
 # --- limits, approvals, and the live transition

@@ -20,7 +20,6 @@ from stepladder.prompts.data import data_block, one_line, to_json
 
 MAX_OUTPUT: Final = 2_000_000
 """Characters that a prompt may have."""
-MAX_REPEAT: Final = 100_000
 _FILE: Final = "<template>"
 _LOADING: Final = (nodes.Include, nodes.Extends, nodes.Import, nodes.FromImport)
 _PADDING: Final = frozenset({"ljust", "rjust", "center", "zfill", "expandtabs"})

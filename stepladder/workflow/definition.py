@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 
@@ -145,7 +145,6 @@ class Policy(msgspec.Struct, frozen=True):
     limits: Limits
     ladder: Ladder
     approvals: tuple[Approval, ...] = ()
-    on_person: Literal["reset"] = "reset"
 
 
 class Definition(msgspec.Struct, frozen=True):

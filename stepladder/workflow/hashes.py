@@ -41,7 +41,7 @@ def policy_hash(policy: Policy, definition: Definition, read: Iterable[str]) -> 
     rules = [
         resolved({step: each for step, each in rules.items() if each}) for rules in (policy.rules, policy.select_agent)
     ]
-    rest = [policy.limits, policy.ladder, policy.approvals, policy.on_person]
+    rest = [policy.limits, policy.ladder, policy.approvals]
     return digest(
         "policy", CORE, rules, resolved(rest), _texts(definition), definition.prompts, _versions(definition, read)
     )
