@@ -8,6 +8,7 @@
     │   ├── RunEnded          nothing more happens to an ended run
     │   ├── RunNotWaiting     an answer nobody asked for
     │   ├── RunConflict       the same id with another input, or another process moved the run on
+    │   │   └── RunOwned      a living process works on the run
     │   └── WrongDefinition   the run is pinned to another workflow
     ├── NoRule                a decision point whose rules cannot answer a legal set
     ├── IllegalAction         an action that is not legal here reached the machine (a bug, never a model's doing)
@@ -106,6 +107,14 @@ class RunConflict(RunError):
     """The id is taken by a run with another input, or another process has moved this run on."""
 
     retryable = True
+
+
+class RunOwned(RunConflict):
+    """A living process works on the run; `owner` says which."""
+
+    def __init__(self, run_id: str, owner: str) -> None:
+        self.owner = owner
+        super().__init__(run_id, f"is being worked on by {owner}; wait for that process, or end it")
 
 
 class WrongDefinition(RunError):

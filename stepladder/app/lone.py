@@ -13,10 +13,10 @@ from stepladder.drivers.clock import Clock
 from stepladder.drivers.models import ModelEvent, ask_model
 from stepladder.errors import RunNotFound
 from stepladder.events import Event, TimePassed
-from stepladder.journal import Journal, Redactor, RunRow, encode_turn
+from stepladder.journal import NO_DIGEST, Journal, Redactor, RunRow, StoredTurn, Turn, append, chain, encode_turn
 from stepladder.llm import Providers
 from stepladder.orchestrator import DecisionRecord, decision_records
-from stepladder.points import Point, Standing, advance_alone, fold_alone
+from stepladder.points import Moved, Point, Standing, advance_alone, fold_alone
 from stepladder.prompts import DECISION_PROMPT, decision_prompt
 from stepladder.record import Entry
 
@@ -82,22 +82,27 @@ class Desk:
     def put(self, decision_id: str, event: Event) -> Lone:
         """A new decision. Raises NoRule, and RunConflict where the id is taken."""
         moved = advance_alone(self.point, Standing(), event)
-        self.journal.create(row_of(self.point, decision_id, moved.standing), encode_turn(moved.entries))
-        return Lone(self, decision_id, moved.standing, list(moved.entries))
+        lone = Lone(self, decision_id, Standing(), [], NO_DIGEST)
+        lone.append(moved)
+        return lone
 
     def lone(self, decision_id: str) -> Lone:
         """A decision from the journal, its deadline kept. Raises RunNotFound."""
-        entries = self.entries(decision_id)
-        lone = Lone(self, decision_id, fold_alone(entries), entries)
+        turns = self._turns(decision_id)
+        entries: list[Event | Entry] = [entry for turn in turns for entry in turn.entries]
+        lone = Lone(self, decision_id, fold_alone(entries), entries, turns[-1].digest)
         lone.keep_deadline()
         return lone
 
     def entries(self, decision_id: str) -> list[Event | Entry]:
         """Everything in its journal. Raises RunNotFound."""
+        return [entry for turn in self._turns(decision_id) for entry in turn.entries]
+
+    def _turns(self, decision_id: str) -> list[StoredTurn]:
         turns = self.journal.turns(decision_id)
         if not turns:
             raise RunNotFound(decision_id, self.journal.name)
-        return [entry for turn in turns for entry in turn.entries]
+        return turns
 
     async def ask(self, standing: Standing, command: AskModel) -> ModelEvent:
         """A model's answer."""
@@ -129,8 +134,10 @@ class Desk:
 class Lone:
     """One lone decision while it is worked on."""
 
-    def __init__(self, desk: Desk, decision_id: str, standing: Standing, entries: list[Event | Entry]) -> None:
-        self.desk, self.id, self.standing, self.entries = desk, decision_id, standing, entries
+    def __init__(
+        self, desk: Desk, decision_id: str, standing: Standing, entries: list[Event | Entry], digest: bytes
+    ) -> None:
+        self.desk, self.id, self.standing, self.entries, self.digest = desk, decision_id, standing, entries, digest
 
     async def settle(self) -> Decision:
         """Ask until it is settled, or rests on a person."""
@@ -147,10 +154,15 @@ class Lone:
 
     def take(self, event: Event) -> None:
         """Redact, decide, append."""
-        moved = advance_alone(self.desk.point, self.standing, self.desk.redactor.event(event))
+        self.append(advance_alone(self.desk.point, self.standing, self.desk.redactor.event(event)))
+
+    def append(self, moved: Moved) -> None:
+        """Write a turn down: only then has it happened. Raises RunConflict, JournalError."""
+        body = encode_turn(moved.entries)
+        digest = chain(self.digest, body)
         row = row_of(self.desk.point, self.id, moved.standing)
-        self.desk.journal.append(self.id, len(self.entries) + 1, encode_turn(moved.entries), row)
-        self.standing = moved.standing
+        append(self.desk.journal, Turn(self.id, len(self.entries) + 1, body, digest, row))
+        self.standing, self.digest = moved.standing, digest
         self.entries.extend(moved.entries)
 
     def keep_deadline(self) -> None:

@@ -25,13 +25,15 @@ from stepladder.app.loading import Agents, Workflow, restored
 from stepladder.app.run import Run
 from stepladder.app.secrets import secrets_of
 from stepladder.drivers import Clock, Replayed, Resources, Runner, SystemClock, replay
-from stepladder.drivers.rows import row_of
+from stepladder.drivers.checkpoints import state_at
 from stepladder.errors import (
     JournalError,
     RunConflict,
     RunEnded,
+    RunError,
     RunNotFound,
     RunNotWaiting,
+    RunOwned,
     WrongDefinition,
 )
 from stepladder.events import (
@@ -41,9 +43,9 @@ from stepladder.events import (
     RunResumed,
     RunStarted,
 )
-from stepladder.journal import InboxItem, InboxKind, Journal, Redactor, RunRow, encode_turn
+from stepladder.journal import NO_DIGEST, InboxItem, InboxKind, Journal, Redactor, RunRow, StoredTurn
 from stepladder.llm import Provider, Providers
-from stepladder.orchestrator import Machine, advance, fold
+from stepladder.orchestrator import Machine, fold
 from stepladder.record import Entry
 from stepladder.state import RunState
 
@@ -92,11 +94,14 @@ class Orchestrator:
             redactor=Redactor(values),
             secrets=known,
             owns_journal=self.journal is not journal,
+            look=self._look,
         )
         self._listeners: list[Listener] = [listen] if listen else []
         self._streams: dict[str, list[Listener]] = {}
         self._runners: dict[str, Runner] = {}
         self._offered: dict[int, bool] = {}
+        self._untold: list[Exception] = []
+        self._beginning: dict[str, asyncio.Future[None]] = {}
         self.journal.keep_definition(self._key(self.machine.policy.hash), "workflow", self.workflow.stored())
 
     async def __aenter__(self) -> Self:
@@ -116,6 +121,7 @@ class Orchestrator:
         found = await asyncio.gather(*(runner.close(grace_s) for runner in runners), return_exceptions=True)
         self._runners.clear()
         await self._resources.close()
+        found, self._untold = [*self._untold, *found], []
         for error in found:
             if error is not None:
                 raise error
@@ -131,12 +137,11 @@ class Orchestrator:
             InputError: the input does not fit the workflow.
             RunConflict: the id is taken by a run with another input.
         """
-        runner = self._begin(input, run_id)
-        return await self._rest(runner)
+        return await self._rest(await self._begin(input, run_id))
 
     async def start(self, input: Mapping[str, Any], *, run_id: str | None = None) -> Run:  # noqa: A002
         """Start a run and come back at once; it is worked on meanwhile. `wait` for it later. Raises as `run`."""
-        return self._seen(self._set_off(self._begin(input, run_id)))
+        return self._seen(self._set_off(await self._begin(input, run_id)))
 
     async def wait(self, run_id: str) -> Run:
         """Work until the run rests. Raises RunNotFound."""
@@ -149,14 +154,13 @@ class Orchestrator:
             InputError: it does not fit the question; the run waits on.
             RunNotWaiting: nobody was asked, or the question was settled in this moment, by another answer.
         """
-        runner = self._runner(run_id)
         given = self._resources.redactor.value(plain_mapping(value, "answer"))
-        asked = check_answer(self.machine, runner.state, given)
+        asked = check_answer(self.machine, self.get(run_id).state, given)
         body = {"command": asked.number, "value": given, "by": plain_text(by, "answer", "by")}
-        item = self._put(runner, "answer", body)
+        item = self._put(run_id, "answer", body)
         self._offered[item.number] = True
         try:
-            run = await self._rest(runner)
+            run = await self._go_on(run_id)
         finally:
             counted = self._offered.pop(item.number)
         if not counted:
@@ -174,17 +178,16 @@ class Orchestrator:
         run = self.get(run_id)
         self._must_go_on(run.state)
         body = {"name": plain_text(name, "message", "name"), "payload": plain_mapping(payload or {}, "message")}
-        self.journal.put(run_id, "message", self._resources.redactor.value(body), self._now())
-        return run if self._elsewhere(run) else await self._rest(self._runner(run_id))
+        self._put(run_id, "message", self._resources.redactor.value(body))
+        return run if self._elsewhere(run) else await self._go_on(run_id)
 
     async def cancel(self, run_id: str, *, reason: str = "", by: str = "") -> Run:
         """End the run now. Raises RunEnded where it has ended already."""
-        runner = self._runner(run_id)
-        self._must_go_on(runner.state)
+        self._must_go_on(self.get(run_id).state)
         self._put(
-            runner, "cancel", {"reason": plain_text(reason, "cancel", "reason"), "by": plain_text(by, "cancel", "by")}
+            run_id, "cancel", {"reason": plain_text(reason, "cancel", "reason"), "by": plain_text(by, "cancel", "by")}
         )
-        return await self._rest(runner)
+        return await self._go_on(run_id)
 
     async def resume(self, run_id: str) -> Run:
         """Take up a run that another process left, and work until it rests. A run at rest stays as it is."""
@@ -192,12 +195,11 @@ class Orchestrator:
 
     async def retry(self, run_id: str, *, by: str = "") -> Run:
         """Take up a run that failed or was cancelled, in the step it ended from. Raises RunEnded where it succeeded."""
-        runner = self._runner(run_id)
-        run = self._seen(runner)
+        run = self.get(run_id)
         if run.status != "ended" or run.success:
             raise RunEnded(run_id, run.end or f"no end: it is {run.status}")
-        self._put(runner, "retry", {"by": plain_text(by, "retry", "by")})
-        return await self._rest(runner)
+        self._put(run_id, "retry", {"by": plain_text(by, "retry", "by")})
+        return await self._go_on(run_id)
 
     async def outcome(
         self,
@@ -228,7 +230,7 @@ class Orchestrator:
         live = self._runners.get(run_id)
         if live is not None and not live.idle:
             return self._seen(live)
-        state, seq = self._folded(run_id)
+        state, seq, _ = self._folded(run_id)
         return Run(self.machine, state, self.journal, seq)
 
     def runs(self, limit: int = 100) -> list[RunRow]:
@@ -271,7 +273,7 @@ class Orchestrator:
             for each in new:
                 queue.put_nowait((run, each))
 
-        runner, forget = self._begin_stream(input, run_id, listen)
+        runner, forget = await self._begin_stream(input, run_id, listen)
         task = asyncio.create_task(self._rest(self._set_off(runner)))
         task.add_done_callback(lambda _: queue.put_nowait(None))
 
@@ -299,7 +301,7 @@ class Orchestrator:
     def _seen(self, runner: Runner) -> Run:
         return Run(self.machine, runner.state, self.journal, runner.seq)
 
-    def _begin_stream(
+    async def _begin_stream(
         self, given: Mapping[str, Any], run_id: str | None, listener: Listener
     ) -> tuple[Runner, Callable[[], None]]:
         """Begin a run that `listener` sees from its first entry on; and what makes it stop."""
@@ -313,18 +315,21 @@ class Orchestrator:
                 self._streams.pop(name, None)
 
         try:
-            return self._begin(given, name), forget
+            return await self._begin(given, name), forget
         except BaseException:
             forget()
             raise
 
-    def _begin(self, given: Mapping[str, Any], run_id: str | None) -> Runner:
+    async def _begin(self, given: Mapping[str, Any], run_id: str | None) -> Runner:
         name = uuid.uuid4().hex if run_id is None else run_id
         check_id(name)
         value = run_input(self.machine.definition, self._resources.redactor.value(plain_mapping(given, "input")))
-        if name in self._runners or self.journal.row(name) is not None:
+        while name in self._beginning:
+            await asyncio.wait([self._beginning[name]])
+        if name in self._runners:
             return self._same(name, value)
-        event = RunStarted(
+        self._resources.ownership.alive()
+        started = RunStarted(
             self._now(),
             name,
             self.machine.definition.name,
@@ -332,37 +337,62 @@ class Orchestrator:
             self.machine.policy.hash,
             value,
         )
-        moved = advance(self.machine, RunState(), event)
+        runner = self._at_work(RunState(run_id=name), 0, NO_DIGEST)
+        runner.owned = True
+        begun = self._beginning[name] = asyncio.get_running_loop().create_future()
         try:
-            self.journal.create(row_of(self.machine, moved.state), encode_turn(moved.entries))
+            await runner.begin(started)
         except RunConflict:
             return self._same(name, value)
-        runner = self._at_work(moved.state, len(moved.entries))
+        finally:
+            del self._beginning[name]
+            begun.set_result(None)
         self._runners[name] = runner
-        runner.tell(moved.entries)
         return runner
 
     def _same(self, run_id: str, value: dict[str, Any]) -> Runner:
         """The same id is the same run, if the input is the same."""
-        runner = self._runner(run_id)
-        if runner.state.input != value:
+        if self.get(run_id).state.input != value:
             raise RunConflict(run_id, "there is already a run of this id with another input; choose another id")
-        return runner
+        return self._runner(run_id)
 
     def _runner(self, run_id: str) -> Runner:
-        """The run at work here, or taken up from the journal: one that only rests here may have moved on elsewhere."""
+        """The run at work here, or taken up from the journal: one that only rests here may have moved on elsewhere.
+
+        Raises:
+            RunOwned: a living process is working on it.
+        """
         live = self._runners.get(run_id)
+        if live is not None and not live.idle and live.own():
+            return live
         if live is not None:
-            if not live.idle:
-                return live
             live.forget()
-        state, seq = self._folded(run_id)
-        runner = self._at_work(state, seq)
+        self._resources.ownership.claim(run_id)
+        try:
+            state, seq, digest = self._folded(run_id)
+        except BaseException:
+            self.journal.release(run_id, self._resources.ownership.id)
+            raise
+        runner = self._at_work(state, seq, digest)
+        runner.owned = True
         if state.status == "working" and state.policy_hash != self.machine.policy.hash:
             runner.queue(PolicyChanged(self._now(), self.machine.policy.hash))
         if state.status == "working" and not state.resting:
             runner.queue(RunResumed(self._now()))
         return runner
+
+    async def _go_on(self, run_id: str) -> Run:
+        """Work on the run until it rests; where another process works on it, it takes what is in the inbox."""
+        try:
+            runner = self._runner(run_id)
+        except RunOwned:
+            return self.get(run_id)
+        return await self._rest(runner)
+
+    def _look(self, run_ids: list[str]) -> None:
+        for run_id in run_ids:
+            if run_id in self._runners:
+                self._runners[run_id].look()
 
     def _elsewhere(self, run: Run) -> bool:
         """Whether it is in the middle of its work, and not in this process."""
@@ -370,26 +400,44 @@ class Orchestrator:
         here = live is not None and not live.idle
         return run.state.status == "working" and not run.state.resting and not here
 
-    def _at_work(self, state: RunState, seq: int) -> Runner:
-        return Runner(self.machine, self._resources, state, seq, self._listened, self._next_item, self._rested)
+    def _at_work(self, state: RunState, seq: int, digest: bytes) -> Runner:
+        return Runner(self.machine, self._resources, state, seq, digest, self._listened, self._next_item, self._rested)
 
     def _rested(self, runner: Runner) -> None:
         """Forget a runner that has nothing more to do; one that watches a deadline is kept."""
         run_id = runner.state.run_id
+        if runner.idle and runner.owned:
+            runner.owned = False
+            self.journal.release(run_id, self._resources.ownership.id)
+        if runner.untold is not None and not isinstance(runner.untold, (RunError, JournalError)):
+            self._untold.append(runner.untold)
         if self._runners.get(run_id) is runner and runner.idle and not runner.watching:
             del self._runners[run_id]
 
-    def _folded(self, run_id: str) -> tuple[RunState, int]:
+    def _folded(self, run_id: str) -> tuple[RunState, int, bytes]:
+        """The run's state, how many entries its journal has, and the digest of the last turn."""
+        kept = self.journal.checkpoint(run_id)
+        state = state_at(self.machine, kept)
+        if kept is not None and state is not None:
+            return self._folded_on(state, kept.entries, kept.digest)
         turns = self.journal.turns(run_id)
         if not turns:
             raise RunNotFound(run_id, self.journal.name)
-        entries = [entry for turn in turns for entry in turn.entries]
-        if not entries or not isinstance(entries[0], RunStarted):
+        started = turns[0].entries[0] if turns[0].entries else None
+        if not isinstance(started, RunStarted):
             raise JournalError(
                 self.journal.name, f"run {run_id!r} without its beginning", "its first entry, run_started"
             )
-        self._must_be_mine(run_id, entries[0])
-        return fold(self.machine, entries), len(entries)
+        self._must_be_mine(run_id, started)
+        return self._folded_on(RunState(), 0, NO_DIGEST, turns)
+
+    def _folded_on(
+        self, state: RunState, seq: int, digest: bytes, turns: Sequence[StoredTurn] | None = None
+    ) -> tuple[RunState, int, bytes]:
+        for turn in self.journal.turns(state.run_id, after=seq) if turns is None else turns:
+            state = fold(self.machine, turn.entries, state)
+            seq, digest = seq + len(turn.entries), turn.digest
+        return state, seq, digest
 
     def _must_be_mine(self, run_id: str, started: RunStarted) -> None:
         if started.workflow_hash != self.machine.definition.hash:
@@ -406,8 +454,8 @@ class Orchestrator:
         runner.go()
         return runner
 
-    def _put(self, runner: Runner, kind: InboxKind, body: dict[str, Any]) -> InboxItem:
-        return self.journal.put(runner.state.run_id, kind, body, self._now())
+    def _put(self, run_id: str, kind: InboxKind, body: dict[str, Any]) -> InboxItem:
+        return self.journal.put(run_id, kind, body, self._now())
 
     def _next_item(self, state: RunState) -> tuple[Event, int] | None:
         """The first item of the run's inbox that it can take now, as an event. What is too late is dropped."""

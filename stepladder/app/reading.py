@@ -23,7 +23,7 @@ from stepladder.errors import (
     WrongDefinition,
 )
 from stepladder.events import Event, OutcomeAttached, PolicyChanged, QuestionPut, RunStarted
-from stepladder.journal import Journal, StoredTurn, encode_turn
+from stepladder.journal import Journal, StoredTurn, Turn, append, chain, encode_turn
 from stepladder.orchestrator import Machine, advance, fold
 from stepladder.record import Entry
 from stepladder.signals import Signal
@@ -107,7 +107,9 @@ def attach_outcome(journal: Journal, run_id: str, outcome: OutcomeAttached, sign
         )
     machine = run.machine
     moved = advance(machine, run.state, said)
-    journal.append(run_id, len(run.entries) + 1, encode_turn(moved.entries), row_of(machine, moved.state))
+    body = encode_turn(moved.entries)
+    digest = chain(journal.turns(run_id)[-1].digest, body)
+    append(journal, Turn(run_id, len(run.entries) + 1, body, digest, row_of(machine, moved.state)))
     return Run(machine, moved.state, journal)
 
 

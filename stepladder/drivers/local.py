@@ -3,42 +3,68 @@
     event -> redact -> advance (pure) -> append to the journal -> perform the new commands -> wait for an event
 
 Nothing is performed before the turn that asks for it is durable. A run is at rest when it has ended or only waits for
-people or messages; `rest()` returns then.
+people or messages; `rest()` returns then. There is no task that works on a run: whoever hands in an event takes the run
+as far as it goes, and each agent that is called and each model that is asked is a task.
 
-A runner that could not append (the disk is full, another process moved the run on) is abandoned: what it has in flight
+A runner that could not append (the disk is full, another process has taken the run) is abandoned: what it has in flight
 is cut off and nothing is written any more. Its run is taken up again from the journal, as after a crash.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
+from contextvars import copy_context
 from typing import Any, Final, NamedTuple
 
 from stepladder.commands import AnyCommand, AskModel, CallAgent, Wait
+from stepladder.drivers.checkpoints import kept_state
 from stepladder.drivers.clock import Cancel
+from stepladder.drivers.committer import Done
 from stepladder.drivers.perform import ask, call_agent
 from stepladder.drivers.resources import Resources
 from stepladder.drivers.rows import row_of
-from stepladder.events import Event
-from stepladder.journal import RunRow, encode_turn
-from stepladder.orchestrator import Machine, advance, due, fold, wake_at
+from stepladder.errors import RunConflict
+from stepladder.events import Event, RunStarted
+from stepladder.journal import Checkpoint, RunRow, Turn, chain, encode_turn
+from stepladder.orchestrator import Advanced, Machine, advance, due, fold, wake_at
 from stepladder.record import Asked, Entry
 from stepladder.state import RunState
 
 Listener = Callable[["Runner", Sequence[Event | Entry]], None]
 Inbox = Callable[[RunState], tuple[Event, int] | None]
 """The first item of a run's inbox that it can take in this state, as the event it becomes, with its number."""
-Post = tuple[Event, int, dict[str, bytes]]
+
+Flight = tuple[int, int]
+"""A command's number and attempt."""
+
+
+class Post(NamedTuple):
+    """An event handed in, the inbox item it comes from, and the artifacts to keep with it."""
+
+    event: Event
+    taken: int = 0
+    kept: dict[str, bytes] = {}  # noqa: RUF012 - never changed
+
+
+Work = Callable[[Any], Coroutine[Any, Any, Post]]
 
 CUT_OFF_S: Final = 5.0
 """Seconds that agents which are cut off have for tidying up."""
+CHECKPOINT_EVERY: Final = 512
+"""Entries between two states kept in the journal: a long run is taken up from the last one."""
 
 
 class _Flight(NamedTuple):
     task: asyncio.Task[None]
     can_be_cut: bool
+
+
+class _Turn(NamedTuple):
+    moved: Advanced
+    row: RunRow
+    digest: bytes
+    taken: int
 
 
 class Runner:
@@ -49,6 +75,7 @@ class Runner:
         resources: what runs have in common.
         state: where the run is.
         seq: how many entries its journal has.
+        digest: the digest of its last turn.
         listener: told the new entries of each turn, after they are durable.
         inbox: gives what the run can take from its inbox.
         rested: told whenever there is nothing more to do.
@@ -60,42 +87,77 @@ class Runner:
         resources: Resources,
         state: RunState,
         seq: int,
+        digest: bytes,
         listener: Listener,
         inbox: Inbox = lambda _: None,
         rested: Callable[[Runner], None] = lambda _: None,
     ) -> None:
-        self.machine, self.resources, self.state, self.seq = machine, resources, state, seq
+        self.machine, self.resources, self.state, self.seq, self.digest = machine, resources, state, seq, digest
+        self.owned = False
+        self.untold: Exception | None = None
         self._listener, self._inbox, self._rested = listener, inbox, rested
-        self._flying: dict[tuple[int, int], _Flight] = {}
+        self._posts: list[Post] = []
+        self._flying: dict[Flight, _Flight] = {}
         self._stragglers: set[asyncio.Task[None]] = set()
-        self._posts: deque[Post] = deque()
-        self._wake: asyncio.Future[None] | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._row: RunRow | None = None
+        self._waiters: list[asyncio.Future[None]] = []
         self._asked_in: dict[int, RunState] = {}
+        self._turn: _Turn | None = None
+        self._row: RunRow | None = None
+        self._kept_at = seq
         self._forget: Cancel | None = None
+        self._alarm_at = 0.0
         self._broken: BaseException | None = None
-        self._gone = False
+        self._at_work = self._busy = self._gone = self._to_look = False
+        self._context = copy_context()
 
     # --- from outside
 
+    async def begin(self, started: RunStarted) -> None:
+        """Write the first turn, and do nothing yet. Raises RunConflict where the id is taken, JournalError."""
+        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def done(error: Exception | None) -> None:
+            if error is None:
+                self._written()
+            if not written.done():
+                written.set_result(None) if error is None else written.set_exception(error)
+
+        if self._append(Post(started), done):
+            self._written()
+        else:
+            await written
+
     def post(self, event: Event, *, taken: int = 0, kept: dict[str, bytes] | None = None) -> None:
         """Hand in an event; `taken` is the inbox item it comes from, `kept` the artifacts to keep with it."""
-        if self._gone:
-            return
-        self._posts.append((event, taken, kept or {}))
-        self._ring()
-        self.go()
+        if not self._gone:
+            self._posts.append(Post(event, taken, kept or {}))
+            self._on()
 
     def queue(self, event: Event) -> None:
         """Hand in an event that waits for the run to be worked on."""
-        self._posts.append((event, 0, {}))
+        self._posts.append(Post(event))
 
     def go(self) -> None:
-        """Work on the run, on the running loop."""
+        """Work on the run, from the next turn of the loop on."""
         if not self._gone and not self._at_work:
-            self._task = asyncio.get_running_loop().create_task(self._go())
-            self._task.add_done_callback(lambda _: self._rested(self))
+            self._come_to_work()
+            asyncio.get_running_loop().call_soon(self._on)
+
+    def look(self) -> None:
+        """Take what has come into the inbox."""
+        if self._at_work and self._look():
+            asyncio.get_running_loop().call_soon(self._on)
+
+    def own(self) -> bool:
+        """Make the run this process's again, after a rest; whether nobody has moved it on meanwhile."""
+        if self.owned:
+            return True
+        try:
+            self.resources.ownership.claim(self.state.run_id)
+        except RunConflict:
+            return False
+        self.owned = True
+        return not self.resources.journal.turns(self.state.run_id, after=self.seq)
 
     def tell(self, entries: Sequence[Event | Entry]) -> None:
         """Tell the listener. It only looks on: what it raises goes to the loop's exception handler."""
@@ -108,7 +170,7 @@ class Runner:
     @property
     def idle(self) -> bool:
         """Whether nothing is in flight, so that the run can be forgotten until it is needed again."""
-        return not (self._flying or self._stragglers or self._posts or self._at_work)
+        return not (self._at_work or self._flying or self._stragglers or self._posts)
 
     @property
     def watching(self) -> bool:
@@ -122,12 +184,20 @@ class Runner:
         self._forget = None
 
     async def rest(self) -> RunState:
-        """Work until the run rests or has ended; the state then. What is in its inbox is taken."""
-        if self._wake is not None:
-            self._look()
+        """Work until the run rests or has ended; the state then. What is in its inbox is taken.
+
+        Raises:
+            StepladderError: it could not be worked on any more.
+            CancelledError: it was closed.
+        """
+        self.look()
         self.go()
-        assert self._task is not None, "go() leaves a task"
-        await asyncio.shield(self._task)
+        if self._at_work:
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            await waiter
+        elif self._broken is not None:
+            raise self._broken
         return self.state
 
     async def close(self, grace_s: float = 0.0) -> None:
@@ -139,59 +209,65 @@ class Runner:
         shadows = [flight.task for (number, _), flight in self._flying.items() if number in self.state.shadows]
         if shadows and grace_s and not self._gone:
             await asyncio.wait(shadows, timeout=grace_s)
-            await asyncio.sleep(0)
         tasks = [*self._stragglers, *(flight.task for flight in self._flying.values())]
-        if self._task is not None:
-            tasks.append(self._task)
         self._abandon()
-        if self._task is not None:
-            self._task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=CUT_OFF_S)
         if self._broken is not None:
             raise self._broken
 
-    # --- the loop
+    # --- as far as it goes
 
-    async def _go(self) -> None:
+    def _on(self) -> None:
+        """Go as far as it goes now, unless somebody is at it, or a turn is being written."""
+        if self._gone or self._busy or self._turn is not None:
+            return
+        if not self._at_work:
+            self._come_to_work()
+        self._context.run(self._go)
+
+    def _come_to_work(self) -> None:
+        self._at_work = True
+        self.resources.committer.at_work += 1
+        self._to_look = self._row is None or self._row.status != "working"  # otherwise it was begun here just now
+
+    def _go(self) -> None:
+        self._busy = True
         try:
-            await self._work()
+            if self._turn is not None:
+                self._written()
+            if self._to_look:
+                self._to_look = False
+                self._look()
+            while self._step():
+                pass
+        except Exception as error:
+            self._fail(error)
         except BaseException:
             self._abandon()
             raise
+        finally:
+            self._busy = False
+        if not self._at_work:
+            self._rested(self)
 
-    async def _work(self) -> None:
-        self.forget()
-        self._look()
-        while True:
-            self._take_posts()
-            if self._broken is not None:
-                raise self._broken
-            self._perform()
-            for event in due(self.machine, self.state, self.resources.clock.now()):
-                self._posts.append((event, 0, {}))
-            if self._posts:
-                continue
-            if self._working():
-                await self._event()
-            elif not self._look():
-                self._watch()
-                return
-
-    def _abandon(self) -> None:
-        self._gone = True
-        self.forget()
-        self._posts.clear()
-        for flight in self._flying.values():
-            flight.task.cancel()
-        for straggler in self._stragglers:
-            straggler.cancel()
-        self._flying.clear()
-        self._stragglers.clear()
-
-    @property
-    def _at_work(self) -> bool:
-        return self._task is not None and not self._task.done()
+    def _step(self) -> bool:
+        """One event, or what follows from there being none; whether there is more to do at once."""
+        if self._gone:
+            return False
+        if self._posts:
+            return self._take(self._posts.pop(0))
+        self._perform()
+        self._posts += [Post(event) for event in due(self.machine, self.state, self.resources.clock.now())]
+        if self._posts:
+            return True
+        if self._working():
+            self._arm()
+            return False
+        if self._look():
+            return True
+        self._come_to_rest()
+        return False
 
     def _working(self) -> bool:
         """Whether something is in flight that the run itself waits for."""
@@ -202,77 +278,148 @@ class Runner:
             for command in self.state.outstanding.values()
         )
 
-    async def _event(self) -> None:
-        """Until an event is posted or time is up."""
-        self._wake = asyncio.get_running_loop().create_future()
-        forget = self._alarm(self._ring)
-        try:
-            await self._wake
-        finally:
-            self._wake = None
-            if forget is not None:
-                forget()
+    def _come_to_rest(self) -> None:
+        self._off_work()
+        self.forget()
+        if self.state.status == "working":  # at rest, a deadline still has to be kept, as long as the process lives
+            self._arm()
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._waiters.clear()
 
-    def _alarm(self, ring: Callable[[], None]) -> Cancel | None:
-        at = wake_at(self.machine, self.state)
+    def _off_work(self) -> None:
+        if self._at_work:
+            self._at_work = False
+            self.resources.committer.at_work -= 1
+
+    def _fail(self, error: Exception) -> None:
+        """Whoever waits for the run is told; where nobody does, the loop's exception handler is."""
+        self._broken = error
+        waiters = [waiter for waiter in self._waiters if not waiter.done()]
+        self._waiters.clear()
+        self._abandon()
+        for waiter in waiters:
+            waiter.set_exception(error)
+        if not waiters:
+            self.untold = error
+            message = f"run {self.state.run_id!r} cannot be worked on any more; it can be resumed"
+            asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})
+
+    def _abandon(self) -> None:
+        self._gone = True
+        self._off_work()
+        self.forget()
+        self._posts.clear()
+        for flight in self._flying.values():
+            flight.task.cancel()
+        for straggler in self._stragglers:
+            straggler.cancel()
+        for waiter in self._waiters:
+            waiter.cancel()
+        self._flying.clear()
+        self._stragglers.clear()
+        self._waiters.clear()
+
+    # --- time
+
+    def _arm(self) -> None:
+        """Come back when something falls due; an alarm that rings too early does no harm."""
         starts = [
             command.not_before
             for command in self.state.outstanding.values()
             if isinstance(command, CallAgent) and (command.number, command.attempt) not in self._flying
         ]
-        times = [time for time in (at, *starts) if time is not None]
-        return self.resources.clock.call_at(min(times), ring) if times else None
+        at = wake_at(self.machine, self.state)
+        at = min(starts if at is None else (at, *starts), default=None)
+        if at is None or (self._forget is not None and self._alarm_at <= at):
+            return
+        self.forget()
+        self._alarm_at = at
+        self._forget = self.resources.clock.call_at(at, self._rung)
 
-    def _ring(self) -> None:
-        if self._wake is not None and not self._wake.done():
-            self._wake.set_result(None)
-
-    def _watch(self) -> None:
-        """At rest, a deadline still has to be kept: come back for it as long as the process lives."""
-        self._forget = self._alarm(self._come_back) if self.state.status == "working" else None
+    def _rung(self) -> None:
+        """Time is up; a result that comes in the same turn of the loop comes before it."""
+        self._forget = asyncio.get_running_loop().call_soon(self._come_back).cancel
 
     def _come_back(self) -> None:
         self._forget = None
-        written = sum(len(turn.entries) for turn in self.resources.journal.turns(self.state.run_id))
-        if written == self.seq:
-            self.go()
+        if self._at_work or (not self._gone and self.own()):
+            self._on()
         else:  # another process has moved the run on, and keeps its deadlines
             self._rested(self)
 
+    # --- the inbox
+
     def _look(self) -> bool:
-        """Post what can be taken from the inbox, one item at a time; whether there was one."""
-        if any(taken for _, taken, _ in self._posts):
+        """Take in what can be taken from the inbox, one item at a time; whether there was one."""
+        if any(post.taken for post in self._posts) or (self._turn is not None and self._turn.taken):
             return False
         found = self._inbox(self.state)
         if found is not None:
-            event, number = found
-            self.post(event, taken=number)
+            self._posts.append(Post(*found))
         return found is not None
 
-    def _take_posts(self) -> None:
-        while self._posts:
-            event, taken, kept = self._posts.popleft()
-            self._take(event, taken, kept)
-            if taken:
-                self._look()
+    # --- turns
 
-    def _take(self, event: Event, taken: int, kept: dict[str, bytes]) -> None:
+    def _take(self, post: Post) -> bool:
+        """Let an event happen: whether it has, or is still being written."""
+        durable = self._append(post, self._written_later)
+        if durable:
+            self._written()
+        return durable
+
+    def _append(self, post: Post, done: Done) -> bool:
         """Redact, advance, append: only then has it happened."""
-        clean = self.resources.redactor.event(event)
-        moved = advance(self.machine, self.state, clean)
-        for digest, body in kept.items():
-            self.resources.journal.keep_artifact(digest, body)
-        before = self.state
-        self._append(moved.state, moved.entries, taken)
-        self._remember_shadows(before, moved.entries)
-        self._drop_flights()
-        self.tell(moved.entries)
+        moved = advance(self.machine, self.state, self.resources.redactor.event(post.event))
+        body = encode_turn(moved.entries)
+        digest = chain(self.digest, body)
+        row = row_of(self.machine, moved.state)
+        turn = Turn(
+            moved.state.run_id,
+            self.seq + 1,
+            body,
+            digest,
+            row if self._row is None or _differs(row, self._row) else None,
+            self.resources.ownership.id if self.owned else "",
+            post.taken,
+            post.kept,
+            self._checkpoint(moved, digest),
+        )
+        self._turn = _Turn(moved, row, digest, post.taken)
+        return self.resources.committer.append(turn, done)
 
-    def _append(self, state: RunState, entries: Sequence[Event | Entry], taken: int) -> None:
-        row = row_of(self.machine, state)
-        changed = row if self._row is None or _differs(row, self._row) else None
-        self.resources.journal.append(state.run_id, self.seq + 1, encode_turn(entries), changed, taken)
-        self.state, self.seq, self._row = state, self.seq + len(entries), row
+    def _checkpoint(self, moved: Advanced, digest: bytes) -> Checkpoint | None:
+        entries = self.seq + len(moved.entries)
+        if entries - self._kept_at < CHECKPOINT_EVERY:
+            return None
+        self._kept_at = entries
+        state = kept_state(self.machine, moved.state)
+        return None if state is None else Checkpoint(entries, digest, state)
+
+    def _written_later(self, error: Exception | None) -> None:
+        if self._gone:
+            return
+        if error is not None:
+            self._fail(error)
+            self._rested(self)
+            return
+        self._context.run(self._go)
+
+    def _written(self) -> None:
+        """The turn is durable: it has happened."""
+        assert self._turn is not None, "a turn was being written"
+        moved, row, digest, taken = self._turn
+        self._turn, before = None, self.state
+        self.state, self.digest, self._row = moved.state, digest, row
+        self.seq += len(moved.entries)
+        self.owned = self.owned and row.status == "working"
+        self._remember_shadows(before, moved.entries)
+        if self._flying:
+            self._drop_flights()
+        self.tell(moved.entries)
+        if taken:
+            self._look()
 
     def _remember_shadows(self, before: RunState, entries: Sequence[Event | Entry]) -> None:
         """A shadow is asked about the state in which its decision was open; the run has gone on since."""
@@ -284,32 +431,44 @@ class Runner:
     # --- commands
 
     def _perform(self) -> None:
-        now = self.resources.clock.now()
+        if self.resources.draining:
+            return
         for command in self.state.outstanding.values():
-            flight = (command.number, getattr(command, "attempt", 1))
-            if flight in self._flying:
-                continue
-            if isinstance(command, CallAgent) and command.not_before <= now:
-                self._fly(flight, self._call(command), self.resources.agents[command.agent].is_async)
-            elif isinstance(command, AskModel):
-                self._fly(flight, self._ask(command), can_be_cut=True)
+            if isinstance(command, CallAgent):
+                flight = (command.number, command.attempt)
+                if flight not in self._flying and command.not_before <= self.resources.clock.now():
+                    self._fly(flight, self._call, command, self.resources.agents[command.agent].is_async)
+            elif isinstance(command, AskModel) and (command.number, 1) not in self._flying:
+                self._fly((command.number, 1), self._ask, command, can_be_cut=True)
 
-    def _fly(self, flight: tuple[int, int], work: Coroutine[Any, Any, None], can_be_cut: bool) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+    def _fly(self, flight: Flight, work: Work, command: Any, can_be_cut: bool) -> None:
+        task = asyncio.get_running_loop().create_task(self._land(flight, work, command), context=self._context.copy())
         self._flying[flight] = _Flight(task, can_be_cut)
-        task.add_done_callback(lambda done: self._landed(flight, done))
 
-    def _landed(self, flight: tuple[int, int], done: asyncio.Task[None]) -> None:
-        self._stragglers.discard(done)
-        if flight in self._flying and self._flying[flight].task is done:
+    async def _land(self, flight: Flight, work: Work, command: Any) -> None:
+        """Do the work and hand in what came of it."""
+        post = None
+        try:
+            post = await work(command)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            if not self._gone:
+                self._fail(error)
+        finally:
+            self._landed(flight)
+            if post is not None and not self._gone:
+                self._posts.append(post)
+                self._on()
+            elif not self._at_work:
+                self._rested(self)
+
+    def _landed(self, flight: Flight) -> None:
+        task = asyncio.current_task()
+        assert task is not None, "flights are tasks"
+        self._stragglers.discard(task)
+        if flight in self._flying and self._flying[flight].task is task:
             del self._flying[flight]
-        error = None if done.cancelled() else done.exception()
-        if error is not None and not self._gone:
-            self._broken = error
-            self._ring()
-            self.go()
-        elif not self._at_work:
-            self._rested(self)
 
     def _drop_flights(self) -> None:
         """Cut off what nobody awaits any more. A synchronous agent cannot be cut off; it lands late."""
@@ -320,13 +479,13 @@ class Runner:
             if can_be_cut:
                 task.cancel()
 
-    async def _ask(self, command: AskModel) -> None:
+    async def _ask(self, command: AskModel) -> Post:
         state = self._asked_in.pop(command.number, None) if command.shadow else self.state
-        self.post(await ask(self.resources, self.machine, state, command))
+        return Post(await ask(self.resources, self.machine, state, command))
 
-    async def _call(self, command: CallAgent) -> None:
+    async def _call(self, command: CallAgent) -> Post:
         event, kept = await call_agent(self.resources, self.machine, self.state.run_id, command)
-        self.post(event, kept=kept)
+        return Post(event, 0, kept)
 
 
 def _soon(command: AnyCommand) -> bool:

@@ -8,6 +8,8 @@ from typing import Final
 
 from stepladder.drivers.agents import Agent
 from stepladder.drivers.clock import Clock
+from stepladder.drivers.committer import Committer
+from stepladder.drivers.ownership import Ownership
 from stepladder.errors import InputError
 from stepladder.journal import Journal, Redactor
 from stepladder.llm import Providers
@@ -17,7 +19,11 @@ THREADS: Final = 64
 
 
 class Resources:
-    """Everything a driver needs besides a run's own machine and state."""
+    """Everything a driver needs besides a run's own machine and state.
+
+    While `draining`, nothing new is begun; what is in flight comes to its end and is written. `look` is told the runs
+    into whose inbox somebody else has put something.
+    """
 
     def __init__(
         self,
@@ -29,12 +35,16 @@ class Resources:
         redactor: Redactor,
         secrets: Mapping[str, str],
         owns_journal: bool = True,
+        look: Callable[[list[str]], None] = lambda _: None,
     ) -> None:
         self.journal, self.clock, self.providers, self.redactor = journal, clock, providers, redactor
         self.agents = {name: Agent(name, function) for name, function in agents.items()}
         self._secrets = secrets
         self._owns_journal = owns_journal
         self._threads: ThreadPoolExecutor | None = None
+        self.committer = Committer(journal)
+        self.ownership = Ownership(journal, lambda: self.committer.at_work > 0, look)
+        self.draining = False
 
     @property
     def threads(self) -> ThreadPoolExecutor:
@@ -59,5 +69,7 @@ class Resources:
         await self.providers.close()
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
+        self.committer.close()
+        self.ownership.leave()
         if self._owns_journal:
             self.journal.close()

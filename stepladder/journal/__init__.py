@@ -2,19 +2,39 @@
 
 from stepladder.journal.codec import decode_turn, encode_turn
 from stepladder.journal.memory import MemoryJournal
+from stepladder.journal.owner import LEASE_S, Owner, gone, new_owner
 from stepladder.journal.redact import REDACTED, Redactor
-from stepladder.journal.store import InboxItem, InboxKind, Journal, RunRow, StoredTurn, chain
+from stepladder.journal.store import (
+    NO_DIGEST,
+    Checkpoint,
+    InboxItem,
+    InboxKind,
+    Journal,
+    RunRow,
+    StoredTurn,
+    Turn,
+    append,
+    chain,
+)
 
 __all__ = [
+    "LEASE_S",
+    "NO_DIGEST",
     "REDACTED",
+    "Checkpoint",
     "InboxItem",
     "InboxKind",
     "Journal",
     "MemoryJournal",
+    "Owner",
     "Redactor",
     "RunRow",
     "StoredTurn",
+    "Turn",
+    "append",
     "chain",
     "decode_turn",
     "encode_turn",
+    "gone",
+    "new_owner",
 ]

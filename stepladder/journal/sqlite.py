@@ -1,130 +1,226 @@
 """A journal in one SQLite file, shared by processes.
 
-WAL and `synchronous=FULL`: what was appended survives a crash of the process and of the machine. One row is one turn:
-a JSON array, so SQL can look into it with json_each. Two writers of the same run meet at its last turn, and one is
-refused.
+One row is one turn: a JSON array, so SQL can look into it with json_each. The turns of many runs are appended in one
+transaction, with few statements: between statements other threads may take the interpreter, and each would cost a wait.
 """
 
 from __future__ import annotations
 
 import sqlite3
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from stepladder.errors import JournalError, RunConflict, RunNotFound
+from stepladder.errors import JournalError, RunError, RunNotFound, RunOwned, StepladderError
 from stepladder.journal.codec import decode_turn
-from stepladder.journal.store import NO_DIGEST, InboxItem, InboxKind, RunRow, Status, StoredTurn, chain
+from stepladder.journal.owner import Owner
+from stepladder.journal.sqlite_file import SqliteFile, Synchronous, sound
+from stepladder.journal.store import (
+    NO_DIGEST,
+    Checkpoint,
+    InboxItem,
+    InboxKind,
+    RunRow,
+    Status,
+    StoredTurn,
+    Turn,
+    chain,
+    item_taken,
+    moved_on,
+    not_mine,
+    taken_id,
+)
 
-SCHEMA_VERSION: Final = 1
-APPLICATION: Final = 0x57E90001
-"""SQLite's application_id of a journal, so that another program's file is never mistaken for one."""
-_SCHEMA: Final = """
-CREATE TABLE runs (
-    number INTEGER PRIMARY KEY, run_id TEXT NOT NULL UNIQUE, workflow TEXT NOT NULL, workflow_hash TEXT NOT NULL,
-    started_at REAL NOT NULL, updated_at REAL NOT NULL, status TEXT NOT NULL, step TEXT NOT NULL, waiting TEXT NOT NULL,
-    ended TEXT NOT NULL, success INTEGER, decisions INTEGER NOT NULL, usd REAL NOT NULL);
-CREATE INDEX runs_by_start ON runs (started_at);
-CREATE TABLE turns (
-    run INTEGER NOT NULL REFERENCES runs, seq INTEGER NOT NULL, body TEXT NOT NULL, digest BLOB NOT NULL,
-    UNIQUE (run, seq));
-CREATE TABLE inbox (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL REFERENCES runs, kind TEXT NOT NULL,
-    body TEXT NOT NULL, put_at REAL NOT NULL, taken INTEGER NOT NULL DEFAULT 0);
-CREATE INDEX inbox_open ON inbox (run) WHERE taken = 0;
-CREATE TABLE definitions (hash TEXT PRIMARY KEY, kind TEXT NOT NULL, body TEXT NOT NULL);
-CREATE TABLE artifacts (digest TEXT PRIMARY KEY, body BLOB NOT NULL);
-"""
+MOST_ROWS: Final = 128
+"""Rows that one statement inserts at most."""
 _COLUMNS: Final = (
     "run_id, workflow, workflow_hash, started_at, updated_at, status, step, waiting, ended, success, decisions, usd"
 )
+_SETS: Final = ", ".join(f"{name} = ?" for name in _COLUMNS.split(", "))
 
 
 class SqliteJournal:
-    """A journal in the file `path`, which is made where it is missing (unless `create` is false)."""
+    """A journal in the file `path`, which is made where it is missing (unless `create` is false).
 
-    def __init__(self, path: str | Path, *, create: bool = True, busy_s: float = 10.0) -> None:
-        self.path = Path(path)
-        self.name = str(path)
-        if not create and not self.path.is_file():
-            raise JournalError(self.name, "no such file", "a journal that a run has written")
-        self._busy_s = busy_s
-        self._lock = threading.RLock()
+    `synchronous` is "full" (what was written survives a crash of the machine) or "normal" (it survives one of the
+    process; a crash of the machine may lose the last turns). `now` gives the time by which leases run, in seconds since
+    1970.
+    """
+
+    grouped = True
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        create: bool = True,
+        busy_s: float = 10.0,
+        synchronous: Synchronous = "full",
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.path, self.name = Path(path), str(path)
+        self._file = SqliteFile(self.path, create=create, busy_s=busy_s, synchronous=synchronous)
+        self._now = now
         self._numbers: dict[str, int] = {}
-        with self._mapped():
-            self._db = sqlite3.connect(self.path, timeout=busy_s, isolation_level=None, check_same_thread=False)
-        try:
-            with self._mapped():
-                self._open()
-        except BaseException:
-            self._db.close()
-            raise
+        self._takeovers = 0
+        self._lost: set[tuple[int, str]] = set()
+        self._seen: tuple[int, int] | None = None
+        self._puts = 0
 
     # --- turns
 
-    def create(self, row: RunRow, body: bytes) -> None:
-        """Begin a run."""
-        digest = chain(NO_DIGEST, body)
-        with self._transaction():
-            marks = ", ".join("?" * 12)
-            try:
-                cursor = self._db.execute(f"INSERT INTO runs ({_COLUMNS}) VALUES ({marks})", _values(row))
-            except sqlite3.IntegrityError:
-                raise RunConflict(row.run_id, "there is already a run of this id") from None
-            number = cursor.lastrowid
-            self._db.execute("INSERT INTO turns VALUES (?, 1, ?, ?)", (number, body.decode(), digest))
-        assert number is not None, "an insert gives a row id"
-        self._numbers[row.run_id] = number
+    def write(self, turns: Sequence[Turn]) -> list[StepladderError | None]:
+        """Append turns."""
+        try:
+            with self._file.transaction() as db:
+                self._write(db, turns)
+        except RunError as error:  # one of them was refused: each for itself, then
+            return [error] if len(turns) == 1 else [refused for turn in turns for refused in self.write([turn])]
+        return [None] * len(turns)
 
-    def append(self, run_id: str, seq: int, body: bytes, row: RunRow | None = None, taken: int = 0) -> None:
-        """Append a turn."""
-        number = self._number(run_id)
-        with self._transaction():
-            last, before = self._head(number)
-            if seq <= last:
-                raise RunConflict(run_id, f"entry {seq} was written by another process, which has moved the run on")
-            digest = chain(before, body)
-            self._db.execute("INSERT INTO turns VALUES (?, ?, ?, ?)", (number, seq, body.decode(), digest))
-            if row is not None:
-                self._update(number, row)
-            if taken:
-                self._take(run_id, taken, seq)
+    def _write(self, db: sqlite3.Connection, turns: Sequence[Turn]) -> None:
+        self._see_takeovers(db)
+        rows = []
+        for turn in turns:
+            number = self._begin(db, turn) if turn.seq == 1 else self._mine(db, turn)
+            rows += [number, turn.seq, turn.body.decode(), turn.digest]
+            if turn.taken:
+                self._take(db, turn.run_id, turn.taken, turn.seq)
+            if turn.artifacts:
+                db.executemany("INSERT OR IGNORE INTO artifacts VALUES (?, ?)", turn.artifacts.items())
+            if turn.checkpoint is not None:
+                db.execute(
+                    "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?)",
+                    (number, turn.checkpoint.entries, turn.checkpoint.digest, turn.checkpoint.state.decode()),
+                )
+            if turn.row is not None and turn.seq > 1:
+                self._update(db, number, turn.row, turn.owner)
+        try:
+            _insert(db, rows)
+        except sqlite3.IntegrityError:
+            raise moved_on(turns[0].run_id, turns[0].seq) from None
 
-    def turns(self, run_id: str) -> list[StoredTurn]:
+    def _begin(self, db: sqlite3.Connection, turn: Turn) -> int:
+        assert turn.row is not None, "the first turn brings the run's line"
+        owner = turn.owner if turn.row.status == "working" and turn.owner else None
+        marks = ", ".join("?" * 13)
+        try:
+            made = db.execute(f"INSERT INTO runs ({_COLUMNS}, owner) VALUES ({marks})", (*_values(turn.row), owner))
+        except sqlite3.IntegrityError:
+            raise taken_id(turn.run_id) from None
+        assert made.lastrowid is not None, "an insert gives a row id"
+        self._numbers[turn.run_id] = made.lastrowid
+        return made.lastrowid
+
+    def _mine(self, db: sqlite3.Connection, turn: Turn) -> int:
+        """The number of the turn's run, which belongs to whoever writes the turn."""
+        number = self._number(turn.run_id)
+        if turn.owner:
+            if (number, turn.owner) in self._lost:
+                raise not_mine(turn.run_id)
+        elif db.execute("SELECT owner FROM runs WHERE number = ?", (number,)).fetchone() != (None,):
+            raise not_mine(turn.run_id)
+        return number
+
+    def _update(self, db: sqlite3.Connection, number: int, row: RunRow, owner: str) -> None:
+        kept = owner if row.status == "working" and owner else None
+        done = db.execute(
+            f"UPDATE runs SET {_SETS}, owner = ? WHERE number = ? AND ifnull(owner, ?) = ?",
+            (*_values(row), kept, number, owner, owner),
+        )
+        if done.rowcount != 1:
+            raise not_mine(row.run_id)
+        if row.status == "ended":
+            self._numbers.pop(row.run_id, None)
+
+    def turns(self, run_id: str, after: int = 0) -> list[StoredTurn]:
         """The run's turns."""
-        with self._mapped(), self._lock:
-            rows = self._db.execute(
-                "SELECT seq, body, digest FROM turns JOIN runs ON run = number WHERE run_id = ? ORDER BY seq", (run_id,)
-            ).fetchall()
+        rows = self._file.read(
+            "SELECT seq, body, digest FROM turns JOIN runs ON run = number WHERE run_id = ? AND seq >= ("
+            "SELECT ifnull(max(seq), 0) FROM turns WHERE run = number AND seq <= ?) ORDER BY seq",
+            (run_id, after),
+        )
         found, before = [], NO_DIGEST
         for seq, text, digest in rows:
-            body = text.encode() if isinstance(text, str) else bytes(text)
-            found.append(StoredTurn(seq, self._decoded(run_id, seq, body), chain(before, body) == digest))
-            before = _sound(digest)
+            if seq > after:
+                body = text.encode() if isinstance(text, str) else bytes(text)
+                entries = self._decoded(run_id, seq, body)
+                found.append(StoredTurn(seq, entries, chain(before, body) == digest, sound(digest)))
+            before = sound(digest)
         return found
+
+    def checkpoint(self, run_id: str) -> Checkpoint | None:
+        """The newest kept state."""
+        found = self._file.read(
+            "SELECT entries, digest, state FROM checkpoints JOIN runs ON run = number WHERE run_id = ?", (run_id,)
+        )
+        return Checkpoint(found[0][0], sound(found[0][1]), str(found[0][2]).encode()) if found else None
 
     # --- runs
 
     def row(self, run_id: str) -> RunRow | None:
         """The run's line."""
-        with self._mapped(), self._lock:
-            found = self._db.execute(f"SELECT {_COLUMNS} FROM runs WHERE run_id = ?", (run_id,)).fetchone()
-        return _row(found) if found else None
+        found = self._file.read(f"SELECT {_COLUMNS} FROM runs WHERE run_id = ?", (run_id,))
+        return _row(found[0]) if found else None
 
     def rows(self, limit: int = 100, status: Status | None = None, workflow: str | None = None) -> list[RunRow]:
         """The newest runs first."""
-        with self._mapped(), self._lock:
-            found = self._db.execute(
-                f"SELECT {_COLUMNS} FROM runs WHERE (?1 IS NULL OR status = ?1) AND (?2 IS NULL OR workflow = ?2)"
-                " ORDER BY started_at DESC, number DESC LIMIT ?3",
-                (status, workflow, limit),
-            ).fetchall()
+        found = self._file.read(
+            f"SELECT {_COLUMNS} FROM runs WHERE (?1 IS NULL OR status = ?1) AND (?2 IS NULL OR workflow = ?2)"
+            " ORDER BY started_at DESC, number DESC LIMIT ?3",
+            (status, workflow, limit),
+        )
         return [_row(each) for each in found]
+
+    # --- who works on what
+
+    def enroll(self, owner: Owner) -> None:
+        """Make an owner known."""
+        with self._file.transaction() as db:
+            db.execute("INSERT OR REPLACE INTO owners VALUES (?, ?, ?, ?, ?)", msgspec.structs.astuple(owner))
+
+    def leave(self, owner_id: str) -> None:
+        """Forget an owner."""
+        with self._file.transaction() as db:
+            db.execute("DELETE FROM owners WHERE id = ?", (owner_id,))
+            db.execute("UPDATE runs SET owner = NULL WHERE owner = ?", (owner_id,))
+
+    def claim(self, run_id: str, owner_id: str) -> None:
+        """Make the run this owner's."""
+        number = self._number(run_id)
+        with self._file.transaction() as db:
+            self._see_takeovers(db)
+            (before,) = db.execute("SELECT owner FROM runs WHERE number = ?", (number,)).fetchone()
+            if before not in (None, owner_id):
+                found = db.execute(
+                    "SELECT id, host, pid, started, until FROM owners WHERE id = ?", (before,)
+                ).fetchone()
+                if found is not None and (owner := Owner(*found)).alive(self._now()):
+                    raise RunOwned(run_id, owner.told())
+                db.execute("INSERT INTO takeovers (run, owner, at) VALUES (?, ?, ?)", (number, before, self._now()))
+            db.execute("UPDATE runs SET owner = ? WHERE number = ?", (owner_id, number))
+        self._lost.discard((number, owner_id))
+
+    @staticmethod
+    def _owner(db: sqlite3.Connection, owner_id: str) -> Owner | None:
+        found = db.execute("SELECT id, host, pid, started, until FROM owners WHERE id = ?", (owner_id,)).fetchone()
+        return Owner(*found) if found else None
+
+    def release(self, run_id: str, owner_id: str) -> None:
+        """Let go of a run."""
+        with self._file.transaction() as db:
+            db.execute("UPDATE runs SET owner = NULL WHERE run_id = ? AND owner = ?", (run_id, owner_id))
+
+    def _see_takeovers(self, db: sqlite3.Connection) -> None:
+        """Learn which runs were taken from whom since this was last looked at."""
+        for number, run, owner in db.execute(
+            "SELECT number, run, owner FROM takeovers WHERE number > ?", (self._takeovers,)
+        ).fetchall():
+            self._takeovers = number
+            self._lost.add((run, owner))
 
     # --- inbox
 
@@ -132,127 +228,71 @@ class SqliteJournal:
         """Keep an item for the run."""
         number = self._number(run_id)
         text = msgspec.json.encode(body).decode()
-        with self._transaction():
-            cursor = self._db.execute(
+        with self._file.transaction() as db:
+            made = db.execute(
                 "INSERT INTO inbox (run, kind, body, put_at) VALUES (?, ?, ?, ?)", (number, kind, text, at)
             )
-        return InboxItem(cursor.lastrowid or 0, kind, body, at)
+        self._puts += 1
+        return InboxItem(made.lastrowid or 0, kind, body, at)
 
     def inbox(self, run_id: str) -> Sequence[InboxItem]:
         """What the run has not taken yet."""
-        with self._mapped(), self._lock:
-            rows = self._db.execute(
-                "SELECT inbox.number, kind, body, put_at FROM inbox JOIN runs ON run = runs.number"
-                " WHERE run_id = ? AND taken = 0 ORDER BY inbox.number",
-                (run_id,),
-            ).fetchall()
+        rows = self._file.read(
+            "SELECT inbox.number, kind, body, put_at FROM inbox JOIN runs ON run = runs.number"
+            " WHERE run_id = ? AND taken = 0 ORDER BY inbox.number",
+            (run_id,),
+        )
         return [InboxItem(number, kind, msgspec.json.decode(body), put_at) for number, kind, body, put_at in rows]
+
+    def posted(self) -> Sequence[str]:
+        """The runs with something in their inbox."""
+        seen = (self._file.version_of_data(), self._puts)
+        if seen == self._seen:
+            return ()
+        self._seen = seen
+        rows = self._file.read(
+            "SELECT DISTINCT run_id FROM inbox JOIN runs ON run = runs.number WHERE taken = 0 ORDER BY inbox.number"
+        )
+        return [run_id for (run_id,) in rows]
 
     def drop(self, run_id: str, number: int) -> None:
         """Take an item out."""
-        with self._transaction():
-            self._take(run_id, number, -1)
+        with self._file.transaction() as db:
+            self._take(db, run_id, number, -1)
 
-    def _take(self, run_id: str, number: int, seq: int) -> None:
-        cursor = self._db.execute("UPDATE inbox SET taken = ? WHERE number = ? AND taken = 0", (seq, number))
-        if cursor.rowcount != 1:
-            raise RunConflict(run_id, f"inbox item {number} was taken by another process")
+    def _take(self, db: sqlite3.Connection, run_id: str, number: int, seq: int) -> None:
+        done = db.execute("UPDATE inbox SET taken = ? WHERE number = ? AND taken = 0", (seq, number))
+        if done.rowcount != 1:
+            raise item_taken(run_id, number)
 
     # --- what is kept beside the runs
 
     def keep_definition(self, hash_: str, kind: str, body: bytes) -> None:
         """Keep a definition."""
-        with self._transaction():
-            self._db.execute("INSERT OR IGNORE INTO definitions VALUES (?, ?, ?)", (hash_, kind, body.decode()))
+        with self._file.transaction() as db:
+            db.execute("INSERT OR IGNORE INTO definitions VALUES (?, ?, ?)", (hash_, kind, body.decode()))
 
     def definition(self, hash_: str) -> bytes | None:
         """A kept definition."""
-        with self._mapped(), self._lock:
-            found = self._db.execute("SELECT body FROM definitions WHERE hash = ?", (hash_,)).fetchone()
-        return found[0].encode() if found else None
-
-    def keep_artifact(self, digest: str, body: bytes) -> None:
-        """Keep bytes."""
-        with self._transaction():
-            self._db.execute("INSERT OR IGNORE INTO artifacts VALUES (?, ?)", (digest, body))
+        found = self._file.read("SELECT body FROM definitions WHERE hash = ?", (hash_,))
+        return found[0][0].encode() if found else None
 
     def artifact(self, digest: str) -> bytes | None:
         """Kept bytes."""
-        with self._mapped(), self._lock:
-            found = self._db.execute("SELECT body FROM artifacts WHERE digest = ?", (digest,)).fetchone()
-        return found[0] if found else None
+        found = self._file.read("SELECT body FROM artifacts WHERE digest = ?", (digest,))
+        return found[0][0] if found else None
 
     def close(self) -> None:
         """Let go of the file."""
-        with self._lock:
-            self._db.close()
-
-    # --- the file
-
-    def _open(self) -> None:
-        made = self._is_one()
-        self._patiently("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
-        if not made:
-            self._make()
-
-    def _is_one(self) -> bool:
-        """Whether the file is a journal, seen in one moment: another process may be making it. Raises JournalError."""
-        self._db.execute("BEGIN")
-        try:
-            (tables,) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            (application,) = self._db.execute("PRAGMA application_id").fetchone()
-            (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        finally:
-            self._rollback()
-        if application != APPLICATION and tables:
-            raise JournalError(self.name, "another program's SQLite file", "a stepladder journal")
-        if version > SCHEMA_VERSION:
-            newer = f"at most {SCHEMA_VERSION}: a newer stepladder wrote it"
-            raise JournalError(self.name, f"schema version {version}", newer)
-        return bool(tables)
-
-    def _patiently(self, statement: str) -> None:
-        """SQLite does not wait by itself for whoever else changes the journal mode."""
-        give_up = time.monotonic() + self._busy_s
-        while True:
-            try:
-                self._db.execute(statement)
-                return
-            except sqlite3.OperationalError as error:
-                if "locked" not in str(error) or time.monotonic() > give_up:
-                    raise
-                time.sleep(0.01)
-
-    def _make(self) -> None:
-        with self._transaction():
-            (tables,) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            if tables:  # another process made it in this moment
-                return
-            for statement in _SCHEMA.split(";\n"):
-                self._db.execute(statement)
-            self._db.execute(f"PRAGMA application_id = {APPLICATION}")
-            self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        self._file.close()
 
     def _number(self, run_id: str) -> int:
         if run_id not in self._numbers:
-            with self._mapped(), self._lock:
-                found = self._db.execute("SELECT number FROM runs WHERE run_id = ?", (run_id,)).fetchone()
-            if found is None:
+            found = self._file.read("SELECT number FROM runs WHERE run_id = ?", (run_id,))
+            if not found:
                 raise RunNotFound(run_id, self.name)
-            self._numbers[run_id] = found[0]
+            self._numbers[run_id] = found[0][0]
         return self._numbers[run_id]
-
-    def _head(self, number: int) -> tuple[int, bytes]:
-        """The number of the run's last turn, and its digest; read anew, for another process may have gone on."""
-        found = self._db.execute(
-            "SELECT seq, digest FROM turns WHERE run = ? ORDER BY seq DESC LIMIT 1", (number,)
-        ).fetchone()
-        return (found[0], _sound(found[1])) if found else (0, NO_DIGEST)
-
-    def _update(self, number: int, row: RunRow) -> None:
-        sets = ", ".join(f"{name} = ?" for name in _COLUMNS.split(", "))
-        self._db.execute(f"UPDATE runs SET {sets} WHERE number = ?", (*_values(row), number))
 
     def _decoded(self, run_id: str, seq: int, body: bytes) -> Any:
         try:
@@ -262,34 +302,15 @@ class SqliteJournal:
                 self.name, f"run {run_id!r}, entry {seq}: {error}", "a turn as stepladder writes it"
             ) from None
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with self._mapped(), self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                self._rollback()
-                raise
 
-    def _rollback(self) -> None:
-        if self._db.in_transaction:  # a full disk has ended it already
-            self._db.execute("ROLLBACK")
-
-    @contextmanager
-    def _mapped(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise JournalError(
-                self.name, f"{type(error).__name__}: {error}", "a SQLite file that can be read and written"
-            ) from error
-
-
-def _sound(digest: object) -> bytes:
-    """The digest, if it can be one: somebody may have written anything there."""
-    return digest if isinstance(digest, bytes) and len(digest) <= len(NO_DIGEST) else NO_DIGEST
+def _insert(db: sqlite3.Connection, values: list[Any]) -> None:
+    """Insert rows of four values, with as few different statements as can be, so that SQLite knows them already."""
+    at, left = 0, len(values) // 4
+    while left:
+        rows = min(MOST_ROWS, 1 << (left.bit_length() - 1))
+        marks = ", ".join(["(?, ?, ?, ?)"] * rows)
+        db.execute(f"INSERT INTO turns VALUES {marks}", values[at : at + 4 * rows])
+        at, left = at + 4 * rows, left - rows
 
 
 def _values(row: RunRow) -> tuple[Any, ...]:

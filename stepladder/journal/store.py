@@ -2,7 +2,8 @@
 
 A journal holds turns. A turn is appended whole or not at all, under the number of its first entry (from 1), by whoever
 knows how many entries there are already: a second writer with an older view is refused. Each turn's digest covers the
-one before it, so what was changed afterwards is found.
+one before it, so what was changed afterwards is found. A run that is worked on belongs to one owner at a time, and a
+turn of anybody else is refused.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from typing import Any, Final, Literal, Protocol
 
 import msgspec
 
+from stepladder.errors import RunConflict, StepladderError
 from stepladder.events import AnyEvent
+from stepladder.journal.owner import Owner
 from stepladder.record import AnyEntry
 
 Status = Literal["working", "waiting", "ended"]
@@ -22,9 +25,19 @@ InboxKind = Literal["answer", "message", "cancel", "retry"]
 NO_DIGEST: Final = b"\0" * 16
 
 
+def body_digest(body: bytes) -> bytes:
+    """What stands for a turn's bytes in the chain, and in their place once they are pruned."""
+    return blake2b(body, digest_size=16).digest()
+
+
 def chain(before: bytes, body: bytes) -> bytes:
     """The digest of a turn after the turn with digest `before`: 16 bytes of BLAKE2b."""
-    return blake2b(body, digest_size=16, key=before).digest()
+    return linked(before, body_digest(body))
+
+
+def linked(before: bytes, digest_of_body: bytes) -> bytes:
+    """The same, from the digest of the body."""
+    return blake2b(digest_of_body, digest_size=16, key=before).digest()
 
 
 class RunRow(msgspec.Struct, frozen=True):
@@ -44,12 +57,41 @@ class RunRow(msgspec.Struct, frozen=True):
     usd: float = 0.0
 
 
+class Checkpoint(msgspec.Struct, frozen=True, gc=False):
+    """The state behind the first `entries` entries of a run, and the digest of the chain there."""
+
+    entries: int
+    digest: bytes
+    state: bytes
+
+
+class Turn(msgspec.Struct, frozen=True, gc=False):
+    """A turn to append, with everything that becomes durable together with it.
+
+    `seq` is the number of its first entry (1 begins the run, and needs the `row`), `digest` its place in the chain.
+    `row` replaces the run's line in the list where it changed; a run that does not work any more belongs to nobody.
+    `owner` is whoever works on the run ("": nobody does). `taken` is the inbox item that the turn consumes,
+    `artifacts` are the bytes that it refers to by digest, `checkpoint` the state after it.
+    """
+
+    run_id: str
+    seq: int
+    body: bytes
+    digest: bytes
+    row: RunRow | None = None
+    owner: str = ""
+    taken: int = 0
+    artifacts: dict[str, bytes] = {}
+    checkpoint: Checkpoint | None = None
+
+
 class StoredTurn(msgspec.Struct, frozen=True):
-    """A turn as it was read: the number of its first entry, its entries, and whether its digest fits the chain."""
+    """A turn as it was read: the number of its first entry, its entries, whether its digest fits the chain, and it."""
 
     seq: int
     entries: tuple[AnyEvent | AnyEntry, ...]
     intact: bool = True
+    digest: bytes = NO_DIGEST
 
 
 class InboxItem(msgspec.Struct, frozen=True):
@@ -62,23 +104,35 @@ class InboxItem(msgspec.Struct, frozen=True):
 
 
 class Journal(Protocol):
-    """Where runs are written. Every method is synchronous and returns only when what it wrote is durable."""
+    """Where runs are written. Every method is synchronous and returns only when what it wrote is durable.
+
+    Methods may be called from several threads. `write` is the one that is waited for in the middle of a run.
+    """
 
     name: str
+    grouped: bool
+    """Whether a write takes long enough (a disk, a server) to be shared by the turns of many runs."""
 
-    def create(self, row: RunRow, body: bytes) -> None:
-        """Begin a run with its first turn. Raises RunConflict where the id is taken."""
+    def write(self, turns: Sequence[Turn]) -> list[StepladderError | None]:
+        """Append turns of different runs, all in one go; for each None, or why it was refused.
+
+        Refused is a turn (RunConflict) whose place is taken, whose run belongs to somebody else or exists already,
+        whose inbox item was taken by somebody else; RunNotFound where there is no such run. The others are durable.
+
+        Raises:
+            JournalError: nothing was written.
+        """
         ...
 
-    def append(self, run_id: str, seq: int, body: bytes, row: RunRow | None = None, taken: int = 0) -> None:
-        """Append the turn whose first entry has number `seq`.
+    def turns(self, run_id: str, after: int = 0) -> list[StoredTurn]:
+        """The run's turns behind entry `after`, in order; [] where there are none.
 
-        `row` replaces the run's line in the list where it changed; `taken` is the inbox item that this turn consumes.
-        Raises RunConflict where somebody else wrote the turn or took the item, RunNotFound.
+        Raises JournalError where one cannot be read.
         """
+        ...
 
-    def turns(self, run_id: str) -> list[StoredTurn]:
-        """The run's turns, in order; [] where there is no such run. Raises JournalError where one cannot be read."""
+    def checkpoint(self, run_id: str) -> Checkpoint | None:
+        """The newest kept state of the run."""
         ...
 
     def row(self, run_id: str) -> RunRow | None:
@@ -89,12 +143,32 @@ class Journal(Protocol):
         """The newest runs first."""
         ...
 
+    def enroll(self, owner: Owner) -> None:
+        """Make an owner known, or renew its lease."""
+        ...
+
+    def leave(self, owner_id: str) -> None:
+        """Forget an owner; its runs belong to nobody."""
+        ...
+
+    def claim(self, run_id: str, owner_id: str) -> None:
+        """Make the run this owner's. Raises RunOwned where a living owner has it, RunNotFound."""
+        ...
+
+    def release(self, run_id: str, owner_id: str) -> None:
+        """Let go of a run, if it is this owner's."""
+        ...
+
     def put(self, run_id: str, kind: InboxKind, body: dict[str, Any], at: float) -> InboxItem:
         """Keep something for the run until it takes it. Raises RunNotFound."""
         ...
 
     def inbox(self, run_id: str) -> Sequence[InboxItem]:
         """What the run has not taken yet, oldest first."""
+        ...
+
+    def posted(self) -> Sequence[str]:
+        """The runs with something in their inbox, if anybody else may have written since this was last asked."""
         ...
 
     def drop(self, run_id: str, number: int) -> None:
@@ -109,10 +183,6 @@ class Journal(Protocol):
         """What is kept under this hash."""
         ...
 
-    def keep_artifact(self, digest: str, body: bytes) -> None:
-        """Keep bytes under their digest."""
-        ...
-
     def artifact(self, digest: str) -> bytes | None:
         """The bytes of this digest."""
         ...
@@ -120,3 +190,30 @@ class Journal(Protocol):
     def close(self) -> None:
         """Let go of the file."""
         ...
+
+
+def append(journal: Journal, turn: Turn) -> None:
+    """Append one turn. Raises RunConflict, RunNotFound, JournalError."""
+    (refused,) = journal.write([turn])
+    if refused is not None:
+        raise refused
+
+
+def taken_id(run_id: str) -> RunConflict:
+    """The refusal of a second run of the same id."""
+    return RunConflict(run_id, "there is already a run of this id")
+
+
+def moved_on(run_id: str, seq: int) -> RunConflict:
+    """The refusal of a turn whose place is taken."""
+    return RunConflict(run_id, f"entry {seq} was written by another process, which has moved the run on")
+
+
+def item_taken(run_id: str, number: int) -> RunConflict:
+    """The refusal of a turn whose inbox item is gone."""
+    return RunConflict(run_id, f"inbox item {number} was taken by another process")
+
+
+def not_mine(run_id: str) -> RunConflict:
+    """The refusal of a turn by somebody who does not own the run (any more)."""
+    return RunConflict(run_id, "another process has taken it over; what this one still had to say was not written")

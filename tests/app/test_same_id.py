@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from stepladder.app.orchestrator import Orchestrator
-from stepladder.errors import RunConflict, WrongDefinition
+from stepladder.errors import RunConflict, RunOwned, WrongDefinition
 from stepladder.events import RunResumed
+from stepladder.journal import LEASE_S
 from stepladder.journal.sqlite import SqliteJournal
 from tests.app.cast import OWLS, talk
 from tests.drivers.desk import ONE, TALK, go, of, turns, until, workflow
@@ -162,18 +163,39 @@ def test_two_handles_on_one_file_take_turns(tmp_path: Path) -> None:
     go(body())
 
 
-def test_whoever_is_overtaken_while_it_works_gets_a_conflict_and_writes_nothing(tmp_path: Path) -> None:
+def test_a_run_at_work_elsewhere_is_refused_by_name_and_takes_what_is_put(tmp_path: Path) -> None:
     file = tmp_path / "runs.db"
 
     async def body() -> None:
-        async with talk(journal=file) as (first, cast, _), talk(journal=file) as (second, _, _clock):
+        async with talk(journal=file) as (first, cast, _), talk(journal=file) as (second, other, _clock):
             cast.let_go.clear()
             working = asyncio.create_task(first.run(OWLS, run_id="r"))
-            await asyncio.sleep(0.02)
+            await until(lambda: cast.called)
+            for verb in (second.resume("r"), second.wait("r"), second.run(OWLS, run_id="r")):
+                with pytest.raises(RunOwned, match=f"process {os.getpid()} on"):
+                    await verb
+            cancelled = await second.cancel("r", reason="enough")
+            assert cancelled.status == "working", "the process that has it takes it"
+            assert (await working).end == "cancelled"
+            assert other.called == []
+            assert second.replay("r").divergence is None
+
+    go(body())
+
+
+def test_whoever_gave_no_sign_for_a_lease_is_overtaken_and_writes_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "runs.db"
+    late = SqliteJournal(file, now=lambda: time.time() + LEASE_S + 1)
+
+    async def body() -> None:
+        async with talk(journal=file) as (first, cast, _), talk(journal=late) as (second, _, _clock):
+            cast.let_go.clear()
+            working = asyncio.create_task(first.run(OWLS, run_id="r"))
+            await until(lambda: cast.called)
             run = await second.resume("r")
             assert run.status == "waiting"
             cast.let_go.set()
-            with pytest.raises(RunConflict, match="another process"):
+            with pytest.raises(RunConflict, match="another process has taken it over"):
                 await working
             assert first._runners == {}
             assert first.get("r").entries == run.entries
@@ -181,6 +203,7 @@ def test_whoever_is_overtaken_while_it_works_gets_a_conflict_and_writes_nothing(
             assert second.replay("r").divergence is None
 
     go(body())
+    late.close()
 
 
 def test_a_deadline_that_another_process_has_overtaken_is_left_to_it(tmp_path: Path) -> None:

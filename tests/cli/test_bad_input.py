@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stepladder.journal.sqlite import APPLICATION
+from stepladder.journal.sqlite_file import APPLICATION
 from tests.cli.desk import Desk
 from tests.example_workflows import TEXT_TO_SQL
 

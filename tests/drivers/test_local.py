@@ -6,15 +6,16 @@ import asyncio
 import gc
 import threading
 import weakref
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from stepladder.app.orchestrator import Orchestrator
 from stepladder.drivers import AgentCall, AgentResult, ManualClock
-from stepladder.errors import JournalError
+from stepladder.errors import JournalError, StepladderError
 from stepladder.events import AgentFailed, AgentReturned, TimePassed
-from stepladder.journal import MemoryJournal
+from stepladder.journal import MemoryJournal, Turn
 from stepladder.record import Settled
 from tests.drivers.desk import ONE, TALK, go, of, one, turns, until, workflow
 
@@ -337,10 +338,10 @@ class Failing(MemoryJournal):
         super().__init__()
         self.refuse_from = 10_000
 
-    def append(self, run_id: str, seq: int, *rest: Any, **more: Any) -> None:
-        if seq >= self.refuse_from:
+    def write(self, turns: Sequence[Turn]) -> list[StepladderError | None]:
+        if any(turn.seq >= self.refuse_from for turn in turns):
             raise JournalError(self.name, "a full disk", "room")
-        super().append(run_id, seq, *rest, **more)
+        return super().write(turns)
 
 
 def test_a_journal_that_cannot_write_stops_the_run_loudly_and_it_is_resumed_later() -> None:

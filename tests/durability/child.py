@@ -21,9 +21,9 @@ from stepladder.app.loading import Workflow
 from stepladder.app.orchestrator import Orchestrator
 from stepladder.app.run import Run
 from stepladder.drivers import AgentCall
-from stepladder.errors import RunConflict
+from stepladder.errors import RunConflict, StepladderError
 from stepladder.events import AgentFailed, AgentReturned, Event, RunStarted
-from stepladder.journal import InboxItem, RunRow, decode_turn
+from stepladder.journal import InboxItem, Turn, decode_turn
 from stepladder.journal.sqlite import SqliteJournal
 from stepladder.llm import ModelRequest, ScriptedProvider
 from stepladder.record import Entry, Settled
@@ -131,18 +131,17 @@ class DeadlyJournal(SqliteJournal):
         super().__init__(path)
         self.death = death
 
-    def create(self, row: RunRow, body: bytes) -> None:
-        super().create(row, body)
-        self.death.at("before the first call")
-
-    def append(self, run_id: str, seq: int, body: bytes, row: RunRow | None = None, taken: int = 0) -> None:
-        event = decode_turn(body)[0]
+    def write(self, turns: Sequence[Turn]) -> list[StepladderError | None]:
+        (turn,) = turns  # one run is at work
+        event = decode_turn(turn.body)[0]
         kind = type(event).__name__
         if kind == "AgentReturned" and event.command == 2:  # type: ignore[union-attr]
             self.death.at("after returning before the append")
         if kind == "ModelAnswered":
             self.death.at("after a model answered before the append")
-        super().append(run_id, seq, body, row, taken)
+        refused = super().write(turns)
+        if kind == "RunStarted":
+            self.death.at("before the first call")
         if kind == "AgentReturned" and event.command == 2:  # type: ignore[union-attr]
             self.death.at("after the append before the next command")
         if kind == "AgentFailed":
@@ -150,6 +149,7 @@ class DeadlyJournal(SqliteJournal):
         if kind == "PersonAnswered":
             self.death.at("after an answer was taken")
             self.death.soon("while waiting for a time", 0.01)
+        return refused
 
     def put(self, *what: Any) -> InboxItem:
         item = super().put(*what)

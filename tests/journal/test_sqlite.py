@@ -14,11 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from stepladder.errors import JournalError, RunConflict
 from stepladder.events import AgentReturned, RunStarted
 from stepladder.journal import RunRow, encode_turn
-from stepladder.journal.sqlite import APPLICATION, SCHEMA_VERSION, SqliteJournal
+from stepladder.journal.sqlite import SqliteJournal
+from stepladder.journal.sqlite_file import APPLICATION, SCHEMA_VERSION
+from tests.journal.desk import append, create, turn_of
 
 STARTED = encode_turn([RunStarted(1.0, "a", "w", "h", "p", {})])
 
@@ -31,6 +34,11 @@ def turn(number: int, text: str = "") -> bytes:
     return encode_turn([AgentReturned(float(number), number, {"text": text})])
 
 
+def write_with(journal: SqliteJournal, artifacts: dict[str, bytes]) -> None:
+    (refused,) = journal.write([replace(turn_of(journal, "a", 6, turn(6)), artifacts=artifacts)])
+    assert refused is None
+
+
 def pragma(path: Path, name: str) -> Any:
     with sqlite3.connect(path) as db:
         return db.execute(f"PRAGMA {name}").fetchone()[0]
@@ -38,9 +46,9 @@ def pragma(path: Path, name: str) -> Any:
 
 def written(path: Path, turns: int = 5) -> None:
     journal = SqliteJournal(path)
-    journal.create(row(), STARTED)
+    create(journal, row(), STARTED)
     for number in range(2, turns + 1):
-        journal.append("a", number, turn(number, "x" * 400))
+        append(journal, "a", number, turn(number, "x" * 400))
     journal.close()
 
 
@@ -50,8 +58,8 @@ def written(path: Path, turns: int = 5) -> None:
 def test_a_new_file_is_a_marked_journal_in_wal_mode(tmp_path: Path) -> None:
     path = tmp_path / "runs.db"
     journal = SqliteJournal(path)
-    assert journal._db.execute("PRAGMA synchronous").fetchone() == (2,), "FULL"
-    assert journal._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert journal._file._db.execute("PRAGMA synchronous").fetchone() == (2,), "FULL"
+    assert journal._file._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     journal.close()
     assert (pragma(path, "application_id"), pragma(path, "user_version")) == (APPLICATION, SCHEMA_VERSION)
 
@@ -62,7 +70,7 @@ def test_a_journal_is_opened_again_as_it_was(tmp_path: Path) -> None:
     journal = SqliteJournal(path, create=False)
     assert [each.seq for each in journal.turns("a")] == [1, 2, 3, 4, 5]
     assert all(each.intact for each in journal.turns("a"))
-    journal.append("a", 6, turn(6))
+    append(journal, "a", 6, turn(6))
     assert journal.turns("a")[-1].intact
     journal.close()
 
@@ -133,7 +141,7 @@ def test_a_truncated_file_is_a_journal_error_never_a_wrong_answer(tmp_path: Path
         journal = SqliteJournal(path)
         try:
             journal.turns("a")
-            journal.append("a", 61, turn(61))
+            append(journal, "a", 61, turn(61))
         finally:
             journal.close()
 
@@ -182,7 +190,7 @@ def test_what_may_only_be_read_is_a_journal_error(open_folder: Path, what: str) 
 
     def work() -> int:
         journal = SqliteJournal(path)
-        journal.append("a", 6, turn(6))
+        append(journal, "a", 6, turn(6))
         return len(journal.turns("a"))
 
     assert as_nobody(work).startswith("JournalError: ")
@@ -197,23 +205,24 @@ def test_a_full_disk_refuses_the_turn_whole_and_lets_the_next_one_in(tmp_path: P
     written(path)
     journal = SqliteJournal(path)
     item = journal.put("a", "message", {"name": "n"}, 1.0)
-    pages = journal._db.execute("PRAGMA page_count").fetchone()[0]
-    journal._db.execute(f"PRAGMA max_page_count = {pages}")
+    pages = journal._file._db.execute("PRAGMA page_count").fetchone()[0]
+    journal._file._db.execute(f"PRAGMA max_page_count = {pages}")
     for _ in range(2):
         with pytest.raises(JournalError, match="full"):
-            journal.append("a", 6, turn(6, "y" * 100_000), row(), item.number)
+            append(journal, "a", 6, turn(6, "y" * 100_000), row(), item.number)
     assert [each.seq for each in journal.turns("a")] == [1, 2, 3, 4, 5]
     assert list(journal.inbox("a")) == [item]
     with pytest.raises(JournalError, match="full"):
-        journal.keep_artifact("d", b"z" * 100_000)
+        write_with(journal, {"d": b"z" * 100_000})
+    assert journal.artifact("d") is None
     with pytest.raises(JournalError, match="full"):
         journal.put("a", "message", {"name": "n" * 100_000}, 1.0)
     with pytest.raises(JournalError, match="full"):
-        journal.create(row("b"), turn(1, "z" * 100_000))
+        create(journal, row("b"), turn(1, "z" * 100_000))
     assert journal.row("b") is None
-    journal._db.execute("PRAGMA max_page_count = 100000")
-    journal.append("a", 6, turn(6, "y" * 100_000), row(), item.number)
-    journal.create(row("b"), STARTED)
+    journal._file._db.execute("PRAGMA max_page_count = 100000")
+    append(journal, "a", 6, turn(6, "y" * 100_000), row(), item.number)
+    create(journal, row("b"), STARTED)
     assert all(each.intact for each in journal.turns("a"))
     journal.close()
 
@@ -225,9 +234,9 @@ def test_a_locked_file_is_waited_for_and_then_said(tmp_path: Path) -> None:
     with sqlite3.connect(path) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(JournalError, match="locked"):
-            journal.append("a", 6, turn(6))
+            append(journal, "a", 6, turn(6))
         other.execute("ROLLBACK")
-    journal.append("a", 6, turn(6))
+    append(journal, "a", 6, turn(6))
     journal.close()
 
 
@@ -238,7 +247,7 @@ def test_a_closed_journal_says_so(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match="closed"):
         journal.row("a")
     with pytest.raises(JournalError, match="closed"):
-        journal.create(row(), STARTED)
+        create(journal, row(), STARTED)
 
 
 def test_a_body_that_is_no_turn_is_said_with_its_place(tmp_path: Path) -> None:
@@ -259,10 +268,11 @@ MAKES = """
 import sys, time
 from stepladder.journal import RunRow
 from stepladder.journal.sqlite import SqliteJournal
+from tests.journal.desk import create
 time.sleep(max(0.0, float(sys.argv[2]) - time.time()))
 journal = SqliteJournal(sys.argv[1])
 for number in range(20):
-    journal.create(RunRow(f"{sys.argv[3]}-{number}", "w", "h", 1.0, 1.0), b"[]")
+    create(journal, RunRow(f"{sys.argv[3]}-{number}", "w", "h", 1.0, 1.0), b"[]")
 journal.close()
 """
 
@@ -292,16 +302,16 @@ def test_processes_that_make_the_same_file_at_once(tmp_path: Path) -> None:
 def test_threads_share_one_handle(tmp_path: Path) -> None:
     journal = SqliteJournal(tmp_path / "runs.db")
     refused: list[int] = []
-    journal.create(row(), STARTED)
+    create(journal, row(), STARTED)
 
-    def append(name: int) -> None:
+    def work(name: int) -> None:
         for seq in range(2, 42):
             try:
-                journal.append("a", seq, turn(seq, str(name)))
+                append(journal, "a", seq, turn(seq, str(name)))
             except RunConflict:
                 refused.append(seq)
 
-    threads = [threading.Thread(target=append, args=(name,)) for name in range(4)]
+    threads = [threading.Thread(target=work, args=(name,)) for name in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -386,7 +396,7 @@ def test_a_broken_digest_is_no_crash(file: Path, digest: str) -> None:
     assert {3, 4} <= {seq for seq, sound in intact(file).items() if not sound}
     change(file, f"UPDATE turns SET digest = {digest} WHERE seq = 6")
     journal = SqliteJournal(file)
-    journal.append("a", 7, turn(7))
+    append(journal, "a", 7, turn(7))
     assert len(journal.turns("a")) == 7
     journal.close()
 

@@ -1,0 +1,82 @@
+"""Who works on a run: one Orchestrator in one process, for as long as its lease or its process lives."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+import uuid
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+LEASE_S: Final = 30.0
+"""Seconds that an owner counts as alive after its last sign of life."""
+
+_HERE: Final[set[str]] = set()
+"""The owners of this process that have not left."""
+
+
+class Owner(msgspec.Struct, frozen=True):
+    """An owner of runs: the process (its start tells it from a later one of the same id), and until when it is alive.
+
+    Times are seconds since 1970.
+    """
+
+    id: str
+    host: str
+    pid: int
+    started: float
+    until: float
+
+    def alive(self, now: float) -> bool:
+        """Whether its lease runs, and its process, where that can be seen from here."""
+        if self.until <= now:
+            return False
+        if self.host != this_host():
+            return True
+        if self.pid == os.getpid() and _same(self.started, _started(self.pid)):
+            return self.id in _HERE
+        return _same(self.started, _started(self.pid))
+
+    def told(self) -> str:
+        """The owner, for people."""
+        return f"process {self.pid} on {self.host.partition('/')[0]}"
+
+
+def new_owner(owner_id: str = "", now: float | None = None, lease_s: float = LEASE_S) -> Owner:
+    """An owner in this process."""
+    pid = os.getpid()
+    name = owner_id or uuid.uuid4().hex
+    _HERE.add(name)
+    return Owner(name, this_host(), pid, _started(pid), (time.time() if now is None else now) + lease_s)
+
+
+def gone(owner_id: str) -> None:
+    """This owner of this process does not work any more."""
+    _HERE.discard(owner_id)
+
+
+@cache
+def this_host() -> str:
+    """The machine, and where it can be told the container: process numbers mean something only there."""
+    space = Path("/proc/self/ns/pid")
+    return f"{platform.node()}/{space.readlink() if space.exists() else ''}"
+
+
+def _started(pid: int) -> float:
+    """When the process was started; 0 where there is none of this number."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        return 0.0 if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
+    except psutil.Error:
+        return 0.0
+
+
+def _same(one: float, other: float) -> bool:
+    """Whether these are starts of the same process: the clock may have been set by a little since."""
+    return other > 0 and abs(one - other) < 2.0

@@ -1,0 +1,210 @@
+"""The SQLite file of a journal: its schema, its versions, and the connections to it.
+
+One connection writes and another one reads, so that a look into the journal does not wait for a commit. WAL with
+`synchronous=FULL` syncs the disk once a commit and survives a crash of the machine; with NORMAL a crash of the machine
+may lose the last commits (never a part of one), a crash of the process loses nothing.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from stepladder.errors import JournalError
+from stepladder.journal.store import NO_DIGEST, chain
+
+Synchronous = Literal["full", "normal"]
+
+SCHEMA_VERSION: Final = 2
+APPLICATION: Final = 0x57E90001
+"""SQLite's application_id of a journal, so that another program's file is never mistaken for one."""
+_SCHEMA: Final = (
+    """CREATE TABLE runs (
+    number INTEGER PRIMARY KEY, run_id TEXT NOT NULL UNIQUE, workflow TEXT NOT NULL, workflow_hash TEXT NOT NULL,
+    started_at REAL NOT NULL, updated_at REAL NOT NULL, status TEXT NOT NULL, step TEXT NOT NULL, waiting TEXT NOT NULL,
+    ended TEXT NOT NULL, success INTEGER, decisions INTEGER NOT NULL, usd REAL NOT NULL, owner TEXT)""",
+    "CREATE INDEX runs_by_start ON runs (started_at)",
+    """CREATE TABLE turns (
+    run INTEGER NOT NULL REFERENCES runs, seq INTEGER NOT NULL, body TEXT NOT NULL, digest BLOB NOT NULL,
+    UNIQUE (run, seq))""",
+    """CREATE TABLE inbox (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL REFERENCES runs, kind TEXT NOT NULL,
+    body TEXT NOT NULL, put_at REAL NOT NULL, taken INTEGER NOT NULL DEFAULT 0)""",
+    "CREATE INDEX inbox_open ON inbox (run) WHERE taken = 0",
+    "CREATE TABLE definitions (hash TEXT PRIMARY KEY, kind TEXT NOT NULL, body TEXT NOT NULL)",
+    "CREATE TABLE artifacts (digest TEXT PRIMARY KEY, body BLOB NOT NULL)",
+)
+_OWNERSHIP: Final = (
+    """CREATE TABLE owners (
+    id TEXT PRIMARY KEY, host TEXT NOT NULL, pid INTEGER NOT NULL, started REAL NOT NULL, until REAL NOT NULL)""",
+    """CREATE TABLE takeovers (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL REFERENCES runs, owner TEXT NOT NULL,
+    at REAL NOT NULL)""",
+    """CREATE TABLE checkpoints (
+    run INTEGER PRIMARY KEY REFERENCES runs, entries INTEGER NOT NULL, digest BLOB NOT NULL, state TEXT NOT NULL)""",
+)
+"""Who works on what, whom it was taken from, and the newest state of long runs: since version 2."""
+
+
+class SqliteFile:
+    """An open journal file.
+
+    Raises:
+        JournalError: it is missing (and `create` is false), another program's, of a newer version, or cannot be opened.
+    """
+
+    def __init__(self, path: Path, *, create: bool, busy_s: float, synchronous: Synchronous) -> None:
+        self.path, self.name = path, str(path)
+        self._busy_s, self._synchronous = busy_s, synchronous
+        self._writing, self._looking = threading.RLock(), threading.RLock()
+        if not create and not path.is_file():
+            raise JournalError(self.name, "no such file", "a journal that a run has written")
+        with self.mapped():
+            self._db = self._connected()
+        try:
+            with self.mapped():
+                self._open()
+                self._reader = self._connected()
+                self._reader.execute("PRAGMA query_only = ON")
+        except BaseException:
+            self._db.close()
+            raise
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Write: all of it becomes durable at the end, or nothing. Raises JournalError."""
+        with self.mapped(), self._writing:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                self._rollback()
+                raise
+
+    def read(self, statement: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        """The rows that this gives, as of the last commit. Raises JournalError."""
+        with self.mapped(), self._looking:
+            return self._reader.execute(statement, values).fetchall()
+
+    def version_of_data(self) -> int:
+        """A number that changes when another process has written."""
+        with self.mapped(), self._writing:
+            (version,) = self._db.execute("PRAGMA data_version").fetchone()
+        return int(version)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._writing, self._looking:
+            self._reader.close()
+            self._db.close()
+
+    @contextmanager
+    def mapped(self) -> Iterator[None]:
+        """What SQLite raises, as JournalError."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise JournalError(
+                self.name, f"{type(error).__name__}: {error}", "a SQLite file that can be read and written"
+            ) from error
+
+    # --- opening
+
+    def _connected(self) -> sqlite3.Connection:
+        return sqlite3.connect(self.path, timeout=self._busy_s, isolation_level=None, check_same_thread=False)
+
+    def _open(self) -> None:
+        version = self._version()
+        self._patiently("PRAGMA journal_mode = WAL")
+        self._db.execute(f"PRAGMA synchronous = {self._synchronous.upper()}")
+        if version != SCHEMA_VERSION:
+            self._upgrade()
+
+    def _version(self) -> int:
+        """The version of the file, 0 where it is new; seen in one moment, for another process may be making it."""
+        self._db.execute("BEGIN")
+        try:
+            (tables,) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            (application,) = self._db.execute("PRAGMA application_id").fetchone()
+            (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        finally:
+            self._rollback()
+        if application != APPLICATION and tables:
+            raise JournalError(self.name, "another program's SQLite file", "a stepladder journal")
+        if version > SCHEMA_VERSION:
+            newer = f"at most {SCHEMA_VERSION}: a newer stepladder wrote it"
+            raise JournalError(self.name, f"schema version {version}", newer)
+        return int(version) if tables else 0
+
+    def _patiently(self, statement: str) -> None:
+        """SQLite does not wait by itself for whoever else changes the journal mode."""
+        give_up = time.monotonic() + self._busy_s
+        while True:
+            try:
+                self._db.execute(statement)
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > give_up:
+                    raise
+                time.sleep(0.01)
+
+    def _upgrade(self) -> None:
+        """Make the newest version of it, in one transaction."""
+        with self.transaction() as db:
+            (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+            for step in UPGRADES[version if tables else 0 :]:
+                step(db)
+            db.execute(f"PRAGMA application_id = {APPLICATION}")
+            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def _rollback(self) -> None:
+        if self._db.in_transaction:  # a full disk has ended it already
+            self._db.execute("ROLLBACK")
+
+
+def _make(db: sqlite3.Connection) -> None:
+    """An empty journal, of today's version."""
+    for statement in (*_SCHEMA, *_OWNERSHIP):
+        db.execute(statement)
+
+
+def _from_1(db: sqlite3.Connection) -> None:
+    """Version 2: runs have owners, and the chain runs over the digests of bodies, so that bodies can be pruned."""
+    if "owner" in {column[1] for column in db.execute("PRAGMA table_info(runs)")}:
+        return  # it was made just now
+    db.execute("ALTER TABLE runs ADD COLUMN owner TEXT")
+    for statement in _OWNERSHIP:
+        db.execute(statement)
+    for (number,) in db.execute("SELECT number FROM runs").fetchall():
+        _chain_anew(db, number)
+
+
+def _chain_anew(db: sqlite3.Connection, number: int) -> None:
+    """Give a run's turns the digests of version 2; one that was changed stays one that was changed."""
+    from hashlib import blake2b
+
+    old, new = NO_DIGEST, NO_DIGEST
+    for rowid, text, digest in db.execute(
+        "SELECT rowid, body, digest FROM turns WHERE run = ? ORDER BY seq", (number,)
+    ).fetchall():
+        body = text.encode() if isinstance(text, str) else bytes(text)
+        intact = blake2b(body, digest_size=16, key=old).digest() == digest
+        old = sound(digest)
+        new = chain(new, body) if intact else NO_DIGEST
+        db.execute("UPDATE turns SET digest = ? WHERE rowid = ?", (new, rowid))
+
+
+UPGRADES: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (_make, _from_1)
+"""The n-th leads from version n to a later one."""
+
+
+def sound(digest: object) -> bytes:
+    """The digest, if it can be one: somebody may have written anything there."""
+    return digest if isinstance(digest, bytes) and len(digest) <= len(NO_DIGEST) else NO_DIGEST
