@@ -9,6 +9,8 @@ import msgspec
 
 from stepladder.app.run import Waiting
 from stepladder.commands import AskModel, AskPerson
+from stepladder.drivers.artifacts import noted
+from stepladder.drivers.attachments import attach
 from stepladder.drivers.clock import Clock
 from stepladder.drivers.models import ModelEvent, ask_model
 from stepladder.errors import RunNotFound
@@ -103,16 +105,18 @@ class Desk:
         """A model's answer."""
         put = standing.put
         assert put is not None, "a model is asked about a question that was put"
+        rung = self.point.ladder.rungs[command.rung]
+        attached = attach(rung.attachments, (put.context,), self.journal.artifact)
         rendered = decision_prompt(
             put.point,
             put.facts,
-            put.context,
+            noted(put.context, attached.notes),
             self.point.options(put.legal),
             self.point.actions,
-            name=self.point.ladder.rungs[command.rung].prompt or DECISION_PROMPT,
+            name=rung.prompt or DECISION_PROMPT,
             prompts=self.prompts,
         )
-        return await ask_model(self.providers, self.clock, command, rendered)
+        return await ask_model(self.providers, self.clock, command, rendered, attached)
 
     def in_shadow(self, lone: Lone, command: AskModel) -> None:
         """Ask a model that nobody waits for."""

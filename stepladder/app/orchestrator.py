@@ -150,8 +150,10 @@ class Orchestrator:
             RunNotWaiting: nobody was asked, or the question was settled in this moment, by another answer.
         """
         runner = self._runner(run_id)
-        given = self._resources.redactor.value(plain_mapping(value, "answer"))
+        kept: dict[str, bytes] = {}
+        given = self._resources.redactor.value(plain_mapping(value, "answer", kept))
         asked = check_answer(self.machine, runner.state, given)
+        self._keep(kept)
         body = {"command": asked.number, "value": given, "by": plain_text(by, "answer", "by")}
         item = self._put(runner, "answer", body)
         self._offered[item.number] = True
@@ -173,7 +175,9 @@ class Orchestrator:
         """
         run = self.get(run_id)
         self._must_go_on(run.state)
-        body = {"name": plain_text(name, "message", "name"), "payload": plain_mapping(payload or {}, "message")}
+        kept: dict[str, bytes] = {}
+        body = {"name": plain_text(name, "message", "name"), "payload": plain_mapping(payload or {}, "message", kept)}
+        self._keep(kept)
         self.journal.put(run_id, "message", self._resources.redactor.value(body), self._now())
         return run if self._elsewhere(run) else await self._rest(self._runner(run_id))
 
@@ -321,7 +325,10 @@ class Orchestrator:
     def _begin(self, given: Mapping[str, Any], run_id: str | None) -> Runner:
         name = uuid.uuid4().hex if run_id is None else run_id
         check_id(name)
-        value = run_input(self.machine.definition, self._resources.redactor.value(plain_mapping(given, "input")))
+        kept: dict[str, bytes] = {}
+        plain = self._resources.redactor.value(plain_mapping(given, "input", kept))
+        value = run_input(self.machine.definition, plain)
+        self._keep(kept)
         if name in self._runners or self.journal.row(name) is not None:
             return self._same(name, value)
         event = RunStarted(
@@ -405,6 +412,11 @@ class Orchestrator:
         self._runners[runner.state.run_id] = runner
         runner.go()
         return runner
+
+    def _keep(self, artifacts: Mapping[str, bytes]) -> None:
+        """Keep bytes beside the journal before it refers to them."""
+        for digest, body in artifacts.items():
+            self.journal.keep_artifact(digest, body)
 
     def _put(self, runner: Runner, kind: InboxKind, body: dict[str, Any]) -> InboxItem:
         return self.journal.put(runner.state.run_id, kind, body, self._now())
