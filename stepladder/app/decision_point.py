@@ -125,8 +125,7 @@ class DecisionPoint:
         context: Any = None,
         decision_id: str | None = None,
     ) -> Decision:
-        """Decide on these signals among these legal actions. `context` is what a model is told besides;
-        artifacts in it are kept beside the journal.
+        """Decide on these signals among these legal actions. `context` is what a model is told besides.
 
         The same `decision_id` is the same decision: it is not decided again. One that a process left open is taken up.
 

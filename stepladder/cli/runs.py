@@ -39,7 +39,7 @@ def run(
     workflow: Annotated[Path, typer.Argument(metavar="WORKFLOW", help="The workflow file.")],
     given: Annotated[
         Texts,
-        typer.Option("--input", "-i", metavar="NAME=VALUE", help="A field of the input; NAME=@FILE for a file."),
+        typer.Option("--input", "-i", metavar="NAME=VALUE", help="A field of the input, or NAME=@FILE; repeatable."),
     ] = None,
     input_json: Annotated[
         str, typer.Option("--input-json", metavar="FILE", help="The input as a JSON object; - reads stdin.")

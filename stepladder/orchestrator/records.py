@@ -219,11 +219,12 @@ def _model_call(event: ModelAnswered | ModelFailed, rung: str, asked: str) -> Mo
 
 
 def went_along(record: DecisionRecord) -> list[tuple[str, str]]:
-    """What went with its questions and what was left out, as label and text: each artifact once for a whole panel."""
-    told = [("attached", f"artifact {digest[:12]}") for call in record.calls for digest in call.attached]
-    told += [
-        ("left out", f"artifact {digest[:12]}: {why}") for call in record.calls for digest, why in call.left_out.items()
-    ]
+    """What went with its questions and what was left out, as label and text: each artifact once for each rung."""
+    told: list[tuple[str, str]] = []
+    for call in record.calls:
+        to = f"for {call.rung}"
+        told += [("attached", f"artifact {digest[:12]} {to}") for digest in call.attached]
+        told += [("left out", f"artifact {digest[:12]} {to}: {why}") for digest, why in call.left_out.items()]
     return list(dict.fromkeys(told))
 
 

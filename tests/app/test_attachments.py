@@ -73,8 +73,8 @@ def test_the_record_says_what_went_along() -> None:
     record = run.decisions[0]
     (call,) = record.calls
     assert (call.attached, call.left_out) == ((digest(PHOTO),), {digest(ZIP): "application/zip is not taken"})
-    assert f"  attached  artifact {digest(PHOTO)[:12]}" in record.explain()
-    assert f"  left out  artifact {digest(ZIP)[:12]}: application/zip is not taken" in record.explain()
+    assert f"  attached  artifact {digest(PHOTO)[:12]} for first" in record.explain()
+    assert f"  left out  artifact {digest(ZIP)[:12]} for first: application/zip is not taken" in record.explain()
     assert record.as_dict()["calls"][0]["attached"] == (digest(PHOTO),)
 
 
@@ -265,8 +265,10 @@ def test_the_context_of_a_lone_decision_may_hold_artifacts(tmp_path: Path) -> No
             given = {"receipt": PHOTO, "terms": SCAN}
             decision = await receipts.decide({"amount": 200}, legal=["APPROVE", "REFUSE"], context=given)
             assert (decision.action, decision.source) == ("APPROVE", "model")
-            assert f"attached  artifact {digest(PHOTO)[:12]}" in decision.explain()
-            assert f"left out  artifact {digest(SCAN)[:12]}: application/pdf is not taken" in decision.explain()
+            assert f"attached  artifact {digest(PHOTO)[:12]} for model" in decision.explain()
+            assert (
+                f"left out  artifact {digest(SCAN)[:12]} for model: application/pdf is not taken" in decision.explain()
+            )
             assert receipts.replay(decision.id)
 
     go(body())

@@ -50,8 +50,9 @@ def test_a_file_is_read_kept_sent_and_shown(expense: Desk) -> None:
     assert [part["type"] for part in parts] == ["text", "text", "image_url"]
     (expense.folder / "receipt.png").unlink()  # it was read once, and is never opened again
 
+    assert ", 1 attached, 1 left out" in expense("show", "e-1", "--log").out
     shown = expense("show", "e-1", "--decision", "1").out
-    assert f"attached   artifact {DIGEST[:12]}" in shown
+    assert f"attached   artifact {DIGEST[:12]} for eyes" in shown
     assert "left out   artifact" in shown
     assert "text/plain is not taken" in shown
     (call,) = expense.json("show", "e-1", "-d", "1")["calls"]
