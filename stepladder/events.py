@@ -90,7 +90,10 @@ class TimePassed(Event, frozen=True, gc=False, tag="time_passed"):
 
 
 class ModelAnswered(Event, frozen=True, gc=False, tag="model_answered"):
-    """A model's answer, as received; `model` is who served, `prompt` the digest of what it was asked."""
+    """A model's answer, as received; `model` is who served, `prompt` the digest of what it was asked.
+
+    `attached` are the digests of the artifacts that went with the question, `left_out` those that did not, with why.
+    """
 
     command: int
     text: str
@@ -100,10 +103,15 @@ class ModelAnswered(Event, frozen=True, gc=False, tag="model_answered"):
     prompt: str = ""
     usage: Usage = NOTHING_USED
     elapsed_s: float = 0.0
+    attached: tuple[str, ...] = ()
+    left_out: dict[str, str] = {}
 
 
 class ModelFailed(Event, frozen=True, gc=False, tag="model_failed"):
-    """A model did not answer: `code` is the class of the failure, `error` what was said about it."""
+    """A model did not answer: `code` is the class of the failure, `error` what was said about it.
+
+    `attached` and `left_out` are as for an answer; whether anything was sent is what `code` and `error` say.
+    """
 
     command: int
     code: str
@@ -112,6 +120,8 @@ class ModelFailed(Event, frozen=True, gc=False, tag="model_failed"):
     model: str = ""
     usage: Usage = NOTHING_USED
     elapsed_s: float = 0.0
+    attached: tuple[str, ...] = ()
+    left_out: dict[str, str] = {}
 
 
 class RunCancelled(Event, frozen=True, gc=False, tag="run_cancelled"):

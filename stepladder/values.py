@@ -1,4 +1,4 @@
-"""Plain JSON values: taking them in, naming them by digest.
+"""Plain JSON values: taking them in, writing them, naming them by digest.
 
 Whatever enters a run is a *plain* value: None, bool, int, finite float, str, list, dict with str keys. What is
 not plain is refused with its path, so that a journal always reads back as what was decided on.
@@ -6,7 +6,9 @@ not plain is refused with its path, so that a journal always reads back as what 
 
 from __future__ import annotations
 
+import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
 from enum import Enum
@@ -28,12 +30,30 @@ NOT_PLAIN: Final = object()
 _MAX_DEPTH: Final = 64
 _MAX_BITS: Final = 10_000
 """Longer integers cannot be written as text and read back by everybody."""
+_ESCAPED: Final = re.compile(r"<|[^\x00-\x7e]")
 _EXPECTED: Final = "JSON (text, number, flag, list, mapping) or an artifact"
 
 
 def canonical(value: Plain) -> bytes:
     """The value as JSON bytes with sorted keys: equal values give equal bytes."""
     return _ENCODER.encode(value)
+
+
+def to_json(value: Plain, *, indent: int | None = None) -> str:
+    """The value as JSON that is safe between marks in a prompt: no `<`, nothing that hides. Keys keep their order."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent, default=str, allow_nan=False)
+    return _ESCAPED.sub(_escape, text)
+
+
+def _escape(match: re.Match[str]) -> str:
+    character = match[0]
+    if character > "\x7f" and character.isprintable():
+        return character
+    number = ord(character)
+    if number > 0xFFFF:
+        number -= 0x10000
+        return f"\\u{0xD800 + (number >> 10):04x}\\u{0xDC00 + (number & 0x3FF):04x}"
+    return f"\\u{number:04x}"
 
 
 def digest(*parts: Plain) -> str:

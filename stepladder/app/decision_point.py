@@ -14,7 +14,8 @@ from stepladder.app.journals import open_journal
 from stepladder.app.lone import Decision, Desk, Lone, asked_person
 from stepladder.app.secrets import secrets_of
 from stepladder.clauses import AnyOf
-from stepladder.decision import Invalid, Route, Rung, judge
+from stepladder.decision import Attachments, Invalid, Route, Rung, judge
+from stepladder.drivers.artifacts import taken_in
 from stepladder.drivers.clock import Clock, SystemClock
 from stepladder.errors import InputError, RunConflict, RunNotWaiting, WrongDefinition
 from stepladder.events import Event, OutcomeAttached, PersonAnswered, QuestionPut
@@ -39,6 +40,7 @@ class DecisionPoint:
         classifier: named clauses for `complex` and `hybrid`.
         rungs, routes: the ladder in full, as `Rung` and `Route` values.
         reconcile, accept, deadline_s: how the model's answer is settled, and its time in seconds.
+        attachments: media types of artifacts in the context that the model is sent: image/png, image/* ...
         mode: programmatic, llm or hybrid.
         actions: per action `description`, `use_when`, `example`, `parameters` and `significant`.
         journal: a journal or the path of a SQLite file; None keeps decisions in memory.
@@ -61,6 +63,7 @@ class DecisionPoint:
         reconcile: Mode = "model_wins",
         accept: Mapping[str, Iterable[str]] | None = None,
         deadline_s: float = 5.0,
+        attachments: Iterable[str] = (),
         mode: str = "hybrid",
         on_invalid: str = "rule",
         on_low_confidence: str = "next_rung",
@@ -72,7 +75,9 @@ class DecisionPoint:
         prompts: Mapping[str, str] | None = None,
     ) -> None:
         if model is not None:
-            rungs = {"model": Rung("model", (model,), 1, DECISION_PROMPT, deadline_s, AnyOf(accept)), **(rungs or {})}
+            sent = Attachments(tuple(attachments))
+            rung = Rung("model", (model,), 1, DECISION_PROMPT, deadline_s, AnyOf(accept), sent)
+            rungs = {"model": rung, **(rungs or {})}
             routes = routes or {route: Route(("model",), reconcile) for route in ("hybrid", "complex")}
         settings = {"how": mode, "on_invalid": on_invalid, "on_low_confidence": on_low_confidence}
         self.point = make_point(
@@ -130,13 +135,14 @@ class DecisionPoint:
             RunConflict: the id is taken by a decision on something else.
             WrongDefinition: it is still open, and was put to another version of this point.
         """
-        put = self._desk.redactor.event(self._put(facts, legal, context, decision_id))
+        kept: dict[str, bytes] = {}
+        put = self._desk.redactor.event(self._put(facts, legal, taken_in(context, "context", kept), decision_id))
         assert isinstance(put, QuestionPut), "redaction keeps the kind of an event"
         asking = self._asking.get(put.decision_id)
         if asking is not None:
             await asyncio.wait([asking])
         known = self.journal.row(put.decision_id) is not None
-        lone = self._known(put) if known else self._desk.put(put.decision_id, put)
+        lone = self._known(put) if known else self._desk.put(put.decision_id, put, kept)
         task = self._asking[put.decision_id] = asyncio.ensure_future(lone.settle())
         try:
             return await task
@@ -196,7 +202,7 @@ class DecisionPoint:
             self.point.hash,
             self.point.facts(facts),
             self.point.legal(legal),
-            None if context is None else plain(context, "context"),
+            context,
             decision_id or uuid.uuid4().hex,
         )
 

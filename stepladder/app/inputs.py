@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from stepladder.app.loading import Agents
+from stepladder.drivers.artifacts import taken_in
 from stepladder.errors import InputError
 from stepladder.values import plain
 from stepladder.workflow.definition import CallEffect, Definition
@@ -14,9 +15,9 @@ from stepladder.workflow.schemas import with_defaults
 LONGEST_ID: Final = 200
 
 
-def plain_mapping(value: object, what: str) -> dict[str, Any]:
-    """A mapping of fields, as plain JSON."""
-    found = plain(value, what)
+def plain_mapping(value: object, what: str, kept: dict[str, bytes]) -> dict[str, Any]:
+    """A mapping of fields, as plain JSON with references for its artifacts, whose bytes are added to `kept`."""
+    found = taken_in(value, what, kept)
     if not isinstance(found, dict):
         raise InputError(what, "", f"a {type(value).__name__}", "a mapping of fields")
     return found

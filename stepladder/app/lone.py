@@ -9,6 +9,8 @@ import msgspec
 
 from stepladder.app.run import Waiting
 from stepladder.commands import AskModel, AskPerson
+from stepladder.drivers.artifacts import noted
+from stepladder.drivers.attachments import attach
 from stepladder.drivers.clock import Clock
 from stepladder.drivers.models import ModelEvent, ask_model
 from stepladder.errors import RunNotFound
@@ -79,11 +81,11 @@ class Desk:
         self.providers, self.redactor, self.prompts = providers, redactor, prompts
         self._shadows: set[asyncio.Task[None]] = set()
 
-    def put(self, decision_id: str, event: Event) -> Lone:
+    def put(self, decision_id: str, event: Event, kept: dict[str, bytes]) -> Lone:
         """A new decision. Raises NoRule, and RunConflict where the id is taken."""
         moved = advance_alone(self.point, Standing(), event)
         lone = Lone(self, decision_id, Standing(), [], NO_DIGEST)
-        lone.append(moved)
+        lone.append(moved, kept)
         return lone
 
     def lone(self, decision_id: str) -> Lone:
@@ -108,16 +110,18 @@ class Desk:
         """A model's answer."""
         put = standing.put
         assert put is not None, "a model is asked about a question that was put"
+        rung = self.point.ladder.rungs[command.rung]
+        attached = attach(rung.attachments, (put.context,), self.journal.artifact)
         rendered = decision_prompt(
             put.point,
             put.facts,
-            put.context,
+            noted(put.context, attached.notes),
             self.point.options(put.legal),
             self.point.actions,
-            name=self.point.ladder.rungs[command.rung].prompt or DECISION_PROMPT,
+            name=rung.prompt or DECISION_PROMPT,
             prompts=self.prompts,
         )
-        return await ask_model(self.providers, self.clock, command, rendered)
+        return await ask_model(self.providers, self.clock, command, rendered, attached)
 
     def in_shadow(self, lone: Lone, command: AskModel) -> None:
         """Ask a model that nobody waits for."""
@@ -156,12 +160,12 @@ class Lone:
         """Redact, decide, append."""
         self.append(advance_alone(self.desk.point, self.standing, self.desk.redactor.event(event)))
 
-    def append(self, moved: Moved) -> None:
+    def append(self, moved: Moved, kept: dict[str, bytes] | None = None) -> None:
         """Write a turn down: only then has it happened. Raises RunConflict, JournalError."""
         body = encode_turn(moved.entries)
         digest = chain(self.digest, body)
         row = row_of(self.desk.point, self.id, moved.standing)
-        append(self.desk.journal, Turn(self.id, len(self.entries) + 1, body, digest, row))
+        append(self.desk.journal, Turn(self.id, len(self.entries) + 1, body, digest, row, artifacts=kept or {}))
         self.standing, self.digest = moved.standing, digest
         self.entries.extend(moved.entries)
 

@@ -154,10 +154,11 @@ class Orchestrator:
             InputError: it does not fit the question; the run waits on.
             RunNotWaiting: nobody was asked, or the question was settled in this moment, by another answer.
         """
-        given = self._resources.redactor.value(plain_mapping(value, "answer"))
+        kept: dict[str, bytes] = {}
+        given = self._resources.redactor.value(plain_mapping(value, "answer", kept))
         asked = check_answer(self.machine, self.get(run_id).state, given)
         body = {"command": asked.number, "value": given, "by": plain_text(by, "answer", "by")}
-        item = self._put(run_id, "answer", body)
+        item = self._put(run_id, "answer", body, kept)
         self._offered[item.number] = True
         try:
             run = await self._go_on(run_id)
@@ -177,8 +178,9 @@ class Orchestrator:
         """
         run = self.get(run_id)
         self._must_go_on(run.state)
-        body = {"name": plain_text(name, "message", "name"), "payload": plain_mapping(payload or {}, "message")}
-        self._put(run_id, "message", self._resources.redactor.value(body))
+        kept: dict[str, bytes] = {}
+        body = {"name": plain_text(name, "message", "name"), "payload": plain_mapping(payload or {}, "message", kept)}
+        self._put(run_id, "message", self._resources.redactor.value(body), kept)
         return run if self._elsewhere(run) else await self._go_on(run_id)
 
     async def cancel(self, run_id: str, *, reason: str = "", by: str = "") -> Run:
@@ -323,7 +325,9 @@ class Orchestrator:
     async def _begin(self, given: Mapping[str, Any], run_id: str | None) -> Runner:
         name = uuid.uuid4().hex if run_id is None else run_id
         check_id(name)
-        value = run_input(self.machine.definition, self._resources.redactor.value(plain_mapping(given, "input")))
+        kept: dict[str, bytes] = {}
+        plain = self._resources.redactor.value(plain_mapping(given, "input", kept))
+        value = run_input(self.machine.definition, plain)
         while name in self._beginning:
             await asyncio.wait([self._beginning[name]])
         if name in self._runners:
@@ -341,7 +345,7 @@ class Orchestrator:
         runner.owned = True
         begun = self._beginning[name] = asyncio.get_running_loop().create_future()
         try:
-            await runner.begin(started)
+            await runner.begin(started, kept)
         except RunConflict:
             return self._same(name, value)
         finally:
@@ -454,8 +458,10 @@ class Orchestrator:
         runner.go()
         return runner
 
-    def _put(self, run_id: str, kind: InboxKind, body: dict[str, Any]) -> InboxItem:
-        return self.journal.put(run_id, kind, body, self._now())
+    def _put(
+        self, run_id: str, kind: InboxKind, body: dict[str, Any], kept: Mapping[str, bytes] | None = None
+    ) -> InboxItem:
+        return self.journal.put(run_id, kind, body, self._now(), kept or {})
 
     def _next_item(self, state: RunState) -> tuple[Event, int] | None:
         """The first item of the run's inbox that it can take now, as an event. What is too late is dropped."""

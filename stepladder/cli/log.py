@@ -161,7 +161,7 @@ class RunLog:
         sure = f", confidence {verdict.confidence:g}" if verdict and verdict.confidence is not None else ""
         style = {"agrees": GOOD, "accepted": GOOD, "failed": BAD, "invalid": BAD}.get(entry.outcome, "")
         call = self._calls.get(entry.command) or self._only_call(entry.rung)
-        spent = f"  {seconds(call.elapsed_s)} {cost(call.usage.cost_usd)}" if call else ""
+        spent = f"  {seconds(call.elapsed_s)} {cost(call.usage.cost_usd)}{_sent(call)}" if call else ""
         why = call.error if isinstance(call, ModelFailed) and call.error else entry.cause
         cause = f": {line(why, 300)}" if why else ""
         yield (
@@ -285,6 +285,11 @@ class RunLog:
             case _:
                 words = "how it turned out was noted"
         yield ((words, "yellow"),)
+
+
+def _sent(call: ModelAnswered | ModelFailed) -> str:
+    counts = {"attached": len(call.attached), "left out": len(call.left_out)}
+    return "".join(f", {count} {word}" for word, count in counts.items() if count)
 
 
 def _assembled(parts: Line) -> Text:

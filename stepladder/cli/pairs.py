@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import mimetypes
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stepladder.errors import InputError
+
+if TYPE_CHECKING:
+    from stepladder.drivers import Artifact
 
 
 def pairs(given: Iterable[str] | None, option: str) -> dict[str, str]:
@@ -28,6 +32,32 @@ def fields(given: Iterable[str] | None, option: str, schema: Mapping[str, Any]) 
     """The pairs as values of an object with this schema: text where text is wanted, JSON else."""
     properties = schema.get("properties", {})
     return {name: typed(text, properties.get(name, {})) for name, text in pairs(given, option).items()}
+
+
+def with_files(given: Iterable[str] | None, option: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    """As `fields`; `name=@path` is the file's content, as an artifact, where an object is wanted and text is not."""
+    properties = schema.get("properties", {})
+    found = fields(given, option, schema)
+    for name, value in found.items():
+        if isinstance(value, str) and value.startswith("@") and _wants_object(properties.get(name, {})):
+            found[name] = _artifact(value[1:], option, name)
+    return found
+
+
+def _wants_object(schema: Mapping[str, Any]) -> bool:
+    kinds = schema.get("type")
+    return kinds == "object" or (isinstance(kinds, list) and "object" in kinds and "string" not in kinds)
+
+
+def _artifact(path: str, option: str, name: str) -> Artifact:
+    from stepladder.drivers import Artifact
+
+    try:
+        data = Path(path).read_bytes()
+    except (OSError, ValueError) as error:
+        found = str(getattr(error, "strerror", None) or error).lower()
+        raise InputError(option, name, f"{path!r}: {found}", "a file that can be read") from None
+    return Artifact(data, mimetypes.guess_type(path, strict=False)[0] or "application/octet-stream")
 
 
 def typed(text: str, schema: Mapping[str, Any]) -> Any:

@@ -38,7 +38,8 @@ Texts = Optional[list[str]]  # noqa: UP045 - typer reads it
 def run(
     workflow: Annotated[Path, typer.Argument(metavar="WORKFLOW", help="The workflow file.")],
     given: Annotated[
-        Texts, typer.Option("--input", "-i", metavar="NAME=VALUE", help="A field of the input; repeatable.")
+        Texts,
+        typer.Option("--input", "-i", metavar="NAME=VALUE", help="A field of the input, or NAME=@FILE; repeatable."),
     ] = None,
     input_json: Annotated[
         str, typer.Option("--input-json", metavar="FILE", help="The input as a JSON object; - reads stdin.")
@@ -77,13 +78,14 @@ def run(
 
 def _input(work: Work, given: list[str] | None, input_json: str) -> dict[str, Any]:
     """The input; refused before the journal is touched where it does not fit."""
-    from stepladder.cli.pairs import fields, mapping_file
+    from stepladder.cli.pairs import mapping_file, with_files
+    from stepladder.drivers.artifacts import taken_in
     from stepladder.errors import InputError
 
     definition = work.workflow.definition
     value = mapping_file(input_json, "--input-json") if input_json else {}
-    value |= fields(given, "--input", definition.input)
-    if definition.check_input is not None and (wrong := definition.check_input(value)):
+    value |= with_files(given, "--input", definition.input)
+    if definition.check_input is not None and (wrong := definition.check_input(taken_in(value, "--input", {}))):
         names = ", ".join(definition.input["properties"])
         expected = f"the fields {names}: --input NAME=VALUE" if names else "no fields"
         raise InputError(f"input of {definition.name}", "", wrong, expected)

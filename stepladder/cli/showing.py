@@ -16,6 +16,7 @@ from stepladder.cli.tables import decisions_table
 from stepladder.cli.tell import because, command_for, cost, moment, run_json, scripted, seconds, who
 from stepladder.errors import InputError
 from stepladder.events import Event, OutcomeAttached, QuestionPut
+from stepladder.orchestrator.records import went_along
 from stepladder.record import Answered, Asked, Entry
 
 if TYPE_CHECKING:
@@ -168,6 +169,7 @@ def _asked_and_said(record: DecisionRecord) -> Iterator[Row]:
         yield "answer", _answered(answered)
     for call in record.calls:
         yield "call", _call(call)
+    yield from went_along(record)
     for shadow in record.shadows:
         said = f" {shadow.verdict.action}" + _why(shadow.verdict.reason) if shadow.verdict else f": {shadow.cause}"
         yield "shadow", f"{shadow.rung} {shadow.outcome}{said}"

@@ -2,10 +2,11 @@
 
 from stepladder.decision.judge import Invalid, judge, judge_text
 from stepladder.decision.machine import answer_decision, open_decision
-from stepladder.decision.point import Ladder, Option, Question, Route, Rung
+from stepladder.decision.point import Attachments, Ladder, Option, Question, Route, Rung
 from stepladder.decision.shadow import join_shadow
 
 __all__ = [
+    "Attachments",
     "Invalid",
     "Ladder",
     "Option",

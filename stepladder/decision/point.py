@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
@@ -21,6 +22,24 @@ OnLowConfidence = Literal["next_rung", "rule", "person"]
 How = Literal["programmatic", "llm", "hybrid"]
 
 
+MEDIA_TYPE: Final = re.compile(r"[a-z0-9][a-z0-9.+-]*/(\*|[a-z0-9][a-z0-9.+-]*)", re.ASCII)
+"""image/png, or image/* for every image."""
+
+
+class Attachments(msgspec.Struct, frozen=True):
+    """Which artifacts a rung's models are sent with a question: those of these media types, so many bytes in all.
+
+    A type is image/png, or image/* for every image. Without a type none are sent.
+    """
+
+    types: tuple[str, ...] = ()
+    bytes: int = 5_000_000
+
+    def take(self, media_type: str) -> bool:
+        """Whether artifacts of this type (bare, in lower case) are sent."""
+        return media_type in self.types or f"{media_type.rpartition('/')[0]}/*" in self.types
+
+
 class Rung(msgspec.Struct, frozen=True):
     """One rung: the models it asks (several are a panel, `quorum` of which must say the same) or a person.
 
@@ -34,6 +53,7 @@ class Rung(msgspec.Struct, frozen=True):
     prompt: str = ""
     deadline_s: float | None = None
     accept: AnyOf = AnyOf()
+    attachments: Attachments = Attachments()
 
     @property
     def is_person(self) -> bool:

@@ -8,29 +8,20 @@ from __future__ import annotations
 
 import inspect
 from asyncio import CancelledError
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields, is_dataclass
-from hashlib import sha256
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
 from stepladder.commands import CallAgent
+from stepladder.drivers.artifacts import taken_in
 from stepladder.errors import InputError, StepladderError
 from stepladder.events import NOTHING_USED, AgentFailed, AgentReturned, Usage
-from stepladder.values import NOT_PLAIN, plain, plain_already
+from stepladder.values import plain
 from stepladder.workflow.yaml_text import Path
 
-ARTIFACT: Final = "$artifact"
 LONGEST_ERROR: Final = 10_000
 """Characters of what an agent says about its failure that are kept."""
-
-
-class Artifact(msgspec.Struct, frozen=True):
-    """Bytes in an agent's output that are kept beside the journal; the run sees their digest, size and type."""
-
-    data: bytes
-    media_type: str = "application/octet-stream"
 
 
 class AgentResult(msgspec.Struct, frozen=True):
@@ -191,44 +182,7 @@ def _output(agent: str, output: object, kept: dict[str, bytes]) -> dict[str, Any
     what = f"result of agent {agent!r}"
     if output is None:
         return {}
-    value = plain_already(output)
-    if value is NOT_PLAIN:
-        value = plain(_set_aside(output, kept), what)
+    value = taken_in(output, what, kept)
     if not isinstance(value, dict):
         raise InputError(what, "", f"a {type(output).__name__}", "a mapping of fields, such as {'text': ...}")
     return value
-
-
-def _set_aside(value: Any, kept: dict[str, bytes]) -> Any:
-    """The value with artifacts replaced by references to them."""
-    if isinstance(value, Artifact):
-        digest = sha256(value.data).hexdigest()
-        kept[digest] = bytes(value.data)
-        return {ARTIFACT: digest, "bytes": len(value.data), "media_type": value.media_type}
-    parts = _parts(value)
-    if not _has_artifact(parts):
-        return value
-    if isinstance(parts, dict):
-        return {key: _set_aside(item, kept) for key, item in parts.items()}
-    return [_set_aside(item, kept) for item in parts]
-
-
-def _has_artifact(value: Any) -> bool:
-    if isinstance(value, Artifact):
-        return True
-    parts = _parts(value)
-    return any(_has_artifact(item) for item in (parts.values() if isinstance(parts, dict) else parts))
-
-
-def _parts(value: Any) -> dict[Any, Any] | Sequence[Any]:
-    """The fields or items in which an artifact may be."""
-    if value is None or isinstance(value, (str, int, float)):
-        return ()
-    if isinstance(value, (dict, list, tuple)):
-        return value
-    if isinstance(value, msgspec.Struct):
-        return {name: getattr(value, name) for name in value.__struct_fields__}
-    if is_dataclass(value) and not isinstance(value, type):
-        return {each.name: getattr(value, each.name) for each in fields(value)}
-    names = getattr(type(value), "model_fields", {})  # pydantic
-    return {name: getattr(value, name) for name in names}

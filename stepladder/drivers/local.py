@@ -112,8 +112,13 @@ class Runner:
 
     # --- from outside
 
-    async def begin(self, started: RunStarted) -> None:
-        """Write the first turn, and do nothing yet. Raises RunConflict where the id is taken, JournalError."""
+    async def begin(self, started: RunStarted, kept: dict[str, bytes]) -> None:
+        """Write the first turn and the artifacts of its input, and do nothing yet.
+
+        Raises:
+            RunConflict: the id is taken.
+            JournalError: it was not written.
+        """
         written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def done(error: Exception | None) -> None:
@@ -122,7 +127,7 @@ class Runner:
             if not written.done():
                 written.set_result(None) if error is None else written.set_exception(error)
 
-        if self._append(Post(started), done):
+        if self._append(Post(started, 0, kept), done):
             self._written()
         else:
             await written

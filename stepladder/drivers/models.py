@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from stepladder.commands import AskModel
+from stepladder.drivers.attachments import Attached
 from stepladder.drivers.clock import Clock
 from stepladder.errors import StepladderError
 from stepladder.events import ModelAnswered, ModelFailed, Usage
@@ -15,17 +18,26 @@ NO_DEADLINE_S = 60.0
 """Seconds for a model where the rung sets none."""
 
 
-async def ask_model(providers: Providers, clock: Clock, command: AskModel, rendered: Rendered) -> ModelEvent:
+async def ask_model(
+    providers: Providers, clock: Clock, command: AskModel, rendered: Rendered, attached: Attached
+) -> ModelEvent:
     """The answer of a model, as an event. Whatever goes wrong is a failure of this rung, never of the run.
 
     Raises:
         ScriptRanDry: a scripted provider has no answer left; a scenario that is too short must fail.
         AssertionError: a check inside a script.
     """
+    event = await _asked(providers, clock, command, rendered, attached)
+    return msgspec.structs.replace(event, attached=tuple(attached.sent), left_out=dict(attached.left_out))
+
+
+async def _asked(
+    providers: Providers, clock: Clock, command: AskModel, rendered: Rendered, attached: Attached
+) -> ModelEvent:
     started = clock.now()
     try:
         provider, model = providers.resolve(command.model)
-        reply = await provider.ask(_request(command, rendered, model, started))
+        reply = await provider.ask(_request(command, rendered, attached, model, started))
     except ModelError as error:
         return _failed(command, clock.now(), started, error)
     except (ScriptRanDry, AssertionError):
@@ -49,12 +61,13 @@ def unaskable(command: AskModel, now: float, code: str, said: str) -> ModelFaile
     return ModelFailed(now, command.number, code, said, model=command.model)
 
 
-def _request(command: AskModel, rendered: Rendered, model: str, now: float) -> ModelRequest:
+def _request(command: AskModel, rendered: Rendered, attached: Attached, model: str, now: float) -> ModelRequest:
     left_s = NO_DEADLINE_S if command.deadline is None else max(0.001, command.deadline - now)
     return ModelRequest(
         model=model,
         system=rendered.system,
         prompt=rendered.prompt,
+        attachments=tuple(attached.sent.values()),
         schema=rendered.schema,
         strict=rendered.strict,
         deadline_s=left_s,

@@ -10,6 +10,7 @@ import inspect
 
 from stepladder.commands import AskModel, CallAgent
 from stepladder.drivers.agents import Agent, AgentCall, Raised, attempt, raised, returned
+from stepladder.drivers.attachments import attach_to_run
 from stepladder.drivers.models import ModelEvent, ask_model, cut_off, unaskable
 from stepladder.drivers.resources import Resources
 from stepladder.errors import StepladderError
@@ -40,12 +41,14 @@ async def ask(resources: Resources, machine: Machine, state: RunState | None, co
     asking = (state.shadows.get(command.number) or state.asking) if state is not None else None
     if state is None or asking is None:
         return cut_off(command, clock.now())
+    takes = machine.policy.ladder.rungs[command.rung].attachments
     try:
-        rendered = supervisor_prompt(machine, state, asking)
+        attached, shown = attach_to_run(takes, state, resources.journal.artifact)
+        rendered = supervisor_prompt(machine, shown, asking)
     except StepladderError as error:
         return unaskable(command, clock.now(), "bad_prompt", str(error))
     try:
-        return await ask_model(resources.providers, clock, command, rendered)
+        return await ask_model(resources.providers, clock, command, rendered, attached)
     except asyncio.CancelledError:
         if is_cut_off():
             raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any
 
@@ -12,6 +12,7 @@ from stepladder.journal.codec import decode_turn
 from stepladder.journal.owner import Owner
 from stepladder.journal.store import (
     NO_DIGEST,
+    NONE,
     Checkpoint,
     InboxItem,
     InboxKind,
@@ -130,11 +131,14 @@ class MemoryJournal:
         if self._owned.get(run_id) == owner_id:
             del self._owned[run_id]
 
-    def put(self, run_id: str, kind: InboxKind, body: dict[str, Any], at: float) -> InboxItem:
+    def put(
+        self, run_id: str, kind: InboxKind, body: dict[str, Any], at: float, artifacts: Mapping[str, bytes] = NONE
+    ) -> InboxItem:
         """Keep an item for the run."""
         if run_id not in self._rows:
             raise RunNotFound(run_id, self.name)
         item = InboxItem(next(self._numbers), kind, body, at)
+        self._artifacts |= artifacts
         self._inbox.setdefault(run_id, {})[item.number] = item
         return item
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from stepladder.journal.owner import Owner
 from stepladder.journal.sqlite_file import SqliteFile, Synchronous, sound
 from stepladder.journal.store import (
     NO_DIGEST,
+    NONE,
     Checkpoint,
     InboxItem,
     InboxKind,
@@ -90,7 +91,7 @@ class SqliteJournal:
             if turn.taken:
                 self._take(db, turn.run_id, turn.taken, turn.seq)
             if turn.artifacts:
-                db.executemany("INSERT OR IGNORE INTO artifacts VALUES (?, ?)", turn.artifacts.items())
+                _keep(db, turn.artifacts)
             if turn.checkpoint is not None:
                 db.execute(
                     "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?)",
@@ -224,11 +225,14 @@ class SqliteJournal:
 
     # --- inbox
 
-    def put(self, run_id: str, kind: InboxKind, body: dict[str, Any], at: float) -> InboxItem:
+    def put(
+        self, run_id: str, kind: InboxKind, body: dict[str, Any], at: float, artifacts: Mapping[str, bytes] = NONE
+    ) -> InboxItem:
         """Keep an item for the run."""
         number = self._number(run_id)
         text = msgspec.json.encode(body).decode()
         with self._file.transaction() as db:
+            _keep(db, artifacts)
             made = db.execute(
                 "INSERT INTO inbox (run, kind, body, put_at) VALUES (?, ?, ?, ?)", (number, kind, text, at)
             )
@@ -301,6 +305,10 @@ class SqliteJournal:
             raise JournalError(
                 self.name, f"run {run_id!r}, entry {seq}: {error}", "a turn as stepladder writes it"
             ) from None
+
+
+def _keep(db: sqlite3.Connection, artifacts: Mapping[str, bytes]) -> None:
+    db.executemany("INSERT OR IGNORE INTO artifacts VALUES (?, ?)", artifacts.items())
 
 
 def _insert(db: sqlite3.Connection, values: list[Any]) -> None:

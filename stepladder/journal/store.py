@@ -8,7 +8,7 @@ turn of anybody else is refused.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, Final, Literal, Protocol
 
@@ -23,6 +23,7 @@ Status = Literal["working", "waiting", "ended"]
 InboxKind = Literal["answer", "message", "cancel", "retry"]
 
 NO_DIGEST: Final = b"\0" * 16
+NONE: Final[Mapping[str, bytes]] = {}
 
 
 def body_digest(body: bytes) -> bytes:
@@ -159,8 +160,10 @@ class Journal(Protocol):
         """Let go of a run, if it is this owner's."""
         ...
 
-    def put(self, run_id: str, kind: InboxKind, body: dict[str, Any], at: float) -> InboxItem:
-        """Keep something for the run until it takes it. Raises RunNotFound."""
+    def put(
+        self, run_id: str, kind: InboxKind, body: dict[str, Any], at: float, artifacts: Mapping[str, bytes] = NONE
+    ) -> InboxItem:
+        """Keep something, and the bytes that it refers to, for the run until it takes it. Raises RunNotFound."""
         ...
 
     def inbox(self, run_id: str) -> Sequence[InboxItem]:

@@ -20,11 +20,12 @@ from stepladder.llm.errors import (
     Unreachable,
 )
 from stepladder.llm.prices import Prices, cost_usd
-from stepladder.llm.provider import ModelReply, ModelRequest, Provider
+from stepladder.llm.provider import Attachment, ModelReply, ModelRequest, Provider
 from stepladder.llm.registry import Providers, open_provider, parse_model
 from stepladder.llm.scripted import ScriptedProvider
 
 __all__ = [
+    "Attachment",
     "BadResponse",
     "KeyMissing",
     "Late",

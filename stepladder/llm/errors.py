@@ -6,7 +6,7 @@
     │   ├── Unreachable       unreachable   no complete HTTP answer: refused, reset, TLS, cut in the middle
     │   ├── RateLimited       rate_limited  429; `retry_after_s` is what the server asked for
     │   ├── Unavailable       unavailable   5xx, and the 4xx that mean "not now" (408, 409, 425)
-    │   ├── Rejected          rejected      4xx; `reason` says bad_request, auth, not_found, quota, too_large ...
+    │   ├── Rejected          rejected      4xx; `reason` says bad_request, auth, quota, too_large, media_type ...
     │   ├── Refused           refused       the safety filter, or the model itself, declined
     │   ├── Truncated         truncated     the answer hit the length limit
     │   └── BadResponse       bad_response  a body that is not what the protocol promises
@@ -28,8 +28,9 @@ from typing import Any, ClassVar, Literal
 
 from stepladder.errors import StepladderError
 
-Reason = Literal["bad_request", "auth", "not_found", "quota", "too_large", "redirect", "closed"]
-"""Why a call was rejected; each wants another remedy (prompt, key, model name, money, shorter prompt, base_url)."""
+Reason = Literal["bad_request", "auth", "not_found", "quota", "too_large", "media_type", "redirect", "closed"]
+"""Why a call was rejected; each wants another remedy (prompt, key, model name, money, shorter prompt, another kind of
+attachment, base_url)."""
 
 
 @dataclass(eq=False)

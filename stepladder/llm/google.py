@@ -17,10 +17,11 @@ import msgspec
 from google import genai
 from google.genai import errors, types
 
+from stepladder.llm.attachments import not_taken, parts
 from stepladder.llm.errors import BadResponse, KeyMissing, ModelError, Refused, Rejected, Truncated, Unreachable
 from stepladder.llm.keys import find_key
 from stepladder.llm.prices import Prices, cost_usd
-from stepladder.llm.provider import ModelReply, ModelRequest
+from stepladder.llm.provider import Attachment, ModelReply, ModelRequest
 from stepladder.llm.reading import (
     Call,
     HttpAnswer,
@@ -79,6 +80,9 @@ REFUSED: Final = frozenset(
     }
 )
 
+TAKEN: Final = frozenset({"image/png", "image/jpeg", "image/webp", "image/heic", "image/heif", "application/pdf"})
+"""Media types of attachments, besides text."""
+
 
 class GoogleProvider:
     """Asks Gemini models with a JSON schema.
@@ -132,6 +136,8 @@ class GoogleProvider:
         call = Call(provider=self.name, request=request, price=self._price, secrets=secrets)
         if self._clients.closed:
             return call.fault(Rejected, "the provider has been closed", status=None, reason="closed")
+        if (refused := not_taken(call, TAKEN)) is not None:
+            return refused
         client = self._clients.get()
         record = await exchange(lambda: client.create(request), request.deadline_s)
         call = msgspec.structs.replace(call, latency_s=record.latency_s, secrets=(*secrets, *record.secrets))
@@ -175,7 +181,7 @@ class _Client:
             automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
         )
         models = self._sdk.aio.models
-        return await models.generate_content(model=request.model, contents=request.prompt, config=config)
+        return await models.generate_content(model=request.model, contents=_contents(request), config=config)
 
     async def aclose(self) -> None:
         await self._http.aclose()
@@ -183,6 +189,20 @@ class _Client:
 
 def _never(request: httpx2.Request) -> httpx2.Response:
     raise httpx2.UnsupportedProtocol("the synchronous client is not used", request=request)
+
+
+def _contents(request: ModelRequest) -> str | types.Content:
+    if not request.attachments:
+        return request.prompt
+    return types.Content(role="user", parts=list(parts(request, _text_part, _data_part)))
+
+
+def _text_part(text: str) -> types.Part:
+    return types.Part.from_text(text=text)
+
+
+def _data_part(attachment: Attachment) -> types.Part:
+    return types.Part.from_bytes(data=attachment.data, mime_type=attachment.media_type)
 
 
 class _Part(msgspec.Struct):

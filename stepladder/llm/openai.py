@@ -7,16 +7,18 @@ reading the answer. It builds the request; `stepladder.llm.wire` sends it and `r
 from __future__ import annotations
 
 import os
+from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 import openai
 
+from stepladder.llm.attachments import not_taken, parts
 from stepladder.llm.errors import BadResponse, ModelError, Refused, Rejected, Truncated, Unreachable
 from stepladder.llm.keys import find_key
 from stepladder.llm.prices import Prices, cost_usd
-from stepladder.llm.provider import ModelReply, ModelRequest
+from stepladder.llm.provider import Attachment, ModelReply, ModelRequest
 from stepladder.llm.reading import (
     Call,
     HttpAnswer,
@@ -55,6 +57,11 @@ NAMED: Final[Named] = {
     "content_policy_violation": "refused",
 }
 """Codes and types of an error object that say more than its status."""
+
+PDF: Final = "application/pdf"
+"""The only file that chat completions take; other documents are for the Responses API."""
+TAKEN: Final = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif", PDF})
+"""Media types of attachments, besides text."""
 
 
 class OpenAIProvider:
@@ -98,6 +105,8 @@ class OpenAIProvider:
         call = Call(provider=self.name, request=request, price=self._price, secrets=(self._key,))
         if self._clients.closed:
             return call.fault(Rejected, "the provider has been closed", status=None, reason="closed")
+        if (refused := not_taken(call, TAKEN)) is not None:
+            return refused
         client = self._clients.get()
         record = await exchange(lambda: client.create(request, self._extra_body), request.deadline_s)
         headers = record.answer.headers if record.answer else {}
@@ -139,7 +148,7 @@ class _Client:
         optional = {} if request.temperature is None else {"temperature": request.temperature}
         return await self._completions.create(
             model=request.model,
-            messages=[*system, {"role": "user", "content": request.prompt}],
+            messages=[*system, {"role": "user", "content": _content(request)}],
             response_format={"type": "json_schema", "json_schema": answer},
             max_completion_tokens=request.max_output_tokens,
             extra_body=extra_body,
@@ -148,6 +157,21 @@ class _Client:
 
     async def aclose(self) -> None:
         await self._http.aclose()
+
+
+def _content(request: ModelRequest) -> str | list[dict[str, Any]]:
+    return list(parts(request, _text_part, _data_part)) if request.attachments else request.prompt
+
+
+def _text_part(text: str) -> dict[str, Any]:
+    return {"type": "text", "text": text}
+
+
+def _data_part(attachment: Attachment) -> dict[str, Any]:
+    url = f"data:{attachment.media_type};base64,{b64encode(attachment.data).decode()}"
+    if attachment.media_type == PDF:
+        return {"type": "file", "file": {"filename": f"{attachment.name}.pdf", "file_data": url}}
+    return {"type": "image_url", "image_url": {"url": url}}
 
 
 class _Message(msgspec.Struct):

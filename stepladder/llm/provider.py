@@ -7,6 +7,16 @@ from typing import Any, Protocol
 import msgspec
 
 
+class Attachment(msgspec.Struct, frozen=True):
+    """Bytes that go with a question: an image, a document."""
+
+    media_type: str
+    """Without parameters, in lower case: image/png."""
+    data: bytes
+    name: str
+    """What the prompt calls it: attachment-1."""
+
+
 class ModelRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One question to one model, complete: nothing about the call is set anywhere else."""
 
@@ -16,6 +26,8 @@ class ModelRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Instructions; empty for none."""
     prompt: str
     """The question."""
+    attachments: tuple[Attachment, ...] = ()
+    """What goes with the prompt. One that the provider cannot take is `Rejected` before anything is sent."""
     schema: dict[str, Any]
     """JSON Schema that the answer is to follow; sent along, not checked here."""
     strict: bool = True

@@ -24,7 +24,8 @@ from stepladder.record import Answered, Asked, Entry, Opened, Settled, Shadowed
 class ModelCall(msgspec.Struct, frozen=True, omit_defaults=True):
     """One call of a model for a decision: who was asked, who served, what it used, and how it went.
 
-    `failure` is the class of its failure ("" where it answered), `error` what was said about it.
+    `failure` is the class of its failure ("" where it answered), `error` what was said about it. `attached` are the
+    digests of the artifacts that went with the question, `left_out` those that did not, with why.
     """
 
     command: int
@@ -36,6 +37,8 @@ class ModelCall(msgspec.Struct, frozen=True, omit_defaults=True):
     elapsed_s: float = 0.0
     failure: str = ""
     error: str = ""
+    attached: tuple[str, ...] = ()
+    left_out: dict[str, str] = {}
 
 
 class DecisionRecord(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -211,7 +214,18 @@ class _View:
 
 def _model_call(event: ModelAnswered | ModelFailed, rung: str, asked: str) -> ModelCall:
     call = ModelCall(event.command, rung, asked, event.provider, event.model, event.usage, event.elapsed_s)
+    call = replace(call, attached=event.attached, left_out=event.left_out)
     return replace(call, failure=event.code, error=event.error) if isinstance(event, ModelFailed) else call
+
+
+def went_along(record: DecisionRecord) -> list[tuple[str, str]]:
+    """What went with its questions and what was left out, as label and text: each artifact once for each rung."""
+    told: list[tuple[str, str]] = []
+    for call in record.calls:
+        to = f"for {call.rung}"
+        told += [("attached", f"artifact {digest[:12]} {to}") for digest in call.attached]
+        told += [("left out", f"artifact {digest[:12]} {to}: {why}") for digest, why in call.left_out.items()]
+    return list(dict.fromkeys(told))
 
 
 def explain(record: DecisionRecord) -> list[str]:
@@ -270,6 +284,7 @@ def _told(record: DecisionRecord) -> list[str]:
             else ""
         )
         lines.append(f"  call      {call.asked}{served}: {tokens}, {price}, {call.elapsed_s:.2f} s" + _failed(call))
+    lines += [f"  {label}  {text}" for label, text in went_along(record)]
     if record.by:
         lines.append(f"  by        {record.by}")
     lines += [f"  outcome   {_outcome(outcome)}" for outcome in record.outcomes]

@@ -10,7 +10,7 @@ import msgspec
 from stepladder.classifier import Classifier
 from stepladder.clauses import AnyOf, Clause, ClauseError, Condition
 from stepladder.decision import Ladder, Option, Route, Rung
-from stepladder.decision.point import PERSON
+from stepladder.decision.point import MEDIA_TYPE, PERSON
 from stepladder.errors import DefinitionError, InputError, NoRule, Problem
 from stepladder.rules import Rule
 from stepladder.values import digest, plain
@@ -148,6 +148,12 @@ class _Problems:
     def ladder(
         self, classifier: Classifier, rungs: dict[str, Rung], routes: dict[str, Route], settings: dict[str, Any]
     ) -> Ladder:
+        for name, each in rungs.items():
+            for media_type in each.attachments.types:
+                if not MEDIA_TYPE.fullmatch(media_type):
+                    self.add(
+                        f"rungs.{name}.attachments", f"media type {media_type!r}", "one such as image/png or image/*"
+                    )
         for name, route in routes.items():
             for rung in route.ask:
                 if rung not in rungs:
@@ -191,7 +197,7 @@ def _hash(
     ]
     kinds = {key: each.__name__ if isinstance(each, type) else list(each) for key, each in signals.items()}
     asked = {
-        key: [rung.models, rung.quorum, rung.prompt, rung.deadline_s, repr(rung.accept)]
+        key: [rung.models, rung.quorum, rung.prompt, rung.deadline_s, repr(rung.accept), repr(rung.attachments)]
         for key, rung in ladder.rungs.items()
     }
     routes = {key: repr(route) for key, route in ladder.routes.items()}

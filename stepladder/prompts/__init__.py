@@ -5,7 +5,7 @@
 """
 
 from stepladder.prompts.answer import AnswerSchema, answer_schema
-from stepladder.prompts.data import data_block, to_json
+from stepladder.prompts.data import data_block
 from stepladder.prompts.decision import DECISION_PROMPT, decision_prompt
 from stepladder.prompts.supervisor import supervisor_prompt
 from stepladder.prompts.template import (
@@ -19,6 +19,7 @@ from stepladder.prompts.template import (
     shipped,
     variables_of,
 )
+from stepladder.values import to_json
 
 __all__ = [
     "DECISION_PROMPT",

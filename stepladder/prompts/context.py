@@ -8,9 +8,10 @@ from typing import Any, Final
 import msgspec
 
 from stepladder.clauses import Fired, Reading
-from stepladder.prompts.data import SMALLEST, Block, allot, data_block, one_line, to_json
+from stepladder.prompts.data import SMALLEST, Block, allot, data_block, one_line
 from stepladder.prompts.interfaces import what_happens
 from stepladder.state import RunState
+from stepladder.values import to_json
 from stepladder.workflow.definition import Definition, PersonEffect
 
 BUDGET: Final = 12_000

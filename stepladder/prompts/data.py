@@ -7,14 +7,14 @@ prompt.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 
-_ESCAPED: Final = re.compile(r"<|[^\x00-\x7e]")
+from stepladder.values import to_json
+
 _NAME: Final = re.compile(r"\w+", re.ASCII)
 _LEVELS: Final = ((8000, 200), (3000, 80), (1200, 40), (500, 20), (200, 10), (100, 5), (60, 3), (40, 2))
 """Tighter and tighter: characters of a text, items of a list or mapping."""
@@ -29,23 +29,6 @@ class Block(msgspec.Struct, frozen=True):
     name: str
     text: str
     cut: bool = False
-
-
-def to_json(value: Any, *, indent: int | None = None) -> str:
-    """The value as JSON that is safe inside a prompt (see the module). Keys keep their order."""
-    text = json.dumps(value, ensure_ascii=False, indent=indent, default=str, allow_nan=False)
-    return _ESCAPED.sub(_escape, text)
-
-
-def _escape(match: re.Match[str]) -> str:
-    character = match[0]
-    if character > "\x7f" and character.isprintable():
-        return character
-    number = ord(character)
-    if number > 0xFFFF:
-        number -= 0x10000
-        return f"\\u{0xD800 + (number >> 10):04x}\\u{0xDC00 + (number & 0x3FF):04x}"
-    return f"\\u{number:04x}"
 
 
 def one_line(text: str) -> str:

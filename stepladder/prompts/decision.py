@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from stepladder.decision import Option
 from stepladder.prompts.answer import answer_schema
-from stepladder.prompts.data import data_block, one_line, to_json
+from stepladder.prompts.data import data_block, one_line
 from stepladder.prompts.supervisor import DATA_RULE
 from stepladder.prompts.template import Rendered, find_template, render_parts
-from stepladder.values import digest
+from stepladder.values import digest, to_json
 from stepladder.workflow.schemas import object_schema
 
 DECISION_PROMPT: Final = "decision@1"

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
-from stepladder.prompts.data import one_line, to_json
+from stepladder.prompts.data import one_line
+from stepladder.values import to_json
 from stepladder.workflow.definition import (
     Action,
     CallEffect,

@@ -16,7 +16,8 @@ from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from stepladder.errors import DefinitionError, InputError, Problem, StepladderError
-from stepladder.prompts.data import data_block, one_line, to_json
+from stepladder.prompts.data import data_block, one_line
+from stepladder.values import to_json
 
 MAX_OUTPUT: Final = 2_000_000
 """Characters that a prompt may have."""

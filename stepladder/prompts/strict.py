@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from stepladder.prompts.data import one_line, to_json
+from stepladder.prompts.data import one_line
+from stepladder.values import to_json
 
 Schema = dict[str, Any]
 

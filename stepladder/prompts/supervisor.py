@@ -13,12 +13,11 @@ from typing import Any, Final, Protocol
 from stepladder.decision import Option, Question
 from stepladder.prompts.answer import answer_schema
 from stepladder.prompts.context import BUDGET, Posed, context_blocks
-from stepladder.prompts.data import to_json
 from stepladder.prompts.interfaces import interfaces, legal_actions
 from stepladder.prompts.template import Rendered, find_template, render_parts
 from stepladder.record import Opened
 from stepladder.state import Asking, RunState
-from stepladder.values import digest
+from stepladder.values import digest, to_json
 from stepladder.workflow.definition import Definition
 
 NAME: Final = "supervisor@1"

@@ -142,6 +142,13 @@ class ClassifierFile(Section):
     hybrid: AnyOfFile = {}
 
 
+class AttachmentsFile(Section):
+    """Which artifacts the models of a rung are sent."""
+
+    types: list[str] = Field(min_length=1, description="Media types, such as image/png, image/* or application/pdf.")
+    bytes: int = Field(5_000_000, ge=1, le=50_000_000, description="How many bytes in all, for one question.")
+
+
 class RungFile(Section):
     """Who may be asked: a model, a panel of models, or (under the name person) a person."""
 
@@ -151,6 +158,7 @@ class RungFile(Section):
     prompt: str | None = None
     deadline_s: Seconds | None = None
     accept: AnyOfFile = {}
+    attachments: AttachmentsFile | None = None
 
 
 ModeName = Literal["model_wins", "rule_wins", "confident_model", "person_on_conflict", "shadow"]

@@ -24,6 +24,7 @@ LISTS: Final = {
     "from": "a step, a list of steps, or '*'",
     "ask": "a list of rungs",
     "models": "a list of models",
+    "types": "a list of media types",
     "significant": "a list of parameters",
 }
 KINDS: Final = {

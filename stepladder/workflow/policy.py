@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from stepladder.classifier import DEFAULT, Classifier
-from stepladder.decision import Ladder, Route, Rung
-from stepladder.decision.point import PERSON
+from stepladder.decision import Attachments, Ladder, Route, Rung
+from stepladder.decision.point import MEDIA_TYPE, PERSON
 from stepladder.rules import Rule
 from stepladder.workflow.arguments import Arguments
 from stepladder.workflow.compiler import Compiler, Key
@@ -148,10 +148,20 @@ class PolicyBuilder:
             self.problems.add((*path, "quorum"), str(quorum), f"at most {len(models)}, the number of models")
         accept = self.compiler.any_of(rung.accept, (*path, "accept"), ANSWER, "field of an answer")
         deadline = rung.deadline_s or (None if name == PERSON else MODEL_DEADLINE_S)
-        return Rung(name, models, quorum, rung.prompt or SUPERVISOR_PROMPT, deadline, accept)
+        sent = self._attachments(rung, path)
+        return Rung(name, models, quorum, rung.prompt or SUPERVISOR_PROMPT, deadline, accept, sent)
+
+    def _attachments(self, rung: RungFile, path: Key) -> Attachments:
+        if rung.attachments is None:
+            return Attachments()
+        for index, each in enumerate(rung.attachments.types):
+            if not MEDIA_TYPE.fullmatch(each):
+                expected = "one in lower case, such as image/png, image/* or application/pdf"
+                self.problems.add((*path, "attachments", "types", index), f"media type {each!r}", expected)
+        return Attachments(tuple(rung.attachments.types), rung.attachments.bytes)
 
     def _no_models(self, rung: RungFile, path: Key) -> None:
-        for key in ("model", "models", "quorum", "prompt", "accept"):
+        for key in ("model", "models", "quorum", "prompt", "accept", "attachments"):
             if key in rung.model_fields_set:
                 self.problems.add((*path, key), f"key {key!r}", "no such key in the rung `person`: only deadline_s")
                 return

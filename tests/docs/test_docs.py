@@ -240,6 +240,7 @@ SECTIONS: Final[Mapping[str, tuple[str, type[BaseModel]]]] = {
     "Limits": ("workflow-file", workflow_file.LimitsFile),
     "Classifier": ("workflow-file", workflow_file.ClassifierFile),
     "Rungs": ("workflow-file", workflow_file.RungFile),
+    "Attachments": ("workflow-file", workflow_file.AttachmentsFile),
     "Routes": ("workflow-file", workflow_file.RouteFile),
     "Rollout": ("workflow-file", workflow_file.RolloutFile),
     "Approvals": ("workflow-file", workflow_file.ApprovalFile),

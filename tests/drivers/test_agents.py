@@ -255,7 +255,7 @@ def deep(levels: int) -> Any:
         ({"a": Hostile()}, ".a: found a Hostile"),
         ({"a": 2**20_000}, "bits"),
         ({"a": deep(100)}, "nesting deeper"),
-        (cyclic(), "recursion"),
+        (cyclic(), "nesting deeper than 64"),
         (Model, "found a "),
         ({"a": as_sync}, ".a: found a function"),
         ((each for each in ()), "found a generator"),

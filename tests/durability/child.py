@@ -20,7 +20,7 @@ from typing import Any, Final
 from stepladder.app.loading import Workflow
 from stepladder.app.orchestrator import Orchestrator
 from stepladder.app.run import Run
-from stepladder.drivers import AgentCall
+from stepladder.drivers import AgentCall, Artifact
 from stepladder.errors import RunConflict, StepladderError
 from stepladder.events import AgentFailed, AgentReturned, Event, RunStarted
 from stepladder.journal import InboxItem, Turn, decode_turn
@@ -82,7 +82,7 @@ policy:
   limits: {then: lost}
   classifier: {complex: {judged: [step == judging]}, hybrid: {voted: [step == voting]}}
   rungs:
-    first: {model: "scripted:judge", deadline_s: 20}
+    first: {model: "scripted:judge", deadline_s: 20, attachments: {types: [text/*]}}
     panel: {models: ["scripted:a", "scripted:b", "scripted:c"], quorum: 2, deadline_s: 20}
   routes:
     complex: {ask: [first]}
@@ -173,7 +173,7 @@ class Agents:
 
     async def fetcher(self, call: AgentCall, topic: str, count: int = 0) -> dict[str, Any]:
         await asyncio.sleep(0.005)
-        return self._effect(call)
+        return {**self._effect(call), "page": Artifact(topic.encode(), "text/plain")}
 
     def parser(self, call: AgentCall, page: str) -> dict[str, Any]:
         self.death.at("in an agent before its effect")
@@ -207,6 +207,7 @@ def models(death: Death) -> ScriptedProvider:
     async def answer(request: ModelRequest) -> dict[str, Any]:
         await asyncio.sleep(0.01 if request.model in ("judge", "a") else 0.03)
         if request.model == "judge":
+            assert [each.data for each in request.attachments] == [b"judgement", b"owls"]
             death.at("in the middle of a model ask")
             return {"action": "VOTE", "confidence": 0.9}
         if request.model != "a":

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepladder.prompts.data import SMALLEST, allot, data_block, fitted, one_line, to_json
+from stepladder.prompts.data import SMALLEST, allot, data_block, fitted, one_line
+from stepladder.values import to_json
 
 PLAIN: st.SearchStrategy[Any] = st.recursive(
     st.none()

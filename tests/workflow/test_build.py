@@ -238,6 +238,7 @@ POLICY = [
     ("how sure", "confidence: 0.9", "confidence: 0.95"),
     ("a model", '"google:b"', '"google:c"'),
     ("what is accepted", "confidence >= 0.7", "confidence >= 0.8"),
+    ("what a model is sent", "model: {model:", "model: {attachments: {types: [image/png]}, model:"),
     ("a deadline of a rung", "person: {deadline_s: 60}", "person: {deadline_s: 61}"),
     ("an approval", "entering: reviewing", "entering: asking"),
     ("a prompt", "Write about it.", "Write about it well."),
