@@ -25,6 +25,7 @@ LISTS: Final = {
     "ask": "a list of rungs",
     "models": "a list of models",
     "significant": "a list of parameters",
+    "migrates": "a mapping with from, or a list of such mappings",
 }
 KINDS: Final = {
     "string_type": "text",
