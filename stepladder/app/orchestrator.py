@@ -13,34 +13,24 @@ import os
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from stepladder.app.answers import check_answer, checked_outcome, waits_for
+from stepladder.app.definitions import Definitions, Pin, pin_of
 from stepladder.app.inbox import event_of, is_too_late
 from stepladder.app.inputs import check_agents, check_id, plain_mapping, plain_text, run_input
 from stepladder.app.journals import open_journal
-from stepladder.app.loading import Agents, Workflow, restored
+from stepladder.app.loading import Agents, Workflow
 from stepladder.app.run import Run
 from stepladder.app.secrets import secrets_of
+from stepladder.app.upgrading import OnChanged, Upgrading
 from stepladder.drivers import Clock, Replayed, Resources, Runner, SystemClock, replay
 from stepladder.drivers.rows import row_of
-from stepladder.errors import (
-    JournalError,
-    RunConflict,
-    RunEnded,
-    RunNotFound,
-    RunNotWaiting,
-    WrongDefinition,
-)
-from stepladder.events import (
-    Event,
-    OutcomeAttached,
-    PolicyChanged,
-    RunResumed,
-    RunStarted,
-)
+from stepladder.errors import JournalError, RunConflict, RunEnded, RunNotFound, RunNotWaiting
+from stepladder.events import Event, OutcomeAttached, RunResumed, RunStarted
 from stepladder.journal import InboxItem, InboxKind, Journal, Redactor, RunRow, encode_turn
 from stepladder.llm import Provider, Providers
 from stepladder.orchestrator import Machine, advance, fold
@@ -62,6 +52,8 @@ class Orchestrator:
         clock: where time comes from.
         listen: called with the run and the new entries of each turn, after they are durable.
         options: arguments for opening providers, by provider name (base_url, api_key, ...).
+        on_changed: what becomes of a run that is pinned to another workflow: refuse it, pin it to the one that the
+            journal keeps (whose agents may then be among `agents`), or migrate it as the workflow's `migrates` says.
 
     Raises:
         InputError: an agent is missing or unknown.
@@ -78,11 +70,14 @@ class Orchestrator:
         clock: Clock | None = None,
         listen: Listener | None = None,
         options: Mapping[str, Mapping[str, Any]] | None = None,
+        on_changed: OnChanged = "refuse",
     ) -> None:
         self.workflow = workflow if isinstance(workflow, Workflow) else Workflow.load(workflow)
         self.machine: Machine = self.workflow.machine
-        check_agents(self.workflow.definition, agents or {})
+        check_agents(self.workflow.definition, agents or {}, others=on_changed == "pin")
         self.journal = open_journal(journal)
+        self._definitions = Definitions(self.journal, self.workflow.signals)
+        self._upgrading = Upgrading(self._definitions, self.workflow, agents or {}, on_changed)
         known, values = secrets_of(secrets or {}, os.environ)
         self._resources = Resources(
             journal=self.journal,
@@ -97,7 +92,7 @@ class Orchestrator:
         self._streams: dict[str, list[Listener]] = {}
         self._runners: dict[str, Runner] = {}
         self._offered: dict[int, bool] = {}
-        self.journal.keep_definition(self._key(self.machine.policy.hash), "workflow", self.workflow.stored())
+        self._definitions.keep(self.workflow)
 
     async def __aenter__(self) -> Self:
         return self
@@ -151,7 +146,10 @@ class Orchestrator:
         """
         runner = self._runner(run_id)
         given = self._resources.redactor.value(plain_mapping(value, "answer"))
-        asked = check_answer(self.machine, runner.state, given)
+        if _changes(runner):  # a decision that a person was asked about is made anew first
+            await self._rest(runner)
+            runner = self._runner(run_id)
+        asked = check_answer(runner.machine, runner.state, given)
         body = {"command": asked.number, "value": given, "by": plain_text(by, "answer", "by")}
         item = self._put(runner, "answer", body)
         self._offered[item.number] = True
@@ -192,7 +190,7 @@ class Orchestrator:
 
     async def retry(self, run_id: str, *, by: str = "") -> Run:
         """Take up a run that failed or was cancelled, in the step it ended from. Raises RunEnded where it succeeded."""
-        runner = self._runner(run_id)
+        runner = self._runner(run_id, again=True)
         run = self._seen(runner)
         if run.status != "ended" or run.success:
             raise RunEnded(run_id, run.end or f"no end: it is {run.status}")
@@ -228,8 +226,9 @@ class Orchestrator:
         live = self._runners.get(run_id)
         if live is not None and not live.idle:
             return self._seen(live)
-        state, seq = self._folded(run_id)
-        return Run(self.machine, state, self.journal, seq)
+        entries = self._entries(run_id)
+        machine = self._upgrading.machine(run_id, entries)
+        return Run(machine, fold(machine, entries), self.journal, len(entries))
 
     def runs(self, limit: int = 100) -> list[RunRow]:
         """The newest runs of this workflow."""
@@ -242,17 +241,22 @@ class Orchestrator:
             raise RunNotFound(run_id, self.journal.name)
         started = next((entry for entry in turns[0].entries if isinstance(entry, RunStarted)), None)
         if started is None:  # its beginning is missing, which the replay will find
-            return replay(self.machine, run_id, turns, self.machine_of)
-        self._must_be_mine(run_id, started)
-        machine = self.machine_of(started.policy_hash) or self.machine
-        return replay(machine, run_id, turns, self.machine_of)
+            return replay(self.machine, run_id, turns, self._machine_of)
+        self._upgrading.machine(run_id, [entry for turn in turns for entry in turn.entries])
+        first = pin_of(started, ())
+        machine = self._machine_of(first.workflow_hash, first.policy_hash) or self.machine
+        return replay(machine, run_id, turns, self._machine_of)
 
     def machine_of(self, policy_hash: str) -> Machine | None:
         """The machine of this workflow under another policy that the journal knows."""
-        if policy_hash == self.machine.policy.hash:
+        return self._machine_of(self.workflow.hash, policy_hash)
+
+    def _machine_of(self, workflow_hash: str, policy_hash: str) -> Machine | None:
+        if (workflow_hash, policy_hash) == (self.workflow.hash, self.machine.policy.hash):
             return self.machine
-        kept = self.journal.definition(self._key(policy_hash))
-        return restored(kept, self.workflow.signals).machine if kept else None
+        with suppress(JournalError):
+            return self._definitions.workflow(Pin(self.workflow.name, workflow_hash, policy_hash)).machine
+        return None
 
     @asynccontextmanager
     async def stream(
@@ -290,14 +294,11 @@ class Orchestrator:
 
     # --- inside
 
-    def _key(self, policy_hash: str) -> str:
-        return f"{self.machine.definition.hash}/{policy_hash}"
-
     def _now(self) -> float:
         return self._resources.clock.now()
 
     def _seen(self, runner: Runner) -> Run:
-        return Run(self.machine, runner.state, self.journal, runner.seq)
+        return Run(runner.machine, runner.state, self.journal, runner.seq)
 
     def _begin_stream(
         self, given: Mapping[str, Any], run_id: str | None, listener: Listener
@@ -321,9 +322,10 @@ class Orchestrator:
     def _begin(self, given: Mapping[str, Any], run_id: str | None) -> Runner:
         name = uuid.uuid4().hex if run_id is None else run_id
         check_id(name)
-        value = run_input(self.machine.definition, self._resources.redactor.value(plain_mapping(given, "input")))
+        found = self._resources.redactor.value(plain_mapping(given, "input"))
         if name in self._runners or self.journal.row(name) is not None:
-            return self._same(name, value)
+            return self._same(name, found)
+        value = run_input(self.machine.definition, found)
         event = RunStarted(
             self._now(),
             name,
@@ -336,30 +338,34 @@ class Orchestrator:
         try:
             self.journal.create(row_of(self.machine, moved.state), encode_turn(moved.entries))
         except RunConflict:
-            return self._same(name, value)
-        runner = self._at_work(moved.state, len(moved.entries))
+            return self._same(name, found)
+        runner = self._at_work(self.machine, moved.state, len(moved.entries))
         self._runners[name] = runner
         runner.tell(moved.entries)
         return runner
 
-    def _same(self, run_id: str, value: dict[str, Any]) -> Runner:
+    def _same(self, run_id: str, given: dict[str, Any]) -> Runner:
         """The same id is the same run, if the input is the same."""
         runner = self._runner(run_id)
-        if runner.state.input != value:
+        if runner.state.input != run_input(runner.machine.definition, given):
             raise RunConflict(run_id, "there is already a run of this id with another input; choose another id")
         return runner
 
-    def _runner(self, run_id: str) -> Runner:
-        """The run at work here, or taken up from the journal: one that only rests here may have moved on elsewhere."""
+    def _runner(self, run_id: str, *, again: bool = False) -> Runner:
+        """The run at work here, or taken up from the journal: one that only rests here may have moved on elsewhere.
+
+        `again`: it will go on even if it has ended.
+        """
         live = self._runners.get(run_id)
         if live is not None:
             if not live.idle:
                 return live
             live.forget()
-        state, seq = self._folded(run_id)
-        runner = self._at_work(state, seq)
-        if state.status == "working" and state.policy_hash != self.machine.policy.hash:
-            runner.queue(PolicyChanged(self._now(), self.machine.policy.hash))
+        entries = self._entries(run_id)
+        machine, state, change = self._upgrading.taken(run_id, entries, self._now(), again=again)
+        runner = self._at_work(machine, state, len(entries))
+        if change is not None:
+            runner.queue(change)
         if state.status == "working" and not state.resting:
             runner.queue(RunResumed(self._now()))
         return runner
@@ -370,8 +376,9 @@ class Orchestrator:
         here = live is not None and not live.idle
         return run.state.status == "working" and not run.state.resting and not here
 
-    def _at_work(self, state: RunState, seq: int) -> Runner:
-        return Runner(self.machine, self._resources, state, seq, self._listened, self._next_item, self._rested)
+    def _at_work(self, machine: Machine, state: RunState, seq: int) -> Runner:
+        inbox = partial(self._next_item, machine)
+        return Runner(machine, self._resources, state, seq, self._listened, inbox, self._rested)
 
     def _rested(self, runner: Runner) -> None:
         """Forget a runner that has nothing more to do; one that watches a deadline is kept."""
@@ -379,22 +386,11 @@ class Orchestrator:
         if self._runners.get(run_id) is runner and runner.idle and not runner.watching:
             del self._runners[run_id]
 
-    def _folded(self, run_id: str) -> tuple[RunState, int]:
+    def _entries(self, run_id: str) -> list[Event | Entry]:
         turns = self.journal.turns(run_id)
         if not turns:
             raise RunNotFound(run_id, self.journal.name)
-        entries = [entry for turn in turns for entry in turn.entries]
-        if not entries or not isinstance(entries[0], RunStarted):
-            raise JournalError(
-                self.journal.name, f"run {run_id!r} without its beginning", "its first entry, run_started"
-            )
-        self._must_be_mine(run_id, entries[0])
-        return fold(self.machine, entries), len(entries)
-
-    def _must_be_mine(self, run_id: str, started: RunStarted) -> None:
-        if started.workflow_hash != self.machine.definition.hash:
-            pinned = f"{started.workflow} {started.workflow_hash}"
-            raise WrongDefinition(run_id, f"{self.workflow.name} {self.workflow.hash}", pinned)
+        return [entry for turn in turns for entry in turn.entries]
 
     async def _rest(self, runner: Runner) -> Run:
         """Work until the run rests and nothing in its inbox can move it."""
@@ -409,12 +405,12 @@ class Orchestrator:
     def _put(self, runner: Runner, kind: InboxKind, body: dict[str, Any]) -> InboxItem:
         return self.journal.put(runner.state.run_id, kind, body, self._now())
 
-    def _next_item(self, state: RunState) -> tuple[Event, int] | None:
+    def _next_item(self, machine: Machine, state: RunState) -> tuple[Event, int] | None:
         """The first item of the run's inbox that it can take now, as an event. What is too late is dropped."""
         for item in self.journal.inbox(state.run_id):
             if is_too_late(state, item):
                 self._drop(state.run_id, item.number)
-            elif (event := event_of(self.machine, state, item, self._now())) is not None:
+            elif (event := event_of(machine, state, item, self._now())) is not None:
                 return event, item.number
         return None
 
@@ -435,3 +431,9 @@ class Orchestrator:
         run = self._seen(runner)
         for listener in (*streams, *self._listeners):
             listener(run, entries)
+
+
+def _changes(runner: Runner) -> bool:
+    """Whether the run goes on under another workflow or policy, and its journal does not say so yet."""
+    state, machine = runner.state, runner.machine
+    return (state.workflow_hash, state.policy_hash) != (machine.definition.hash, machine.policy.hash)
