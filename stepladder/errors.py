@@ -25,6 +25,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
+
+LISTED: Final = 12
+"""Differences that a message lists."""
 
 
 class StepladderError(Exception):
@@ -118,11 +122,26 @@ class RunOwned(RunConflict):
 
 
 class WrongDefinition(RunError):
-    """The run is pinned to another workflow than the one at hand."""
+    """The run is pinned to another workflow than the one at hand.
 
-    def __init__(self, run_id: str, found: str, expected: str) -> None:
-        self.found, self.expected = found, expected
-        super().__init__(run_id, f"is pinned to workflow {expected}, the one at hand is {found}; load that version")
+    `cause`: what can be done, or why what was asked for cannot be done, at `decision` (0: at none); `differences`: what
+    has changed between the two.
+    """
+
+    def __init__(
+        self,
+        run_id: str,
+        found: str,
+        expected: str,
+        cause: str = "load that version",
+        differences: Sequence[str] = (),
+        decision: int = 0,
+    ) -> None:
+        self.found, self.expected, self.cause = found, expected, cause
+        self.differences, self.decision = tuple(differences), decision
+        more = [f"and {len(differences) - LISTED} more differences"] if len(differences) > LISTED else []
+        listed = "".join(f"\n  {each}" for each in [*differences[:LISTED], *more])
+        super().__init__(run_id, f"is pinned to workflow {expected}, the one at hand is {found}; {cause}{listed}")
 
 
 class NoRule(StepladderError):

@@ -153,6 +153,23 @@ class PolicyChanged(Event, frozen=True, gc=False, tag="policy_changed"):
     policy_hash: str
 
 
+class Renames(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """Old name to new name, of what another workflow calls otherwise."""
+
+    steps: dict[str, str] = {}
+    ends: dict[str, str] = {}
+    actions: dict[str, str] = {}
+    signals: dict[str, str] = {}
+
+
+class WorkflowChanged(Event, frozen=True, gc=False, tag="workflow_changed"):
+    """From here on another workflow decides, under its policy; `renames` leads from the names before to its own."""
+
+    workflow_hash: str
+    policy_hash: str
+    renames: Renames = Renames()
+
+
 class OutcomeAttached(Event, frozen=True, gc=False, tag="outcome"):
     """How it turned out, said later, about the run (`decision` 0) or one decision of it; quality is 0 to 1."""
 
@@ -188,6 +205,7 @@ AnyEvent = (
     | RunRetried
     | RunResumed
     | PolicyChanged
+    | WorkflowChanged
     | OutcomeAttached
     | QuestionPut
 )

@@ -60,7 +60,8 @@ class RunState(msgspec.Struct, frozen=True, gc=False):
 
     `last` and `returned` are what the step's effect just gave; `results` the latest success under each name;
     `collected` all of them, for the names that arguments read. `outstanding` are the commands that are not answered.
-    `calls` counts, for each very call, how often it has had a known outcome. `memory` holds the signals' memories,
+    `calls` counts, for each very call, how often it has had a known outcome; `first_known` is the name that a renamed
+    step has in them. `memory` holds the signals' memories,
     `signals` their values as last recorded. `choosing`: the step was entered and its agent is yet to be chosen.
     `refused` are the actions that a person did not approve in this visit of the step. `step` stays when a run ends;
     `arguments` are those its effect was entered with, `interrupted` says that the run ended before its effect did.
@@ -68,6 +69,7 @@ class RunState(msgspec.Struct, frozen=True, gc=False):
 
     run_id: str = ""
     status: Status = "new"
+    workflow_hash: str = ""
     policy_hash: str = ""
     started_at: float = 0.0
     now: float = 0.0
@@ -89,6 +91,7 @@ class RunState(msgspec.Struct, frozen=True, gc=False):
     broken: dict[str, str] = {}
     signals: dict[str, Any] = {}
     calls: dict[str, int] = {}
+    first_known: dict[str, str] = {}
     outstanding: dict[int, AnyCommand] = {}
     next_command: int = 1
     opened: int = 0

@@ -48,13 +48,18 @@ def run_input(definition: Definition, value: Mapping[str, Any]) -> dict[str, Any
     return with_defaults(definition.input, dict(value))
 
 
-def check_agents(definition: Definition, agents: Agents) -> None:
-    """Every agent that a step calls is there, and none that the workflow does not name."""
+def agents_called(definition: Definition) -> set[str]:
+    """The agents that some step calls."""
     effects = [step.effect for step in definition.steps.values()]
-    called = {agent for effect in effects if isinstance(effect, CallEffect) for agent in effect.agents}
-    if missing := sorted(called - set(agents)):
+    return {agent for effect in effects if isinstance(effect, CallEffect) for agent in effect.agents}
+
+
+def check_agents(definition: Definition, agents: Agents, *, others: bool = False) -> None:
+    """Every agent that a step calls is there, and, but for `others`, none that the workflow does not name."""
+    if missing := sorted(agents_called(definition) - set(agents)):
         expected = f"a callable for each agent of {definition.name}"
         raise InputError("agents", ", ".join(missing), "nothing", expected)
-    if unknown := sorted(set(agents) - set(definition.agents)):
+    unknown = sorted(set(agents) - set(definition.agents))
+    if unknown and not others:
         found, expected = "an agent the workflow does not name", f"one of {sorted(definition.agents)}"
         raise InputError("agents", ", ".join(unknown), found, expected)

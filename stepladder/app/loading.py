@@ -94,7 +94,10 @@ class Workflow:
 
     def stored(self) -> bytes:
         """What a journal keeps of it, from which `restored` makes it again."""
-        return msgspec.json.encode({"source": self.definition.source, "prompts": self.definition.prompts})
+        used = {each.name for each in self.definition.fold.signals}
+        versions = {each.name: each.version for each in self.signals if each.name in used}
+        kept = {"source": self.definition.source, "prompts": self.definition.prompts, "signals": versions}
+        return msgspec.json.encode(kept)
 
 
 def restored(body: bytes, signals: Iterable[Signal] = ()) -> Workflow:

@@ -11,45 +11,29 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from stepladder.app.answers import check_answer, checked_outcome, waits_for
-from stepladder.app.inbox import event_of, is_too_late
+from stepladder.app.at_work import AtWork, Listener
+from stepladder.app.definitions import Definitions, Pin, pin_of
+from stepladder.app.history import History
 from stepladder.app.inputs import check_agents, check_id, plain_mapping, plain_text, run_input
 from stepladder.app.journals import open_journal
-from stepladder.app.loading import Agents, Workflow, restored
+from stepladder.app.loading import Agents, Workflow
 from stepladder.app.run import Run
 from stepladder.app.secrets import secrets_of
+from stepladder.app.upgrading import OnChanged, Upgrading
 from stepladder.drivers import Clock, Replayed, Resources, Runner, SystemClock, replay
-from stepladder.drivers.checkpoints import state_at
-from stepladder.errors import (
-    JournalError,
-    RunConflict,
-    RunEnded,
-    RunError,
-    RunNotFound,
-    RunNotWaiting,
-    RunOwned,
-    WrongDefinition,
-)
-from stepladder.events import (
-    Event,
-    OutcomeAttached,
-    PolicyChanged,
-    RunResumed,
-    RunStarted,
-)
-from stepladder.journal import NO_DIGEST, InboxItem, InboxKind, Journal, Redactor, RunRow, StoredTurn
+from stepladder.errors import JournalError, RunConflict, RunEnded, RunNotFound, RunNotWaiting, RunOwned
+from stepladder.events import Event, OutcomeAttached, RunStarted
+from stepladder.journal import InboxItem, InboxKind, Journal, Redactor, RunRow
 from stepladder.llm import Provider, Providers
-from stepladder.orchestrator import Machine, fold
+from stepladder.orchestrator import Machine
 from stepladder.record import Entry
-from stepladder.state import RunState
-
-Listener = Callable[[Run, Sequence[Event | Entry]], None]
 
 
 class Orchestrator:
@@ -64,6 +48,8 @@ class Orchestrator:
         clock: where time comes from.
         listen: called with the run and the new entries of each turn, after they are durable.
         options: arguments for opening providers, by provider name (base_url, api_key, ...).
+        on_changed: what becomes of a run that is pinned to another workflow: refuse it, pin it to the one that the
+            journal keeps (whose agents may then be among `agents`), or migrate it as the workflow's `migrates` says.
 
     Raises:
         InputError: an agent is missing or unknown.
@@ -80,11 +66,14 @@ class Orchestrator:
         clock: Clock | None = None,
         listen: Listener | None = None,
         options: Mapping[str, Mapping[str, Any]] | None = None,
+        on_changed: OnChanged = "refuse",
     ) -> None:
         self.workflow = workflow if isinstance(workflow, Workflow) else Workflow.load(workflow)
         self.machine: Machine = self.workflow.machine
-        check_agents(self.workflow.definition, agents or {})
+        check_agents(self.workflow.definition, agents or {}, others=on_changed == "pin")
         self.journal = open_journal(journal)
+        self._definitions = Definitions(self.journal, self.workflow.signals)
+        self._upgrading = Upgrading(self._definitions, self.workflow, agents or {}, on_changed)
         known, values = secrets_of(secrets or {}, os.environ)
         self._resources = Resources(
             journal=self.journal,
@@ -94,15 +83,9 @@ class Orchestrator:
             redactor=Redactor(values),
             secrets=known,
             owns_journal=self.journal is not journal,
-            look=self._look,
         )
-        self._listeners: list[Listener] = [listen] if listen else []
-        self._streams: dict[str, list[Listener]] = {}
-        self._runners: dict[str, Runner] = {}
-        self._offered: dict[int, bool] = {}
-        self._untold: list[Exception] = []
-        self._beginning: dict[str, asyncio.Future[None]] = {}
-        self.journal.keep_definition(self._key(self.machine.policy.hash), "workflow", self.workflow.stored())
+        self._runs = AtWork(self._resources, History(self.journal, self._upgrading), [listen] if listen else [])
+        self._definitions.keep(self.workflow)
 
     async def __aenter__(self) -> Self:
         return self
@@ -117,14 +100,7 @@ class Orchestrator:
 
         Whoever awaits a run that is cut off gets a CancelledError.
         """
-        runners = list(self._runners.values())
-        found = await asyncio.gather(*(runner.close(grace_s) for runner in runners), return_exceptions=True)
-        self._runners.clear()
-        await self._resources.close()
-        found, self._untold = [*self._untold, *found], []
-        for error in found:
-            if error is not None:
-                raise error
+        await self._runs.close(grace_s)
 
     # --- verbs
 
@@ -137,15 +113,15 @@ class Orchestrator:
             InputError: the input does not fit the workflow.
             RunConflict: the id is taken by a run with another input.
         """
-        return await self._rest(await self._begin(input, run_id))
+        return await self._runs.rest(await self._begin(input, run_id))
 
     async def start(self, input: Mapping[str, Any], *, run_id: str | None = None) -> Run:  # noqa: A002
         """Start a run and come back at once; it is worked on meanwhile. `wait` for it later. Raises as `run`."""
-        return self._seen(self._set_off(await self._begin(input, run_id)))
+        return self._runs.seen(self._runs.set_off(await self._begin(input, run_id)))
 
     async def wait(self, run_id: str) -> Run:
         """Work until the run rests. Raises RunNotFound."""
-        return await self._rest(self._runner(run_id))
+        return await self._runs.rest(self._runs.taken(run_id))
 
     async def answer(self, run_id: str, value: Mapping[str, Any], *, by: str = "") -> Run:
         """Hand in what a person says, and work on until the run rests.
@@ -156,16 +132,14 @@ class Orchestrator:
         """
         kept: dict[str, bytes] = {}
         given = self._resources.redactor.value(plain_mapping(value, "answer", kept))
-        asked = check_answer(self.machine, self.get(run_id).state, given)
+        run = await self._current(run_id)
+        asked = check_answer(run.machine, run.state, given)
         body = {"command": asked.number, "value": given, "by": plain_text(by, "answer", "by")}
         item = self._put(run_id, "answer", body, kept)
-        self._offered[item.number] = True
-        try:
+        with self._runs.offering(item.number) as counts:
             run = await self._go_on(run_id)
-        finally:
-            counted = self._offered.pop(item.number)
-        if not counted:
-            raise RunNotWaiting(run_id, "an answer", f"{waits_for(run.state)} by now")
+            if not counts():
+                raise RunNotWaiting(run_id, "an answer", f"{waits_for(run.state)} by now")
         return run
 
     async def send(self, run_id: str, name: str, payload: Mapping[str, Any] | None = None) -> Run:
@@ -177,7 +151,7 @@ class Orchestrator:
             RunEnded: nothing will wait for it any more.
         """
         run = self.get(run_id)
-        self._must_go_on(run.state)
+        self._must_go_on(run)
         kept: dict[str, bytes] = {}
         body = {"name": plain_text(name, "message", "name"), "payload": plain_mapping(payload or {}, "message", kept)}
         self._put(run_id, "message", self._resources.redactor.value(body), kept)
@@ -185,7 +159,7 @@ class Orchestrator:
 
     async def cancel(self, run_id: str, *, reason: str = "", by: str = "") -> Run:
         """End the run now. Raises RunEnded where it has ended already."""
-        self._must_go_on(self.get(run_id).state)
+        self._must_go_on(self._going_on(run_id)[0])
         self._put(
             run_id, "cancel", {"reason": plain_text(reason, "cancel", "reason"), "by": plain_text(by, "cancel", "by")}
         )
@@ -193,15 +167,15 @@ class Orchestrator:
 
     async def resume(self, run_id: str) -> Run:
         """Take up a run that another process left, and work until it rests. A run at rest stays as it is."""
-        return await self._rest(self._runner(run_id))
+        return await self._runs.rest(self._runs.taken(run_id))
 
     async def retry(self, run_id: str, *, by: str = "") -> Run:
         """Take up a run that failed or was cancelled, in the step it ended from. Raises RunEnded where it succeeded."""
-        run = self.get(run_id)
+        run, _ = self._going_on(run_id, again=True)
         if run.status != "ended" or run.success:
             raise RunEnded(run_id, run.end or f"no end: it is {run.status}")
         self._put(run_id, "retry", {"by": plain_text(by, "retry", "by")})
-        return await self._go_on(run_id)
+        return await self._go_on(run_id, again=True)
 
     async def outcome(
         self,
@@ -222,18 +196,18 @@ class Orchestrator:
         """
         if self._elsewhere(self.get(run_id)):
             raise RunConflict(run_id, "is at work; say how it turned out when it rests, or resume it first")
-        runner = self._runner(run_id)
+        runner = self._runs.taken(run_id)
         said = OutcomeAttached(self._now(), decision, success, quality, elapsed_s, note, by)
         runner.queue(checked_outcome(said, runner.state.opened))
-        return await self._rest(runner)
+        return await self._runs.rest(runner)
 
     def get(self, run_id: str) -> Run:
-        """The run as its journal has it. Raises RunNotFound."""
-        live = self._runners.get(run_id)
-        if live is not None and not live.idle:
-            return self._seen(live)
-        state, seq, _ = self._folded(run_id)
-        return Run(self.machine, state, self.journal, seq)
+        """The run as its journal has it. Raises RunNotFound, WrongDefinition."""
+        live = self._runs.live(run_id)
+        if live is not None:
+            return self._runs.seen(live)
+        found = self._runs.history.seen(run_id)
+        return Run(found.machine, found.state, self.journal, found.seq)
 
     def runs(self, limit: int = 100) -> list[RunRow]:
         """The newest runs of this workflow."""
@@ -246,17 +220,22 @@ class Orchestrator:
             raise RunNotFound(run_id, self.journal.name)
         started = next((entry for entry in turns[0].entries if isinstance(entry, RunStarted)), None)
         if started is None:  # its beginning is missing, which the replay will find
-            return replay(self.machine, run_id, turns, self.machine_of)
-        self._must_be_mine(run_id, started)
-        machine = self.machine_of(started.policy_hash) or self.machine
-        return replay(machine, run_id, turns, self.machine_of)
+            return replay(self.machine, run_id, turns, self._machine_of)
+        self._upgrading.machine(run_id, [entry for turn in turns for entry in turn.entries])
+        first = pin_of(started, ())
+        machine = self._machine_of(first.workflow_hash, first.policy_hash) or self.machine
+        return replay(machine, run_id, turns, self._machine_of)
 
     def machine_of(self, policy_hash: str) -> Machine | None:
         """The machine of this workflow under another policy that the journal knows."""
-        if policy_hash == self.machine.policy.hash:
+        return self._machine_of(self.workflow.hash, policy_hash)
+
+    def _machine_of(self, workflow_hash: str, policy_hash: str) -> Machine | None:
+        if (workflow_hash, policy_hash) == (self.workflow.hash, self.machine.policy.hash):
             return self.machine
-        kept = self.journal.definition(self._key(policy_hash))
-        return restored(kept, self.workflow.signals).machine if kept else None
+        with suppress(JournalError):
+            return self._definitions.workflow(Pin(self.workflow.name, workflow_hash, policy_hash)).machine
+        return None
 
     @asynccontextmanager
     async def stream(
@@ -275,8 +254,14 @@ class Orchestrator:
             for each in new:
                 queue.put_nowait((run, each))
 
-        runner, forget = await self._begin_stream(input, run_id, listen)
-        task = asyncio.create_task(self._rest(self._set_off(runner)))
+        name = uuid.uuid4().hex if run_id is None else run_id
+        forget = self._runs.watch(name, listen)
+        try:
+            runner = await self._begin(input, name)
+        except BaseException:
+            forget()
+            raise
+        task = asyncio.create_task(self._runs.rest(self._runs.set_off(runner)))
         task.add_done_callback(lambda _: queue.put_nowait(None))
 
         async def entries() -> AsyncIterator[tuple[Run, Event | Entry]]:
@@ -294,198 +279,65 @@ class Orchestrator:
 
     # --- inside
 
-    def _key(self, policy_hash: str) -> str:
-        return f"{self.machine.definition.hash}/{policy_hash}"
-
     def _now(self) -> float:
         return self._resources.clock.now()
-
-    def _seen(self, runner: Runner) -> Run:
-        return Run(self.machine, runner.state, self.journal, runner.seq)
-
-    async def _begin_stream(
-        self, given: Mapping[str, Any], run_id: str | None, listener: Listener
-    ) -> tuple[Runner, Callable[[], None]]:
-        """Begin a run that `listener` sees from its first entry on; and what makes it stop."""
-        name = uuid.uuid4().hex if run_id is None else run_id
-        streams = self._streams.setdefault(name, [])
-        streams.append(listener)
-
-        def forget() -> None:
-            streams.remove(listener)
-            if not streams:
-                self._streams.pop(name, None)
-
-        try:
-            return await self._begin(given, name), forget
-        except BaseException:
-            forget()
-            raise
 
     async def _begin(self, given: Mapping[str, Any], run_id: str | None) -> Runner:
         name = uuid.uuid4().hex if run_id is None else run_id
         check_id(name)
         kept: dict[str, bytes] = {}
-        plain = self._resources.redactor.value(plain_mapping(given, "input", kept))
-        value = run_input(self.machine.definition, plain)
-        while name in self._beginning:
-            await asyncio.wait([self._beginning[name]])
-        if name in self._runners:
-            return self._same(name, value)
-        self._resources.ownership.alive()
-        started = RunStarted(
-            self._now(),
-            name,
-            self.machine.definition.name,
-            self.machine.definition.hash,
-            self.machine.policy.hash,
-            value,
-        )
-        runner = self._at_work(RunState(run_id=name), 0, NO_DIGEST)
-        runner.owned = True
-        begun = self._beginning[name] = asyncio.get_running_loop().create_future()
+        found = self._resources.redactor.value(plain_mapping(given, "input", kept))
+        if name in self._runs:
+            return self._same(name, found)
+        value = run_input(self.machine.definition, found)
+        hashes = (self.machine.definition.hash, self.machine.policy.hash)
         try:
-            await runner.begin(started, kept)
+            started = RunStarted(self._now(), name, self.machine.definition.name, *hashes, value)
+            return await self._runs.begin(self.machine, started, kept)
         except RunConflict:
-            return self._same(name, value)
-        finally:
-            del self._beginning[name]
-            begun.set_result(None)
-        self._runners[name] = runner
-        return runner
+            return self._same(name, found)
 
-    def _same(self, run_id: str, value: dict[str, Any]) -> Runner:
+    def _same(self, run_id: str, given: dict[str, Any]) -> Runner:
         """The same id is the same run, if the input is the same."""
-        if self.get(run_id).state.input != value:
+        run = self.get(run_id)
+        if run.state.input != run_input(run.machine.definition, given):
             raise RunConflict(run_id, "there is already a run of this id with another input; choose another id")
-        return self._runner(run_id)
+        return self._runs.taken(run_id)
 
-    def _runner(self, run_id: str) -> Runner:
-        """The run at work here, or taken up from the journal: one that only rests here may have moved on elsewhere.
-
-        Raises:
-            RunOwned: a living process is working on it.
-        """
-        live = self._runners.get(run_id)
-        if live is not None and not live.idle and live.own():
-            return live
-        if live is not None:
-            live.forget()
-        self._resources.ownership.claim(run_id)
-        try:
-            state, seq, digest = self._folded(run_id)
-        except BaseException:
-            self.journal.release(run_id, self._resources.ownership.id)
-            raise
-        runner = self._at_work(state, seq, digest)
-        runner.owned = True
-        if state.status == "working" and state.policy_hash != self.machine.policy.hash:
-            runner.queue(PolicyChanged(self._now(), self.machine.policy.hash))
-        if state.status == "working" and not state.resting:
-            runner.queue(RunResumed(self._now()))
-        return runner
-
-    async def _go_on(self, run_id: str) -> Run:
+    async def _go_on(self, run_id: str, *, again: bool = False) -> Run:
         """Work on the run until it rests; where another process works on it, it takes what is in the inbox."""
         try:
-            runner = self._runner(run_id)
+            runner = self._runs.taken(run_id, again=again)
         except RunOwned:
             return self.get(run_id)
-        return await self._rest(runner)
+        return await self._runs.rest(runner)
 
-    def _look(self, run_ids: list[str]) -> None:
-        for run_id in run_ids:
-            if run_id in self._runners:
-                self._runners[run_id].look()
+    async def _current(self, run_id: str) -> Run:
+        """The run; where another policy decides from now on, after a decision that is open was made anew."""
+        run, changes = self._going_on(run_id)
+        return await self._go_on(run_id) if changes else run
+
+    def _going_on(self, run_id: str, *, again: bool = False) -> tuple[Run, bool]:
+        """The run as it would be gone on with, and whether its journal has to say first under what.
+
+        Raises:
+            WrongDefinition: it cannot go on.
+        """
+        live = self._runs.live(run_id)
+        if live is not None:
+            return self._runs.seen(live), False
+        found = self._runs.history.taken(run_id, self._now(), again=again)
+        return Run(found.machine, found.state, self.journal, found.seq), found.change is not None
 
     def _elsewhere(self, run: Run) -> bool:
         """Whether it is in the middle of its work, and not in this process."""
-        live = self._runners.get(run.id)
-        here = live is not None and not live.idle
-        return run.state.status == "working" and not run.state.resting and not here
-
-    def _at_work(self, state: RunState, seq: int, digest: bytes) -> Runner:
-        return Runner(self.machine, self._resources, state, seq, digest, self._listened, self._next_item, self._rested)
-
-    def _rested(self, runner: Runner) -> None:
-        """Forget a runner that has nothing more to do; one that watches a deadline is kept."""
-        run_id = runner.state.run_id
-        if runner.idle and runner.owned:
-            runner.owned = False
-            self.journal.release(run_id, self._resources.ownership.id)
-        if runner.untold is not None and not isinstance(runner.untold, (RunError, JournalError)):
-            self._untold.append(runner.untold)
-        if self._runners.get(run_id) is runner and runner.idle and not runner.watching:
-            del self._runners[run_id]
-
-    def _folded(self, run_id: str) -> tuple[RunState, int, bytes]:
-        """The run's state, how many entries its journal has, and the digest of the last turn."""
-        kept = self.journal.checkpoint(run_id)
-        state = state_at(self.machine, kept)
-        if kept is not None and state is not None:
-            return self._folded_on(state, kept.entries, kept.digest)
-        turns = self.journal.turns(run_id)
-        if not turns:
-            raise RunNotFound(run_id, self.journal.name)
-        started = turns[0].entries[0] if turns[0].entries else None
-        if not isinstance(started, RunStarted):
-            raise JournalError(
-                self.journal.name, f"run {run_id!r} without its beginning", "its first entry, run_started"
-            )
-        self._must_be_mine(run_id, started)
-        return self._folded_on(RunState(), 0, NO_DIGEST, turns)
-
-    def _folded_on(
-        self, state: RunState, seq: int, digest: bytes, turns: Sequence[StoredTurn] | None = None
-    ) -> tuple[RunState, int, bytes]:
-        for turn in self.journal.turns(state.run_id, after=seq) if turns is None else turns:
-            state = fold(self.machine, turn.entries, state)
-            seq, digest = seq + len(turn.entries), turn.digest
-        return state, seq, digest
-
-    def _must_be_mine(self, run_id: str, started: RunStarted) -> None:
-        if started.workflow_hash != self.machine.definition.hash:
-            pinned = f"{started.workflow} {started.workflow_hash}"
-            raise WrongDefinition(run_id, f"{self.workflow.name} {self.workflow.hash}", pinned)
-
-    async def _rest(self, runner: Runner) -> Run:
-        """Work until the run rests and nothing in its inbox can move it."""
-        await self._set_off(runner).rest()
-        return self._seen(runner)
-
-    def _set_off(self, runner: Runner) -> Runner:
-        self._runners[runner.state.run_id] = runner
-        runner.go()
-        return runner
+        return run.state.status == "working" and not run.state.resting and self._runs.live(run.id) is None
 
     def _put(
         self, run_id: str, kind: InboxKind, body: dict[str, Any], kept: Mapping[str, bytes] | None = None
     ) -> InboxItem:
         return self.journal.put(run_id, kind, body, self._now(), kept or {})
 
-    def _next_item(self, state: RunState) -> tuple[Event, int] | None:
-        """The first item of the run's inbox that it can take now, as an event. What is too late is dropped."""
-        for item in self.journal.inbox(state.run_id):
-            if is_too_late(state, item):
-                self._drop(state.run_id, item.number)
-            elif (event := event_of(self.machine, state, item, self._now())) is not None:
-                return event, item.number
-        return None
-
-    def _drop(self, run_id: str, number: int) -> None:
-        if number in self._offered:
-            self._offered[number] = False
-        with suppress(RunConflict):  # another process has dropped it
-            self.journal.drop(run_id, number)
-
-    def _must_go_on(self, state: RunState) -> None:
-        if state.status == "ended":
-            raise RunEnded(state.run_id, state.end)
-
-    def _listened(self, runner: Runner, entries: Sequence[Event | Entry]) -> None:
-        streams = self._streams.get(runner.state.run_id, ())
-        if not self._listeners and not streams:
-            return
-        run = self._seen(runner)
-        for listener in (*streams, *self._listeners):
-            listener(run, entries)
+    def _must_go_on(self, run: Run) -> None:
+        if run.state.status == "ended":
+            raise RunEnded(run.id, run.state.end)

@@ -1,30 +1,23 @@
-"""Runs as a journal has them, without their agents and without their workflow file.
-
-The journal keeps the definition of every run under `workflow hash/policy hash`; a workflow with signals of its own
-needs these handed in, because they are Python.
-"""
+"""Runs as a journal has them, without their agents and without their workflow file."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
+
+from msgspec.structs import replace
 
 from stepladder.app.answers import checked_outcome
-from stepladder.app.loading import Workflow, restored
+from stepladder.app.definitions import Definitions, Pin, pin_of
+from stepladder.app.loading import Workflow
 from stepladder.app.run import Run
+from stepladder.app.upgrading import wrong_definition
 from stepladder.drivers import Replayed, replay
 from stepladder.drivers.rows import row_of
-from stepladder.errors import (
-    DefinitionError,
-    InputError,
-    JournalError,
-    RunConflict,
-    RunError,
-    RunNotFound,
-    WrongDefinition,
-)
-from stepladder.events import Event, OutcomeAttached, PolicyChanged, QuestionPut, RunStarted
+from stepladder.errors import RunConflict, RunError, RunNotFound
+from stepladder.events import Event, OutcomeAttached, QuestionPut, RunStarted
 from stepladder.journal import Journal, StoredTurn, Turn, append, chain, encode_turn
-from stepladder.orchestrator import Machine, advance, fold
+from stepladder.orchestrator import Machine, advance, fold, retold
 from stepladder.record import Entry
 from stepladder.signals import Signal
 
@@ -53,24 +46,17 @@ def is_lone(entries: Sequence[Event | Entry]) -> bool:
     return bool(entries) and isinstance(entries[0], QuestionPut)
 
 
-def workflow_at(
-    journal: Journal, workflow_hash: str, policy_hash: str, signals: Iterable[Signal] = ()
-) -> Workflow | None:
-    """The workflow under this policy as the journal keeps it, or None. Raises DefinitionError."""
-    kept = journal.definition(f"{workflow_hash}/{policy_hash}")
-    return restored(kept, signals) if kept else None
-
-
 def machine_now(
     journal: Journal, run_id: str, entries: Sequence[Event | Entry], signals: Iterable[Signal] = ()
 ) -> Machine:
-    """The machine of the run under the policy it has now. Raises as `read_run`."""
-    policies = [entry.policy_hash for entry in entries if isinstance(entry, (RunStarted, PolicyChanged))]
-    return _machine(journal, _started(run_id, entries), policies[-1] if policies else "", signals)
+    """The machine of the run under the workflow and the policy it has now. Raises as `read_run`."""
+    return Definitions(journal, signals).workflow(pin_of(_started(run_id, entries), entries)).machine
 
 
-def replay_run(journal: Journal, run_id: str, signals: Iterable[Signal] = (), under: Machine | None = None) -> Replayed:
-    """Decide the run again: under the policies it had, or all of it `under` this machine's.
+def replay_run(
+    journal: Journal, run_id: str, signals: Iterable[Signal] = (), under: Workflow | None = None
+) -> Replayed:
+    """Decide the run again: under the workflows and policies it had, or all of it `under` this one.
 
     Raises:
         WrongDefinition: `under` is of another workflow than the run.
@@ -78,17 +64,17 @@ def replay_run(journal: Journal, run_id: str, signals: Iterable[Signal] = (), un
     """
     turns = _turns(journal, run_id)
     started = _started(run_id, turns[0].entries)
+    definitions, pin = Definitions(journal, signals), pin_of(started, ())
     if under is not None:
-        if under.definition.hash != started.workflow_hash:
-            here = f"{under.definition.name} {under.definition.hash}"
-            raise WrongDefinition(run_id, here, f"{started.workflow} {started.workflow_hash}")
-        return replay(under, run_id, turns)
-    own = tuple(signals)
+        now = pin_of(started, [entry for turn in turns for entry in turn.entries])
+        if under.hash != now.workflow_hash:
+            raise wrong_definition(definitions, under, run_id, now, "load that version")
+        return replay(under.machine, run_id, _retold(turns))
 
-    def machine_of(policy_hash: str) -> Machine:
-        return _machine(journal, started, policy_hash, own)
+    def machine_of(workflow_hash: str, policy_hash: str) -> Machine:
+        return definitions.workflow(Pin(pin.name, workflow_hash, policy_hash)).machine
 
-    return replay(machine_of(started.policy_hash), run_id, turns, machine_of)
+    return replay(definitions.workflow(pin).machine, run_id, turns, machine_of)
 
 
 def attach_outcome(journal: Journal, run_id: str, outcome: OutcomeAttached, signals: Iterable[Signal] = ()) -> Run:
@@ -120,20 +106,13 @@ def _turns(journal: Journal, run_id: str) -> list[StoredTurn]:
     return turns
 
 
+def _retold(turns: list[StoredTurn]) -> list[StoredTurn]:
+    """The turns in the names that their workflow has now."""
+    told = iter(retold([entry for turn in turns for entry in turn.entries])[0])
+    return [replace(turn, entries=tuple(islice(told, len(turn.entries)))) for turn in turns]
+
+
 def _started(run_id: str, entries: Sequence[Event | Entry]) -> RunStarted:
     if not entries or not isinstance(entries[0], RunStarted):
         raise RunError(run_id, "is a lone decision, not the run of a workflow")
     return entries[0]
-
-
-def _machine(journal: Journal, started: RunStarted, policy_hash: str, signals: Iterable[Signal]) -> Machine:
-    what = f"{started.workflow} {started.workflow_hash}"
-    try:
-        found = workflow_at(journal, started.workflow_hash, policy_hash, signals)
-    except DefinitionError as error:
-        unknown = sorted({problem.found for problem in error.problems})
-        raise InputError(what, "", ", ".join(unknown), "its own signals, from its agents file (--agents)") from error
-    if found is None:
-        missing = f"no definition of {what} under policy {policy_hash}"
-        raise JournalError(journal.name, missing, "the definition that its runs were decided by")
-    return found.machine

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Literal
 
@@ -10,7 +11,7 @@ import msgspec
 from stepladder.commands import AskPerson
 from stepladder.events import Event, OutcomeAttached
 from stepladder.journal import Journal
-from stepladder.orchestrator import DecisionRecord, Machine, decision_records, facts_of
+from stepladder.orchestrator import DecisionRecord, Machine, decision_records, facts_of, retold
 from stepladder.record import Entry
 from stepladder.state import RunState
 
@@ -112,6 +113,11 @@ class Run:
     def entries(self) -> tuple[Event | Entry, ...]:
         """Everything in its journal up to this moment, in order."""
         return tuple(entry for turn in self._journal.turns(self.id) for entry in turn.entries)[: self._seq]
+
+    @property
+    def retold(self) -> Sequence[Event | Entry]:
+        """The same in the names that its workflow has now, where it was migrated."""
+        return retold(self.entries)[0]
 
     @cached_property
     def decisions(self) -> tuple[DecisionRecord, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
@@ -12,49 +12,69 @@ from stepladder.cli.exits import Exit
 from stepladder.cli.options import AgentsFile, Json, Options, Output
 
 if TYPE_CHECKING:
+    from stepladder.cli.screen import Screen
     from stepladder.errors import Problem
 
 PANEL = "Look at workflow files"
 
 
-@app.command(rich_help_panel=PANEL, epilog="Example:\n  stepladder check workflow.yaml --strict")
+@app.command(
+    rich_help_panel=PANEL,
+    epilog="Examples:\n  stepladder check workflow.yaml --strict\n  stepladder check new.yaml --against stepladder.db",
+)
 def check(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Workflow files.")],
     strict: Annotated[bool, typer.Option("--strict", metavar="", help="Warnings count as errors.")] = False,
+    against: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--against", metavar="JOURNAL", help="Also decide every run of this journal again under FILE."),
+    ] = None,
     agents: AgentsFile = None,
     option: Options = None,
     as_json: Json = False,
 ) -> Exit:
     """Find every mistake in workflow files: what cannot be built, and what cannot be meant.
 
-    Leaves with 1 where an error was found.
+    Leaves with 1 where an error was found, and with --against where a run that has not ended would go another way.
     """
+    from stepladder.cli.failures import UsageError
     from stepladder.cli.pairs import pairs
     from stepladder.cli.screen import Screen
 
+    if against is not None and len(files) > 1:
+        raise UsageError("check: --against takes one FILE")
     screen = Screen(json=as_json)
     options = pairs(option, "--option")
     found = {str(file): _problems(file, agents, options) for file in files}
     errors = sum(problem.level == "error" for problems in found.values() for problem in problems)
     warnings = sum(len(problems) for problems in found.values()) - errors
+    told: dict[str, Any] = _tell(found, errors, warnings, screen)
+    stopped = 0
+    if against is not None and not errors:
+        from stepladder.cli.against import tell_runs
+
+        told["against"] = tell_runs(files[0], agents, options, against, screen)
+        stopped = told["against"]["stopped"]
     if as_json:
-        from stepladder.cli.failures import problem_json
+        screen.emit(told)
+    return Exit.NEGATIVE if errors or stopped or (strict and warnings) else Exit.DONE
 
-        told = [
-            {"file": file, "problems": [problem_json(each) for each in problems]} for file, problems in found.items()
-        ]
-        screen.emit({"errors": errors, "warnings": warnings, "files": told})
-    else:
-        from stepladder.cli.tables import problems_lines
-        from stepladder.cli.tell import many
 
+def _tell(found: dict[str, tuple[Problem, ...]], errors: int, warnings: int, screen: Screen) -> dict[str, Any]:
+    """Tell of the problems, or give them as JSON."""
+    from stepladder.cli.failures import problem_json
+    from stepladder.cli.tables import problems_lines
+    from stepladder.cli.tell import many
+
+    if not screen.json:
         for problems in found.values():
             for text in problems_lines(problems):
                 screen.out.print(text, soft_wrap=True)
         style = "red" if errors else "yellow" if warnings else "green"
-        counted = f"{many(len(files), 'file')}: {many(errors, 'error')}, {many(warnings, 'warning')}"
+        counted = f"{many(len(found), 'file')}: {many(errors, 'error')}, {many(warnings, 'warning')}"
         screen.out.print(counted, style=style)
-    return Exit.NEGATIVE if errors or (strict and warnings) else Exit.DONE
+    files = [{"file": file, "problems": [problem_json(each) for each in problems]} for file, problems in found.items()]
+    return {"errors": errors, "warnings": warnings, "files": files}
 
 
 def _problems(file: Path, agents: Path | None, options: dict[str, str]) -> tuple[Problem, ...]:

@@ -82,7 +82,7 @@ def _what(
     with opened(journal) as found:
         stored = read_run(found, named(found, run), signals_of(agents, options))
         pinned = stored.machine.definition
-        path = path_of(pinned, stored.entries)
+        path = path_of(pinned, stored.retold)
     if file is None:
         return pinned, path
     given = looked_at(file, agents, options).definition

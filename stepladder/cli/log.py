@@ -27,6 +27,7 @@ from stepladder.events import (
     RunRetried,
     RunStarted,
     TimePassed,
+    WorkflowChanged,
 )
 from stepladder.record import Answered, Asked, Entry, Opened, Settled, Shadowed
 from stepladder.state import RunState
@@ -280,6 +281,8 @@ class RunLog:
                 words = "taken up again" + (f" by {line(event.by)}" if event.by else "")
             case RunResumed():
                 words = "resumed by another process"
+            case WorkflowChanged():
+                words = f"workflow {event.workflow_hash} decides from here on"
             case PolicyChanged():
                 words = f"policy {event.policy_hash} decides from here on"
             case _:
@@ -321,6 +324,7 @@ TELLERS: Final[dict[type[Any], Any]] = {
     RunRetried: RunLog.happened,
     RunResumed: RunLog.happened,
     PolicyChanged: RunLog.happened,
+    WorkflowChanged: RunLog.happened,
     OutcomeAttached: RunLog.happened,
 }
 """Who tells of what."""

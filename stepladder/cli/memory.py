@@ -20,12 +20,16 @@ SUFFIX: Final = ".started.jsonl"
 
 
 class Setup(msgspec.Struct, frozen=True):
-    """What a run is worked on with. Paths are as seen from here; `agents` is None for agents.py beside the workflow."""
+    """What a run is worked on with. Paths are as seen from here; `agents` is None for agents.py beside the workflow.
+
+    `on_changed` is said each time, and not remembered.
+    """
 
     workflow: Path
     agents: Path | None = None
     options: dict[str, str] = {}
     base_url: str = ""
+    on_changed: str = "refuse"
 
     @property
     def agents_file(self) -> Path:
@@ -36,7 +40,7 @@ class Setup(msgspec.Struct, frozen=True):
 def remember(journal: Path, run_id: str, setup: Setup) -> list[str]:
     """Note the setup of a run; the options that were left out because they look like secrets."""
     kept = _without_secrets(setup.options)
-    if recall(journal, run_id) != msgspec.structs.replace(setup, options=kept):
+    if recall(journal, run_id) != msgspec.structs.replace(setup, options=kept, on_changed="refuse"):
         said = {
             "run": run_id,
             "workflow": _from(journal, setup.workflow),

@@ -46,6 +46,15 @@ Interactive = Annotated[
         help="Ask here when the run waits for a person. Default: on a terminal.",
     ),
 ]
+OnChanged = Annotated[
+    str,
+    typer.Option(
+        "--on-changed",
+        envvar="STEPLADDER_ON_CHANGED",
+        metavar="refuse|pin|migrate",
+        help="What becomes of a run of another workflow than the file's: pin keeps it under its own, from the journal.",
+    ),
+]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, the beginning of one, or `last`.")]
 By = Annotated[
     str, typer.Option("--by", envvar="STEPLADDER_BY", metavar="NAME", help="Who says so; kept in the journal.")

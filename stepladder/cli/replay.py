@@ -56,7 +56,7 @@ def replay(
     screen = Screen(json=as_json)
     options = pairs(option, "--option")
     signals = signals_of(agents, options)
-    under = looked_at(workflow, agents, options).machine if workflow else None
+    under = looked_at(workflow, agents, options) if workflow else None
     found: list[Replayed] = []
     with opened(journal) as kept:
         names = [row.run_id for row in reversed(kept.rows(EVERYTHING))] if every else [named(kept, name)]

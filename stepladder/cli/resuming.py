@@ -23,6 +23,7 @@ def resume_all(
     agents: Path | None,
     option: list[str] | None,
     base_url: str | None,
+    on_changed: str,
     as_json: bool,
 ) -> Exit:
     """Resume them one after the other, oldest first. Gives the worst exit code: an error, a failure, a wait."""
@@ -32,7 +33,7 @@ def resume_all(
     codes, told = {Exit.DONE}, []
     for run_id in names:
         try:
-            setup = setup_for(journal, run_id, workflow, agents, option, base_url)
+            setup = setup_for(journal, run_id, workflow, agents, option, base_url, on_changed)
             work = Work(setup, journal, screen, interactive=False)
             run = work.through(lambda orchestrator, name=run_id: orchestrator.resume(name), run_id)  # type: ignore[misc]
         except StepladderError as error:
@@ -43,7 +44,7 @@ def resume_all(
         if as_json:
             told.append(run_json(run))
         else:
-            tell_end(run, work.workflow.definition, journal, screen)
+            tell_end(run, run.machine.definition, journal, screen)
     if as_json:
         screen.emit({"runs": told})
     elif not names:

@@ -17,6 +17,7 @@ from stepladder.cli.options import (
     Interactive,
     JournalFile,
     Json,
+    OnChanged,
     Options,
     RunName,
     WorkflowOption,
@@ -55,6 +56,7 @@ def run(
     agents: AgentsFile = None,
     option: Options = None,
     base_url: BaseUrl = None,
+    on_changed: OnChanged = "refuse",
     journal: JournalFile = DEFAULT_JOURNAL,
     interactive: Interactive = None,
     as_json: Json = False,
@@ -68,7 +70,7 @@ def run(
     from stepladder.cli.screen import Screen
     from stepladder.cli.work import Work
 
-    setup = Setup(workflow, agents, pairs(option, "--option"), base_url or "")
+    setup = Setup(workflow, agents, pairs(option, "--option"), base_url or "", on_changed)
     work = Work(setup, journal, Screen(json=as_json), interactive=interactive)
     value = _input(work, given, input_json)
     name = _new_id(journal) if run_id is None else run_id
@@ -144,6 +146,7 @@ def answer(
     agents: AgentsFile = None,
     option: Options = None,
     base_url: BaseUrl = None,
+    on_changed: OnChanged = "refuse",
     journal: JournalFile = DEFAULT_JOURNAL,
     interactive: Interactive = None,
     as_json: Json = False,
@@ -153,14 +156,15 @@ def answer(
 
     said = Answer(text, json_value, field, action, parameter, approve, effect, output, reason)
     said.check()
-    run_id, setup = _setup(name, workflow, agents, option, base_url, journal)
+    run_id, setup = _setup(name, workflow, agents, option, base_url, on_changed, journal)
     work = _work(setup, journal, interactive, as_json, by)
     if said.empty:
         _must_ask(work, run_id)
         return work.finish(work.through(lambda orchestrator: orchestrator.resume(run_id), run_id))
 
     def verb(orchestrator: Any) -> Run:
-        value = answer_value(said, orchestrator.get(run_id), work.workflow.definition)
+        asking = orchestrator.get(run_id)
+        value = answer_value(said, asking, asking.machine.definition)
         found: Run = orchestrator.answer(run_id, value, by=by)
         return found
 
@@ -187,6 +191,7 @@ def send(
     agents: AgentsFile = None,
     option: Options = None,
     base_url: BaseUrl = None,
+    on_changed: OnChanged = "refuse",
     journal: JournalFile = DEFAULT_JOURNAL,
     as_json: Json = False,
 ) -> Exit:
@@ -194,7 +199,17 @@ def send(
     from stepladder.cli.pairs import mapping
 
     value = mapping(payload, "--payload")
-    return _do(name, lambda o, run: o.send(run, message, value), workflow, agents, option, base_url, journal, as_json)
+    return _do(
+        name,
+        lambda o, run: o.send(run, message, value),
+        workflow,
+        agents,
+        option,
+        base_url,
+        on_changed,
+        journal,
+        as_json,
+    )
 
 
 @app.command(rich_help_panel=PANEL, epilog="Examples:\n  stepladder resume last\n  stepladder resume --all")
@@ -207,6 +222,7 @@ def resume(
     agents: AgentsFile = None,
     option: Options = None,
     base_url: BaseUrl = None,
+    on_changed: OnChanged = "refuse",
     journal: JournalFile = DEFAULT_JOURNAL,
     interactive: Interactive = None,
     as_json: Json = False,
@@ -222,8 +238,8 @@ def resume(
     if every:
         from stepladder.cli.resuming import resume_all
 
-        return resume_all(journal, workflow, agents, option, base_url, as_json)
-    run_id, setup = _setup(name, workflow, agents, option, base_url, journal)
+        return resume_all(journal, workflow, agents, option, base_url, on_changed, as_json)
+    run_id, setup = _setup(name, workflow, agents, option, base_url, on_changed, journal)
     work = _work(setup, journal, interactive, as_json)
     return work.finish(work.through(lambda orchestrator: orchestrator.resume(run_id), run_id))
 
@@ -236,11 +252,14 @@ def retry(
     agents: AgentsFile = None,
     option: Options = None,
     base_url: BaseUrl = None,
+    on_changed: OnChanged = "refuse",
     journal: JournalFile = DEFAULT_JOURNAL,
     as_json: Json = False,
 ) -> Exit:
     """Take up a run that failed or was cancelled, in the step where it ended."""
-    return _do(name, lambda o, run: o.retry(run, by=by), workflow, agents, option, base_url, journal, as_json)
+    return _do(
+        name, lambda o, run: o.retry(run, by=by), workflow, agents, option, base_url, on_changed, journal, as_json
+    )
 
 
 @app.command(rich_help_panel=PANEL, epilog="Example:\n  stepladder cancel ticket-17 --reason 'the customer left'")
@@ -252,6 +271,7 @@ def cancel(
     agents: AgentsFile = None,
     option: Options = None,
     base_url: BaseUrl = None,
+    on_changed: OnChanged = "refuse",
     journal: JournalFile = DEFAULT_JOURNAL,
     as_json: Json = False,
 ) -> Exit:
@@ -264,6 +284,7 @@ def cancel(
         agents,
         option,
         base_url,
+        on_changed,
         journal,
         as_json,
         code,
@@ -277,11 +298,12 @@ def _do(
     agents: Path | None,
     option: list[str] | None,
     base_url: str | None,
+    on_changed: str,
     journal: Path,
     as_json: bool,
     code: Exit | None = None,
 ) -> Exit:
-    run_id, setup = _setup(name, workflow, agents, option, base_url, journal)
+    run_id, setup = _setup(name, workflow, agents, option, base_url, on_changed, journal)
     work = _work(setup, journal, False, as_json)
     found: Verb = lambda orchestrator: verb(orchestrator, run_id)  # noqa: E731
     return work.finish(work.through(found, run_id), code=code)
@@ -295,7 +317,13 @@ def _work(setup: Setup, journal: Path, interactive: bool | None, as_json: bool, 
 
 
 def _setup(
-    name: str, workflow: Path | None, agents: Path | None, option: list[str] | None, base_url: str | None, journal: Path
+    name: str,
+    workflow: Path | None,
+    agents: Path | None,
+    option: list[str] | None,
+    base_url: str | None,
+    on_changed: str,
+    journal: Path,
 ) -> tuple[str, Setup]:
     """The run that is meant, and what it is worked on with: what is said here before what was said at its start."""
     from stepladder.cli.journals import named, opened
@@ -303,4 +331,4 @@ def _setup(
 
     with opened(journal) as found:
         run_id = named(found, name)
-    return run_id, setup_for(journal, run_id, workflow, agents, option, base_url)
+    return run_id, setup_for(journal, run_id, workflow, agents, option, base_url, on_changed)

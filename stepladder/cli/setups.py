@@ -18,6 +18,7 @@ def setup_for(
     agents: Path | None,
     option: list[str] | None,
     base_url: str | None,
+    on_changed: str,
 ) -> Setup:
     """The setup. Raises UsageError where the workflow file is neither named nor remembered."""
     kept = recall(journal, run_id)
@@ -26,7 +27,7 @@ def setup_for(
         if workflow is None:
             known = f"{journal.name}{SUFFIX} does not know it"
             raise UsageError(f"run {run_id!r}: its workflow file is not known ({known}); use --workflow FILE")
-        return Setup(workflow, agents, own, base_url or "")
+        return Setup(workflow, agents, own, base_url or "", on_changed)
     if workflow is not None:
         kept = msgspec.structs.replace(kept, workflow=workflow, agents=agents)
     return msgspec.structs.replace(
@@ -34,4 +35,5 @@ def setup_for(
         agents=agents or kept.agents,
         options={**kept.options, **own},
         base_url=kept.base_url if base_url is None else base_url,
+        on_changed=on_changed,
     )

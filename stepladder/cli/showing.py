@@ -68,7 +68,7 @@ def show_lone(name: str, entries: Sequence[Event | Entry], screen: Screen) -> No
 
 def show_log(run: Run, screen: Screen) -> None:
     """The run log."""
-    RunLog(run.machine, screen.out).write(run.entries)
+    RunLog(run.machine, screen.out).write(run.retold)
 
 
 def show_entries(run: Run, screen: Screen) -> None:

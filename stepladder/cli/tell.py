@@ -127,7 +127,7 @@ def run_json(run: Run) -> dict[str, Any]:
         "usd": run.usd,
         "elapsed_s": round(elapsed_s(run), 6),
         "working_s": round(run.state.working_s, 6),
-        "workflow_hash": getattr(run.entries[0], "workflow_hash", ""),
+        "workflow_hash": run.machine.definition.hash,
         "policy_hash": run.state.policy_hash,
         "outcomes": [msgspec.to_builtins(outcome) for outcome in run.outcomes],
     }

@@ -78,7 +78,12 @@ class Work:
         with (
             self.screen.only_json(),
             SyncOrchestrator(
-                self.workflow, agents=self.agents, journal=self.journal, options=options, listen=self._heard
+                self.workflow,
+                agents=self.agents,
+                journal=self.journal,
+                options=options,
+                listen=self._heard,
+                on_changed=self.setup.on_changed,
             ) as orchestrator,
         ):
             try:
@@ -99,8 +104,12 @@ class Work:
     def _catch_up(self, orchestrator: SyncOrchestrator) -> None:
         """What happened before is not told again."""
         run = orchestrator.get(self.run_id)
-        self._log = RunLog(self.workflow.machine, self.screen.out)
-        self._log.skip(run.entries)
+        self._log = self._log_after(run, run.retold)
+
+    def _log_after(self, run: Run, entries: Sequence[Event | Entry]) -> RunLog:
+        log = RunLog(run.machine, self.screen.out)
+        log.skip(entries)
+        return log
 
     def _heard(self, run: Run, entries: Sequence[Event | Entry]) -> None:
         if not self.run_id:
@@ -110,8 +119,8 @@ class Work:
         if self.screen.json or self._unseen:
             return
         try:
-            if self._log is None:
-                self._log = RunLog(self.workflow.machine, self.screen.out)
+            if self._log is None or self._log.machine is not run.machine:
+                self._log = self._log_after(run, run.retold[: -len(entries)])
             self._log.write(entries)
         except (Exception, SystemExit) as error:
             self._unseen = f"{type(error).__name__}: {error}"
@@ -130,7 +139,7 @@ class Work:
 
     def _asked(self, orchestrator: SyncOrchestrator, run: Run) -> Run:
         while self.interactive and run.waiting is not None and run.waiting.about not in ("message", "time"):
-            value = ask_person(run.waiting, self.workflow.definition, self.screen.out)
+            value = ask_person(run.waiting, run.machine.definition, self.screen.out)
             if value is None:
                 return run
             try:
@@ -159,11 +168,11 @@ class Work:
         if self.screen.json:
             self.screen.emit({**run_json(run), **self._how_to_go_on(run)})
         else:
-            tell_end(run, self.workflow.definition, self.journal, self.screen)
+            tell_end(run, run.machine.definition, self.journal, self.screen)
         return exit_of(run) if code is None else code
 
     def _how_to_go_on(self, run: Run) -> dict[str, Any]:
-        return {} if run.waiting is None else {"go_on": command_for(run, self.workflow.definition, self.journal)}
+        return {} if run.waiting is None else {"go_on": command_for(run, run.machine.definition, self.journal)}
 
 
 def tell_end(run: Run, definition: Definition, journal: Path, screen: Screen) -> None:

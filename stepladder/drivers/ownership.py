@@ -26,12 +26,13 @@ class Ownership:
     Args:
         journal: where the runs are.
         busy: whether any run is worked on.
-        look: told the runs of this journal that have something in their inbox.
     """
 
-    def __init__(self, journal: Journal, busy: Callable[[], bool], look: Callable[[list[str]], None]) -> None:
+    def __init__(self, journal: Journal, busy: Callable[[], bool]) -> None:
         self.id = uuid.uuid4().hex
-        self._journal, self._busy, self._look = journal, busy, look
+        self.look: Callable[[list[str]], None] = lambda _: None
+        """Told the runs of this journal that have something in their inbox."""
+        self._journal, self._busy = journal, busy
         self._signed = 0.0
         self._tick: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -67,4 +68,4 @@ class Ownership:
             self.alive()
             posted = self._journal.posted()
             if posted:
-                self._look(list(posted))
+                self.look(list(posted))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from stepladder.events import Event, PolicyChanged
+from stepladder.events import Event, PolicyChanged, WorkflowChanged
 from stepladder.journal import StoredTurn
 from stepladder.orchestrator import Machine, advance, fold
 from stepladder.record import Entry, Opened
@@ -46,14 +46,14 @@ def replay(
     machine: Machine,
     run_id: str,
     turns: Sequence[StoredTurn],
-    machine_of: Callable[[str], Machine | None] = lambda _: None,
+    machine_of: Callable[[str, str], Machine | None] = lambda *_: None,
 ) -> Replayed:
-    """Decide the run again. `machine_of(policy_hash)` gives the machine of a policy that the run changed to."""
+    """Decide the run again. `machine_of(workflow_hash, policy_hash)` gives the machine of what the run changed to."""
     return _Replay(machine, run_id, machine_of).through(turns)
 
 
 class _Replay:
-    def __init__(self, machine: Machine, run_id: str, machine_of: Callable[[str], Machine | None]) -> None:
+    def __init__(self, machine: Machine, run_id: str, machine_of: Callable[[str, str], Machine | None]) -> None:
         self.machine, self.run_id, self.machine_of = machine, run_id, machine_of
         self.state = RunState()
         self.past: list[Either] = []
@@ -99,8 +99,8 @@ class _Replay:
         return None
 
     def _again(self, event: Event | None) -> Sequence[Either]:
-        if isinstance(event, PolicyChanged):
-            self._change_policy(event)
+        if isinstance(event, (PolicyChanged, WorkflowChanged)):
+            self._change(event)
         moved = advance(self.machine, self.state, event)
         self.state = moved.state
         if event is None:
@@ -108,10 +108,11 @@ class _Replay:
         self.past.append(event)
         return moved.entries[1:]
 
-    def _change_policy(self, event: PolicyChanged) -> None:
-        machine = self.machine_of(event.policy_hash)
+    def _change(self, event: PolicyChanged | WorkflowChanged) -> None:
+        then = event if isinstance(event, WorkflowChanged) else None
+        machine = self.machine_of(then.workflow_hash if then else self.state.workflow_hash, event.policy_hash)
         if machine is not None:
-            self.machine, self.state = machine, fold(machine, self.past)
+            self.machine, self.state = machine, fold(machine, self.past, then=then)
 
     def _divergence(self, was: Either | None, now: Either | None, after: int) -> Divergence:
         entry = was if isinstance(was, Entry) else now

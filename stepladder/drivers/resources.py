@@ -21,8 +21,7 @@ THREADS: Final = 64
 class Resources:
     """Everything a driver needs besides a run's own machine and state.
 
-    While `draining`, nothing new is begun; what is in flight comes to its end and is written. `look` is told the runs
-    into whose inbox somebody else has put something.
+    While `draining`, nothing new is begun; what is in flight comes to its end and is written.
     """
 
     def __init__(
@@ -35,7 +34,6 @@ class Resources:
         redactor: Redactor,
         secrets: Mapping[str, str],
         owns_journal: bool = True,
-        look: Callable[[list[str]], None] = lambda _: None,
     ) -> None:
         self.journal, self.clock, self.providers, self.redactor = journal, clock, providers, redactor
         self.agents = {name: Agent(name, function) for name, function in agents.items()}
@@ -43,7 +41,7 @@ class Resources:
         self._owns_journal = owns_journal
         self._threads: ThreadPoolExecutor | None = None
         self.committer = Committer(journal)
-        self.ownership = Ownership(journal, lambda: self.committer.at_work > 0, look)
+        self.ownership = Ownership(journal, lambda: self.committer.at_work > 0)
         self.draining = False
 
     @property

@@ -12,20 +12,26 @@ from stepladder.orchestrator.decide import decide
 from stepladder.orchestrator.evolve import evolve
 from stepladder.orchestrator.facts import facts_of
 from stepladder.orchestrator.machine import Machine
+from stepladder.orchestrator.past import Compared, compare, in_flight
 from stepladder.orchestrator.records import DecisionRecord, ModelCall, decision_records
+from stepladder.orchestrator.retelling import retold
 from stepladder.orchestrator.timing import due, wake_at
 
 __all__ = [
     "Advanced",
+    "Compared",
     "DecisionRecord",
     "Machine",
     "ModelCall",
     "advance",
+    "compare",
     "decide",
     "decision_records",
     "due",
     "evolve",
     "facts_of",
     "fold",
+    "in_flight",
+    "retold",
     "wake_at",
 ]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import msgspec
 
-from stepladder.events import Event
+from stepladder.events import Event, WorkflowChanged
 from stepladder.orchestrator.decide import decide
 from stepladder.orchestrator.evolve import evolve
 from stepladder.orchestrator.machine import Machine
+from stepladder.orchestrator.retelling import retold
 from stepladder.record import Entry
 from stepladder.state import RunState
 
@@ -34,9 +35,21 @@ def advance(machine: Machine, state: RunState, event: Event | None = None) -> Ad
     return Advanced(state, tuple(entries))
 
 
-def fold(machine: Machine, entries: Iterable[Event | Entry], state: RunState | None = None) -> RunState:
-    """The state that a journal leads to, from `state` or from nothing. Runs no rule."""
-    state = state or RunState()
+def fold(
+    machine: Machine,
+    entries: Sequence[Event | Entry],
+    state: RunState | None = None,
+    *,
+    then: WorkflowChanged | None = None,
+) -> RunState:
+    """The state that a journal leads to, from `state` or from nothing. Runs no rule.
+
+    A journal that is folded from nothing is retold in the names of the last workflow it changed to; `then` is a change
+    to `machine`'s workflow that comes next.
+    """
+    if state is None:
+        entries, first_known = retold(entries, then)
+        state = RunState(first_known=first_known)
     for entry in entries:
         state = evolve(machine, state, entry)
     return state

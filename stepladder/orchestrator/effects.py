@@ -88,10 +88,11 @@ def perform(machine: Machine, state: RunState) -> RunState:
 def call(machine: Machine, state: RunState, effect: CallEffect, agent: str) -> RunState:
     """The state with a call of this agent outstanding.
 
-    The key is made of what the call is (run, step, agent, arguments) and of how often this very call has already had a
-    known outcome: not of its place in the run, which would charge twice after a cut-off call.
+    The key is made of what the call is (run, step by its first name, agent, arguments) and of how often this very call
+    has already had a known outcome: not of its place in the run, which would charge twice after a cut-off call.
     """
-    name = digest(state.run_id, state.step, agent, state.arguments)
+    step = state.first_known.get(state.step, state.step)
+    name = digest(state.run_id, step, agent, state.arguments)
     key = f"{name}-{state.calls.get(name, 0)}"
     deadline = _after(state, effect.timeout_s)
     return issue(state, CallAgent(state.next_command, state.step, agent, state.arguments, name, key, deadline=deadline))

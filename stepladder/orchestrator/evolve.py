@@ -28,6 +28,7 @@ from stepladder.events import (
     RunRetried,
     RunStarted,
     TimePassed,
+    WorkflowChanged,
 )
 from stepladder.orchestrator.effects import call, ended, enter, issue, perform, rests
 from stepladder.orchestrator.machine import Machine
@@ -45,6 +46,7 @@ from stepladder.record import Answered, Asked, Entry, Opened, Settled, Shadowed
 from stepladder.signals import Observation
 from stepladder.state import CANCELLED, Asking, RunState
 from stepladder.workflow.definition import CallEffect
+from stepladder.workflow.schemas import with_defaults
 
 
 def evolve(machine: Machine, state: RunState, entry: Event | Entry) -> RunState:
@@ -61,14 +63,16 @@ def _on_started(machine: Machine, state: RunState, event: RunStarted) -> RunStat
     state = RunState(
         run_id=event.run_id,
         status="working",
+        workflow_hash=event.workflow_hash,
         policy_hash=event.policy_hash,
         started_at=event.at,
         now=event.at,
-        input=event.input,
+        input=with_defaults(machine.definition.input, event.input),
         taken=machine.none_taken,
         visits=machine.no_visits,
         memory=machine.fold.start(),
         signals=machine.starting_signals,
+        first_known=state.first_known,
     )
     return enter(machine, replace(state, step=machine.definition.start), machine.definition.start)
 
@@ -111,7 +115,7 @@ def _on_resumed(machine: Machine, state: RunState, event: RunResumed) -> RunStat
     return state
 
 
-def _on_policy(_: Machine, state: RunState, event: PolicyChanged) -> RunState:
+def _on_policy(_: Machine, state: RunState, event: PolicyChanged | WorkflowChanged) -> RunState:
     """Whoever appends this event folds the run anew under the new policy, so that its signals have their memories.
 
     A decision that is open is left unsettled; the new policy decides anew.
@@ -120,6 +124,16 @@ def _on_policy(_: Machine, state: RunState, event: PolicyChanged) -> RunState:
     asked = state.asking.asked.commands if state.asking and state.asking.asked else ()
     outstanding = {number: command for number, command in state.outstanding.items() if number not in asked}
     return replace(state, asking=None, outstanding=outstanding, resting=rests(outstanding))
+
+
+def _on_workflow(machine: Machine, state: RunState, event: WorkflowChanged) -> RunState:
+    """Whoever appends this event folds the run anew under the new workflow, `then` this event.
+
+    What is asked in shadow was asked among other actions; its answers are late from here on.
+    """
+    left = {number: command for number, command in state.outstanding.items() if number not in state.shadows}
+    state = replace(state, workflow_hash=event.workflow_hash, outstanding=left, shadows={})
+    return _on_policy(machine, state, event)
 
 
 def _on_noted(_: Machine, state: RunState, __: OutcomeAttached | QuestionPut) -> RunState:
@@ -211,6 +225,7 @@ TURNS: Final[dict[type, Callable[[Machine, RunState, Any], RunState]]] = {
     RunRetried: _on_retried,
     RunResumed: _on_resumed,
     PolicyChanged: _on_policy,
+    WorkflowChanged: _on_workflow,
     OutcomeAttached: _on_noted,
     QuestionPut: _on_noted,
     Opened: _on_opened,

@@ -17,6 +17,7 @@ from stepladder.events import (
     PolicyChanged,
     RunStarted,
     Usage,
+    WorkflowChanged,
 )
 from stepladder.record import Answered, Asked, Entry, Opened, Settled, Shadowed
 
@@ -183,7 +184,7 @@ class _View:
         match event:
             case RunStarted():
                 self.run_id, self.policy = event.run_id, event.policy_hash
-            case PolicyChanged():
+            case PolicyChanged() | WorkflowChanged():
                 self.policy = event.policy_hash
             case ModelAnswered() | ModelFailed() if event.command in self.commands:
                 n, rung, asked = self.commands[event.command]

@@ -6,7 +6,7 @@ was found and what was expected.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -37,6 +37,7 @@ from stepladder.workflow.definition import (
 )
 from stepladder.workflow.file import ActionFile, AgentFile, StepFile, WorkflowFile
 from stepladder.workflow.hashes import policy_hash, workflow_hash
+from stepladder.workflow.migrations import KINDS, migrations
 from stepladder.workflow.misfits import from_pydantic
 from stepladder.workflow.policy import SUPERVISOR_PROMPT, PolicyBuilder
 from stepladder.workflow.problems import Problems
@@ -115,6 +116,8 @@ class Builder:
         moves = self._moves(actions, phases, ends)
         schema = self.compiler.fields(self.file.input, ("input",), required=True, closed=True)
         read_by_workflow = frozenset(self.compiler.read)
+        names: list[Collection[str]] = [steps, ends, actions, self.compiler.signals]
+        migrates = migrations(self.file.migrates, dict(zip(KINDS, names, strict=True)), self.problems)
         policy = PolicyBuilder(self.file, self.compiler, moves, frozenset(self.broken)).build()
         self.problems.raise_errors()
         read = self.compiler.read
@@ -137,6 +140,7 @@ class Builder:
             collects=frozenset(path.split(".")[1] for path in read if path.startswith("all.")),
             source=self.file.model_dump(exclude_defaults=True),
             file=self.problems.file,
+            migrates=migrates,
         )
         tuned = replace(policy, hash=policy_hash(policy, definition, read - read_by_workflow))
         return replace(definition, hash=workflow_hash(definition, read_by_workflow), policy=tuned)

@@ -8,6 +8,7 @@ import msgspec
 
 from stepladder.clauses import ALWAYS, Condition
 from stepladder.decision import Ladder, Option
+from stepladder.events import Renames
 from stepladder.rules import Rule
 from stepladder.signals import Fold
 from stepladder.workflow.arguments import Arguments
@@ -147,6 +148,13 @@ class Policy(msgspec.Struct, frozen=True):
     approvals: tuple[Approval, ...] = ()
 
 
+class Migration(msgspec.Struct, frozen=True):
+    """Runs of another workflow, by its hash or version, may go on under this one, where their past allows it."""
+
+    from_: str
+    renames: Renames = Renames()
+
+
 class Definition(msgspec.Struct, frozen=True):
     """A workflow with its policy. `moves` lists, for each step, the actions that lead out of it."""
 
@@ -168,3 +176,4 @@ class Definition(msgspec.Struct, frozen=True):
     collects: frozenset[str]
     source: dict[str, Any]
     file: str = ""
+    migrates: tuple[Migration, ...] = ()

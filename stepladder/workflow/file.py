@@ -200,6 +200,24 @@ class PolicyFile(Section):
     approvals: dict[Name, ApprovalFile] = {}
 
 
+def _spelt(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+class MigrationFile(Section):
+    """What a workflow that runs may come from calls otherwise, old name to new name."""
+
+    from_: Annotated[str, BeforeValidator(_spelt)] = Field(
+        alias="from",
+        description="Its workflow hash, or its version where it has the same name.",
+        json_schema_extra={"type": ["string", "integer"]},
+    )
+    steps: dict[Name, Name] = {}
+    ends: dict[Name, Name] = {}
+    actions: dict[Name, Name] = {}
+    signals: dict[Name, Name] = {}
+
+
 class WorkflowFile(Section):
     """A whole workflow file."""
 
@@ -218,3 +236,6 @@ class WorkflowFile(Section):
     prompts: dict[str, str] = Field(
         {}, description="Prompt texts by name@version; files in prompts/ beside it add to them."
     )
+    migrates: Annotated[
+        list[MigrationFile], BeforeValidator(_entries), Field(json_schema_extra={"type": ["object", "array"]})
+    ] = Field([], description="Runs of other workflows that may go on under this one.")

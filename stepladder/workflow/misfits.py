@@ -26,6 +26,7 @@ LISTS: Final = {
     "models": "a list of models",
     "types": "a list of media types",
     "significant": "a list of parameters",
+    "migrates": "a mapping with from, or a list of such mappings",
 }
 KINDS: Final = {
     "string_type": "text",

@@ -30,7 +30,7 @@ def test_close_leaves_a_run_resumable_wherever_it_is(tmp_path: Path, reach: Any)
         clock.move(10_000.0)  # an alarm that was left would ring now
         await turns()
         assert failures == []
-        assert orchestrator._runners == {}
+        assert orchestrator._runs._runners == {}
         async with talk(journal=file, clock=ManualClock(clock.now())) as (later, other, now):
             assert later.get("r").entries == before
             waiting = asyncio.create_task(later.resume("r"))

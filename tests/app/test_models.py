@@ -275,7 +275,7 @@ def test_a_panel_whose_script_runs_dry_fails_loudly_and_leaves_nothing_behind() 
             with pytest.raises(ScriptRanDry):
                 await orchestrator.run({"x": 1}, run_id="r")
             await turns()
-            assert orchestrator._runners == {}
+            assert orchestrator._runs._runners == {}
             assert orchestrator.get("r").status == "working"
 
     go(body())
@@ -335,7 +335,7 @@ def test_a_shadow_is_not_waited_for_and_joins_the_record_after_the_end() -> None
             assert run.decisions[0].shadows
             assert orchestrator.replay("r").divergence is None
             await turns()
-            assert orchestrator._runners == {}
+            assert orchestrator._runs._runners == {}
 
     go(body())
 

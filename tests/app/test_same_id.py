@@ -42,7 +42,7 @@ def test_another_input_is_a_conflict() -> None:
             with pytest.raises(RunConflict):
                 async with orchestrator.stream({"topic": "bats"}, run_id="r"):
                     pass
-            assert orchestrator._streams == {}
+            assert orchestrator._runs._streams == {}
             assert cast.count("writer") == 1
 
     go(body())
@@ -122,7 +122,7 @@ def test_the_id_of_another_workflow(tmp_path: Path) -> None:
                 with pytest.raises(WrongDefinition):
                     look("r")
             assert other.runs() == []
-            assert other._runners == {}
+            assert other._runs._runners == {}
 
     go(body())
 
@@ -197,7 +197,7 @@ def test_whoever_gave_no_sign_for_a_lease_is_overtaken_and_writes_nothing(tmp_pa
             cast.let_go.set()
             with pytest.raises(RunConflict, match="another process has taken it over"):
                 await working
-            assert first._runners == {}
+            assert first._runs._runners == {}
             assert first.get("r").entries == run.entries
             assert (await first.answer("r", {"text": "a"})).step == "embargo", "it looks again and goes on"
             assert second.replay("r").divergence is None
@@ -219,7 +219,7 @@ def test_a_deadline_that_another_process_has_overtaken_is_left_to_it(tmp_path: P
             await until(lambda: cast.called)
             clock.move(600.0)
             await turns()
-            assert first._runners == {}
+            assert first._runs._runners == {}
             cast.let_go.set()
             assert (await answering).step == "embargo"
             assert second.replay("r").divergence is None

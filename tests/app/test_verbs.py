@@ -93,7 +93,7 @@ def test_an_input_that_does_not_fit_starts_nothing(given: Any) -> None:
                     pass
             assert orchestrator.runs() == []
             assert cast.called == []
-            assert orchestrator._streams == {}
+            assert orchestrator._runs._streams == {}
 
     go(body())
 
@@ -208,7 +208,7 @@ def test_a_stream_gives_every_entry_in_order() -> None:
             assert tuple(seen) == run.entries
             assert isinstance(seen[0], RunStarted)
             assert run.status == "waiting"
-            assert orchestrator._streams == {}
+            assert orchestrator._runs._streams == {}
 
     go(body())
 
@@ -221,7 +221,7 @@ def test_a_consumer_that_stops_early_leaves_a_run_that_rests() -> None:
                     assert isinstance(entry, RunStarted)
                     break
             assert orchestrator.get("r").status == "waiting"
-            assert orchestrator._streams == {}
+            assert orchestrator._runs._streams == {}
 
     go(body())
 
@@ -576,7 +576,7 @@ def test_cancel_ends_a_run_wherever_it_is(reach: Any) -> None:
             with pytest.raises(RunEnded, match="cancelled"):
                 await orchestrator.cancel("r")
             await turns()
-            assert (orchestrator._runners, clock.next_at) == ({}, None)
+            assert (orchestrator._runs._runners, clock.next_at) == ({}, None)
             assert orchestrator.replay("r").divergence is None
 
     go(body())

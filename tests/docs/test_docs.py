@@ -244,6 +244,7 @@ SECTIONS: Final[Mapping[str, tuple[str, type[BaseModel]]]] = {
     "Routes": ("workflow-file", workflow_file.RouteFile),
     "Rollout": ("workflow-file", workflow_file.RolloutFile),
     "Approvals": ("workflow-file", workflow_file.ApprovalFile),
+    "Migrates": ("workflow-file", workflow_file.MigrationFile),
     "The file": ("scenarios", scenario_file.Scenario),
     "Script": ("scenarios", scenario_file.ScriptSection),
     "Expect": ("scenarios", scenario_file.Expected),

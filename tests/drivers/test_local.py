@@ -299,7 +299,7 @@ def test_two_hundred_runs_at_once() -> None:
                 assert run.output == {"sheets": len(run.id), "text": run.id, "notes": [f"notes on {run.id}"]}
                 assert orchestrator.replay(run.id).divergence is None
             await turns()
-            assert orchestrator._runners == {}
+            assert orchestrator._runs._runners == {}
 
     go(body())
 
@@ -357,7 +357,7 @@ def test_a_journal_that_cannot_write_stops_the_run_loudly_and_it_is_resumed_late
             for _ in range(2):
                 with pytest.raises(JournalError, match="a full disk"):
                     await orchestrator.run({"x": 1}, run_id="run")
-            assert orchestrator._runners == {}
+            assert orchestrator._runs._runners == {}
             assert keys == keys[:1], "the resumption could not be written, so nothing was called again"
             journal.refuse_from = 10_000
             run = await orchestrator.run({"x": 1}, run_id="run")
@@ -397,11 +397,11 @@ def test_a_run_that_has_ended_is_forgotten() -> None:
     async def body() -> None:
         async with Orchestrator(workflow(ONE), agents={"worker": lambda x: {}}) as orchestrator:
             await orchestrator.start({"x": 1}, run_id="run")
-            runner = weakref.ref(orchestrator._runners["run"])
+            runner = weakref.ref(orchestrator._runs._runners["run"])
             await until(lambda: orchestrator.get("run").status == "ended")
             await turns()
             gc.collect()
-            assert orchestrator._runners == {}
+            assert orchestrator._runs._runners == {}
             assert runner() is None
 
     go(body())

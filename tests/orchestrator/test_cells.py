@@ -29,6 +29,7 @@ from stepladder.events import (
     RunStarted,
     TimePassed,
     Usage,
+    WorkflowChanged,
 )
 from stepladder.orchestrator import advance, decide, fold
 from stepladder.state import RunState
@@ -88,6 +89,7 @@ EVENTS: Final[dict[str, Callable[[float, int], Event]]] = {
     "run_retried": lambda at, _: RunRetried(at, "ada"),
     "run_resumed": lambda at, _: RunResumed(at, "ada"),
     "policy_changed": lambda at, _: PolicyChanged(at, "another"),
+    "workflow_changed": lambda at, _: WorkflowChanged(at, "another", "another"),
     "outcome": lambda at, _: OutcomeAttached(at, 1, success=True),
     "question_put": lambda at, _: QuestionPut(at, "triage", "p", {}, ("A", "B")),
 }
@@ -101,11 +103,12 @@ CALL: Final = {
     "time_passed",
 }
 MODEL: Final = {"model_answered", "model_answered garbage", "model_failed", "time_passed"}
-ALWAYS: Final = {"run_cancelled", "policy_changed"}
+CHANGES: Final = {"policy_changed", "workflow_changed"}
+ALWAYS: Final = {"run_cancelled"} | CHANGES
 """While a run works."""
 
 COUNTS: Final[dict[str, set[str]]] = {
-    "new": {"run_started", "policy_changed"},
+    "new": {"run_started"} | CHANGES,
     "agent": CALL | ALWAYS | {"run_resumed"},
     "retried agent": CALL | ALWAYS | {"run_resumed"},
     "question": ALWAYS | {"person_answered", "time_passed"},
@@ -118,9 +121,9 @@ COUNTS: Final[dict[str, set[str]]] = {
     "panel": ALWAYS | MODEL | {"run_resumed"},
     "agent and shadow": ALWAYS | CALL | MODEL | {"run_resumed"},
     "agent and shadows": ALWAYS | CALL | MODEL | {"run_resumed"},
-    "failed": {"run_retried", "policy_changed"},
-    "failed with shadow": MODEL | {"run_retried", "run_resumed", "policy_changed"},
-    "succeeded": {"policy_changed"},
+    "failed": {"run_retried"} | CHANGES,
+    "failed with shadow": MODEL | {"run_retried", "run_resumed"} | CHANGES,
+    "succeeded": CHANGES,
 }
 """What counts in which state; all the rest is late there."""
 

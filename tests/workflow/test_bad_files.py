@@ -84,6 +84,20 @@ SHAPE = [
     row("unknown on_invalid", "  approvals:", "  on_invalid: retry\n  approvals:", "policy.on_invalid", "'retry'", "one of: give_up, next_rung, rule"),
 ]  # fmt: skip
 
+MIGRATES = [
+    row("a list of texts", "start: idle", "start: idle\nmigrates: [1]", "migrates.0", "1", "a mapping with the keys from, steps", at="migrates: [1]"),
+    row("no list", "start: idle", "start: idle\nmigrates: 1", "migrates", "1", "a mapping with from, or a list", at="migrates: 1"),
+    row("from nowhere", "start: idle", "start: idle\nmigrates: {steps: {a: idle}}", "migrates.from", "nothing", "the key 'from'", at="migrates: {steps"),
+    row("from a fraction", "start: idle", "start: idle\nmigrates: {from: 1.5}", "migrates.from", "1.5", "text", at="migrates: {from"),
+    row("to an unknown step", "start: idle", "start: idle\nmigrates: {from: 1, steps: {a: idel}}", "migrates.steps.a", "step 'idel'", "did you mean idle?", at="migrates: {from"),
+    row("to an unknown step, in a list", "start: idle", "start: idle\nmigrates:\n  - {from: 1}\n  - {from: 2, steps: {a: idel}}", "migrates.1.steps.a", "step 'idel'", "did you mean idle?", at="- {from: 2"),
+    row("to an unknown end", "start: idle", "start: idle\nmigrates: {from: 1, ends: {a: idle}}", "migrates.ends.a", "end 'idle'", "done", at="migrates: {from"),
+    row("to an unknown action", "start: idle", "start: idle\nmigrates: {from: 1, actions: {a: WAITT}}", "migrates.actions.a", "action 'WAITT'", "did you mean WAIT?", at="migrates: {from"),
+    row("to an unknown signal", "start: idle", "start: idle\nmigrates: {from: 1, signals: {a: eror_count}}", "migrates.signals.a", "signal 'eror_count'", "did you mean error_count?", at="migrates: {from"),
+    row("two steps in one", "start: idle", "start: idle\nmigrates: {from: 1, steps: {a: idle, b: idle}}", "migrates.steps.b", "step 'idle' a second time", "it is a already", at="migrates: {from"),
+    row("one workflow twice", "start: idle", "start: idle\nmigrates:\n  - {from: 1}\n  - {from: '1'}", "migrates.1.from", "1 a second time", "each workflow once", at="- {from: '1'}"),
+]  # fmt: skip
+
 NAMES = [
     row("unknown start", "start: idle", "start: idel", "start", "step 'idel'", "did you mean idle?"),
     row("unknown agent", "agent: [writer, editor]", "agent: [writer, edito, editor]", f"{WRITING}.agent.1", "agent 'edito'", "did you mean editor?"),
@@ -233,7 +247,7 @@ YAML = [
     row("a reserved sign", "start: idle", "start: @idle", "", "cannot start any token", "YAML text"),
 ]  # fmt: skip
 
-ROWS = [*SHAPE, *NAMES, *CLAUSES, *EFFECTS, *VALUES, *LADDER, *YAML]
+ROWS = [*SHAPE, *MIGRATES, *NAMES, *CLAUSES, *EFFECTS, *VALUES, *LADDER, *YAML]
 
 
 def test_small_file_is_good() -> None:
