@@ -112,4 +112,17 @@ class Shadowed(Entry, frozen=True, gc=False, tag="shadow"):
     cause: str = ""
 
 
-AnyEntry = Opened | Asked | Answered | Settled | Shadowed
+class Judged(Entry, frozen=True, gc=False, tag="judged"):
+    """What the scores of the step `by` say came of the decision, `elapsed_s` seconds after it.
+
+    `quality` is 0 to 1, None where a score is missing or out of range; `success` None where the phase converges on
+    nothing.
+    """
+
+    by: str
+    success: bool | None = None
+    quality: float | None = None
+    elapsed_s: float = 0.0
+
+
+AnyEntry = Opened | Asked | Answered | Settled | Shadowed | Judged

@@ -28,7 +28,7 @@ from stepladder.events import (
     RunStarted,
     TimePassed,
 )
-from stepladder.record import Answered, Asked, Entry, Opened, Settled, Shadowed
+from stepladder.record import Answered, Asked, Entry, Judged, Opened, Settled, Shadowed
 from stepladder.state import RunState
 
 if TYPE_CHECKING:
@@ -208,6 +208,12 @@ class RunLog:
 
     # --- what came of it
 
+    def judged(self, entry: Judged, _: RunState) -> Iterator[Line]:
+        """A step has scored what a decision led to."""
+        quality = "no quality" if entry.quality is None else f"quality {entry.quality:.3g}"
+        word, style = {True: (", success", GOOD), False: (", failure", BAD), None: ("", "")}[entry.success]
+        yield ("judges  ", DIM), (f"decision {entry.n}: {quality}", ""), (word, style)
+
     def agent_returned(self, event: AgentReturned, before: RunState) -> Iterator[Line]:
         """An agent gave a result."""
         call = before.outstanding.get(event.command)
@@ -307,6 +313,7 @@ TELLERS: Final[dict[type[Any], Any]] = {
     Answered: RunLog.answered,
     Settled: RunLog.settled,
     Shadowed: RunLog.shadowed,
+    Judged: RunLog.judged,
     AgentReturned: RunLog.agent_returned,
     AgentFailed: RunLog.agent_failed,
     TimePassed: RunLog.time_passed,

@@ -10,6 +10,7 @@ from stepladder.clauses import Facts
 from stepladder.decision import Option, Question, answer_decision, join_shadow, open_decision
 from stepladder.errors import IllegalAction
 from stepladder.orchestrator.facts import with_measures, with_signals
+from stepladder.orchestrator.judging import judgement
 from stepladder.orchestrator.machine import Machine
 from stepladder.orchestrator.margin import rule_margin
 from stepladder.record import STOP, AnyEntry, Opened, Settled, Verdict
@@ -30,6 +31,8 @@ def decide(machine: Machine, state: RunState) -> Entries:
         return _shadow(machine, state)
     if state.status != "working":
         return ()
+    if state.judging:
+        return (judgement(machine, state),)
     if state.asking is not None:
         return _go_on(machine, state, state.asking)
     if state.approving is not None:

@@ -41,7 +41,7 @@ from stepladder.orchestrator.results import (
     on_time_passed,
     passed,
 )
-from stepladder.record import Answered, Asked, Entry, Opened, Settled, Shadowed
+from stepladder.record import Answered, Asked, Entry, Judged, Opened, Settled, Shadowed
 from stepladder.signals import Observation
 from stepladder.state import CANCELLED, Asking, RunState
 from stepladder.workflow.definition import CallEffect
@@ -182,6 +182,7 @@ def _on_settled(machine: Machine, state: RunState, entry: Settled) -> RunState:
         decision=decision,
         taken=taken,
         decisions=state.decisions + 1,
+        decided_at=state.now,
         memory=memory,
         broken=broken,
         approving=entry if entry.approval else None,
@@ -196,6 +197,11 @@ def _on_shadowed(_: Machine, state: RunState, entry: Shadowed) -> RunState:
     shadows = {number: asking for number, asking in state.shadows.items() if number != entry.command}
     answers = tuple(event for event in state.shadow_answers if event.command != entry.command)
     return replace(state, shadows=shadows, shadow_answers=answers)
+
+
+def _on_judged(_: Machine, state: RunState, entry: Judged) -> RunState:
+    unjudged = {step: led for step, led in state.unjudged.items() if step != entry.by}
+    return replace(state, unjudged=unjudged, judging="")
 
 
 TURNS: Final[dict[type, Callable[[Machine, RunState, Any], RunState]]] = {
@@ -218,4 +224,5 @@ TURNS: Final[dict[type, Callable[[Machine, RunState, Any], RunState]]] = {
     Answered: _on_answered,
     Settled: _on_settled,
     Shadowed: _on_shadowed,
+    Judged: _on_judged,
 }

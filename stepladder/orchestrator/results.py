@@ -130,6 +130,8 @@ def _outcome(
         "result", command.step, command.agent, command.call, returned, output, scores, agent.scores, state.now
     )
     calls = {**state.calls, command.call: state.calls.get(command.call, 0) + 1} if known else state.calls
+    if returned == "ok" and command.step in state.unjudged:
+        state = replace(state, judging=command.agent)
     return _returned(machine, state, command.number, effect.name, returned, output, seen, calls)
 
 

@@ -76,12 +76,16 @@ Effect = CallEffect | PersonEffect | WaitEffect
 
 
 class Step(msgspec.Struct, frozen=True):
-    """A state of the machine; entering it has at most one effect."""
+    """A state of the machine; entering it has at most one effect.
+
+    Its agent's scores become the outcome of the newest decision that led into one of the steps that it `judges`.
+    """
 
     name: str
     phase: str
     effect: Effect | None = None
     description: str = ""
+    judges: tuple[str, ...] = ()
 
 
 class Phase(msgspec.Struct, frozen=True):
