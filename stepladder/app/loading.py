@@ -20,9 +20,12 @@ from stepladder.prompts import shipped
 from stepladder.signals import Signal
 from stepladder.workflow.build import build
 from stepladder.workflow.definition import Definition
+from stepladder.workflow.problems import Problems
 from stepladder.workflow.yaml_text import Lines, read_yaml
 
 PROMPT_SUFFIXES = (".md.j2", ".j2", ".md", ".txt")
+POLICY_KEYS = ("policy", "rules", "select_agent", "prompts")
+"""The keys of a workflow file that only the policy hash names; a policy file has no other."""
 Agents = Mapping[str, Callable[..., Any]]
 
 
@@ -81,6 +84,27 @@ class Workflow:
         """The workflow that a mapping defines: the same keys as in a file. Raises DefinitionError."""
         signals = tuple(signals)
         return cls(build(data, signals=signals, prompts=prompts, shipped=shipped()), signals=signals)
+
+    def under(self, policy: str | Path) -> Workflow:
+        """The same workflow under the policy in a YAML file.
+
+        Each of the keys `policy`, `rules` and `select_agent` that the file has replaces the workflow's own; `prompts`
+        join those that are there.
+
+        Raises:
+            DefinitionError: the file cannot be read or used; with all its problems.
+        """
+        data, lines = read_yaml(_read(Path(policy)), str(policy))
+        problems = Problems(str(policy), lines, data)
+        for key in data:
+            if key not in POLICY_KEYS:
+                problems.unknown((key,), "key", key, POLICY_KEYS)
+        problems.raise_errors()
+        source, prompts = {**self.definition.source, **data}, self.definition.prompts
+        definition = build(
+            source, file=str(policy), lines=lines, signals=self.signals, prompts=prompts, shipped=shipped()
+        )
+        return Workflow(definition, lines, self.prompt_files, self.signals)
 
     @property
     def name(self) -> str:

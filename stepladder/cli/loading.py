@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def loaded(setup: Setup) -> tuple[Workflow, dict[str, Any]]:
-    """The workflow with the signals of its agents file, and the agents.
+    """The workflow with the signals of its agents file, under its policy file where there is one, and the agents.
 
     Raises:
         DefinitionError, InputError: one of the files cannot be used.
@@ -23,17 +23,16 @@ def loaded(setup: Setup) -> tuple[Workflow, dict[str, Any]]:
     from stepladder.app.loading import Workflow, load_agents
 
     file = setup.agents_file
-    if setup.agents is not None or file.is_file():
+    there = setup.agents is not None or file.is_file()
+    if there:
         _there(setup.workflow)
-        agents, signals = load_agents(file, setup.options)
-        return Workflow.load(setup.workflow, signals=signals), agents
-    workflow = Workflow.load(setup.workflow)
+    agents, signals = load_agents(file, setup.options) if there else ({}, ())
+    workflow = Workflow.load(setup.workflow, signals=signals)
     wanted = ", ".join(sorted(workflow.definition.agents))
-    if wanted:
-        raise InputError(
-            "agents", "", f"no file {file}", f"a Python file with the agents {wanted}, or --agents FILE.py"
-        )
-    return workflow, {}
+    if wanted and not there:
+        expected = f"a Python file with the agents {wanted}, or --agents FILE.py"
+        raise InputError("agents", "", f"no file {file}", expected)
+    return workflow.under(setup.policy) if setup.policy else workflow, agents
 
 
 def _there(path: Path) -> None:

@@ -18,6 +18,7 @@ def setup_for(
     agents: Path | None,
     option: list[str] | None,
     base_url: str | None,
+    policy: Path | None = None,
 ) -> Setup:
     """The setup. Raises UsageError where the workflow file is neither named nor remembered."""
     kept = recall(journal, run_id)
@@ -26,12 +27,13 @@ def setup_for(
         if workflow is None:
             known = f"{journal.name}{SUFFIX} does not know it"
             raise UsageError(f"run {run_id!r}: its workflow file is not known ({known}); use --workflow FILE")
-        return Setup(workflow, agents, own, base_url or "")
+        return Setup(workflow, agents, own, base_url or "", policy)
     if workflow is not None:
-        kept = msgspec.structs.replace(kept, workflow=workflow, agents=agents)
+        kept = msgspec.structs.replace(kept, workflow=workflow, agents=agents, policy=None)
     return msgspec.structs.replace(
         kept,
         agents=agents or kept.agents,
         options={**kept.options, **own},
         base_url=kept.base_url if base_url is None else base_url,
+        policy=policy or kept.policy,
     )
