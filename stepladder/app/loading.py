@@ -6,7 +6,8 @@ import importlib.util
 import inspect
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +16,7 @@ from typing import Any
 import msgspec
 
 from stepladder.errors import DefinitionError, InputError, Problem, StepladderError
+from stepladder.llm import Provider
 from stepladder.orchestrator import Machine
 from stepladder.prompts import shipped
 from stepladder.signals import Signal
@@ -167,8 +169,31 @@ def load_agents(
     Raises:
         InputError: there is no such file, it raises, it offers no agents, or it does not take an option.
     """
-    try:
+    with _told(path):
         return _offered(_import(Path(path)), path, options or {})
+
+
+def load_providers(path: str | Path) -> dict[str, Provider]:
+    """The providers that a Python file offers as `PROVIDERS`, by name; {} where it offers none.
+
+    Raises:
+        InputError: there is no such file, it raises, or what it offers are no providers.
+    """
+    with _told(path):
+        given = getattr(_import(Path(path)), "PROVIDERS", {})
+    if not isinstance(given, Mapping):
+        raise InputError(str(path), "PROVIDERS", f"a {type(given).__name__}", "a mapping of providers by name")
+    for name, each in given.items():
+        if not callable(getattr(each, "ask", None)):
+            raise InputError(str(path), f"PROVIDERS.{name}", f"a {type(each).__name__}", "a provider, with `ask`")
+    return dict(given)
+
+
+@contextmanager
+def _told(path: str | Path) -> Iterator[None]:
+    """Whatever the file raises is told of as bad input, at its line."""
+    try:
+        yield
     except StepladderError:
         raise
     except (Exception, SystemExit) as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stepladder.errors import DefinitionError, InputError
 
@@ -12,15 +12,24 @@ if TYPE_CHECKING:
 
     from stepladder.app.loading import Workflow
     from stepladder.cli.memory import Setup
+    from stepladder.llm import Provider
 
 
-def loaded(setup: Setup) -> tuple[Workflow, dict[str, Any]]:
-    """The workflow with the signals of its agents file, under its policy file where there is one, and the agents.
+class Loaded(NamedTuple):
+    """What runs are worked on with."""
+
+    workflow: Workflow
+    agents: dict[str, Any]
+    providers: dict[str, Provider]
+
+
+def loaded(setup: Setup) -> Loaded:
+    """The workflow under its policy file, where there is one, and what its agents file offers.
 
     Raises:
         DefinitionError, InputError: one of the files cannot be used.
     """
-    from stepladder.app.loading import Workflow, load_agents
+    from stepladder.app.loading import Workflow, load_agents, load_providers
 
     file = setup.agents_file
     there = setup.agents is not None or file.is_file()
@@ -32,7 +41,9 @@ def loaded(setup: Setup) -> tuple[Workflow, dict[str, Any]]:
     if wanted and not there:
         expected = f"a Python file with the agents {wanted}, or --agents FILE.py"
         raise InputError("agents", "", f"no file {file}", expected)
-    return workflow.under(setup.policy) if setup.policy else workflow, agents
+    if setup.policy:
+        workflow = workflow.under(setup.policy)
+    return Loaded(workflow, agents, load_providers(file) if there else {})
 
 
 def _there(path: Path) -> None:

@@ -61,7 +61,7 @@ class Work:
         terminal = sys.stdin.isatty() and sys.stdout.isatty()
         self.interactive = not screen.json and (terminal if interactive is None else interactive)
         with screen.only_json():
-            self.workflow, self.agents = loaded(setup)
+            self.workflow, self.agents, self.providers = loaded(setup)
         self.run_id = ""
         self._unseen = ""
         self._log: RunLog | None = None
@@ -78,7 +78,12 @@ class Work:
         with (
             self.screen.only_json(),
             SyncOrchestrator(
-                self.workflow, agents=self.agents, journal=self.journal, options=options, listen=self._heard
+                self.workflow,
+                agents=self.agents,
+                journal=self.journal,
+                providers=self.providers,
+                options=options,
+                listen=self._heard,
             ) as orchestrator,
         ):
             try:
