@@ -21,10 +21,11 @@ from stepladder.app.answers import check_answer, checked_outcome, waits_for
 from stepladder.app.inbox import event_of, is_too_late
 from stepladder.app.inputs import check_agents, check_id, plain_mapping, plain_text, run_input
 from stepladder.app.journals import open_journal
-from stepladder.app.loading import Agents, Workflow, restored
+from stepladder.app.loading import Agents, Workflow
+from stepladder.app.reading import entries_of, replay_run, workflow_at
 from stepladder.app.run import Run
 from stepladder.app.secrets import secrets_of
-from stepladder.drivers import Clock, Replayed, Resources, Runner, SystemClock, replay
+from stepladder.drivers import Clock, Replayed, Resources, Runner, SystemClock
 from stepladder.drivers.rows import row_of
 from stepladder.errors import (
     JournalError,
@@ -236,23 +237,23 @@ class Orchestrator:
         return self.journal.rows(limit, workflow=self.machine.definition.name)
 
     def replay(self, run_id: str) -> Replayed:
-        """Decide the run again from its journal: no agent is called and no model asked."""
-        turns = self.journal.turns(run_id)
-        if not turns:
-            raise RunNotFound(run_id, self.journal.name)
-        started = next((entry for entry in turns[0].entries if isinstance(entry, RunStarted)), None)
-        if started is None:  # its beginning is missing, which the replay will find
-            return replay(self.machine, run_id, turns, self.machine_of)
-        self._must_be_mine(run_id, started)
-        machine = self.machine_of(started.policy_hash) or self.machine
-        return replay(machine, run_id, turns, self.machine_of)
+        """Decide the run again from its journal, under the policies it had: no agent is called and no model asked.
+
+        Raises:
+            RunNotFound, WrongDefinition: there is no such run of this workflow.
+            JournalError: the journal does not keep a policy that it was decided by.
+        """
+        first = next(iter(entries_of(self.journal, run_id)), None)
+        if isinstance(first, RunStarted):
+            self._must_be_mine(run_id, first)
+        return replay_run(self.journal, run_id, self.workflow.signals)
 
     def machine_of(self, policy_hash: str) -> Machine | None:
         """The machine of this workflow under another policy that the journal knows."""
         if policy_hash == self.machine.policy.hash:
             return self.machine
-        kept = self.journal.definition(self._key(policy_hash))
-        return restored(kept, self.workflow.signals).machine if kept else None
+        kept = workflow_at(self.journal, self.workflow.hash, policy_hash, self.workflow.signals)
+        return kept.machine if kept else None
 
     @asynccontextmanager
     async def stream(

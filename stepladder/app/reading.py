@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from stepladder.app.answers import checked_outcome
 from stepladder.app.loading import Workflow, restored
 from stepladder.app.run import Run
-from stepladder.drivers import Replayed, replay
+from stepladder.drivers import Divergence, Replayed, replay
 from stepladder.drivers.rows import row_of
 from stepladder.errors import (
     DefinitionError,
@@ -72,11 +72,16 @@ def machine_now(
 def replay_run(journal: Journal, run_id: str, signals: Iterable[Signal] = (), under: Machine | None = None) -> Replayed:
     """Decide the run again: under the policies it had, or all of it `under` this machine's.
 
+    A run whose beginning is missing diverges there.
+
     Raises:
         WrongDefinition: `under` is of another workflow than the run.
         And as `read_run`.
     """
     turns = _turns(journal, run_id)
+    first = next(iter(turns[0].entries), None)
+    if not isinstance(first, (RunStarted, QuestionPut)):
+        return Replayed(run_id, 0, 0, Divergence(1, 1, first, None, "entry 1 is missing"))
     started = _started(run_id, turns[0].entries)
     if under is not None:
         if under.definition.hash != started.workflow_hash:
