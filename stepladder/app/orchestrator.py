@@ -19,7 +19,7 @@ from typing import Any, Self
 
 from stepladder.app.answers import check_answer, checked_outcome, waits_for
 from stepladder.app.inbox import event_of, is_too_late
-from stepladder.app.inputs import check_agents, check_id, plain_mapping, plain_text, run_input
+from stepladder.app.inputs import check_agents, check_id, check_providers, plain_mapping, plain_text, run_input
 from stepladder.app.journals import open_journal
 from stepladder.app.loading import Agents, Workflow
 from stepladder.app.reading import entries_of, replay_run, workflow_at
@@ -65,7 +65,7 @@ class Orchestrator:
         options: arguments for opening providers, by provider name (base_url, api_key, ...).
 
     Raises:
-        InputError: an agent is missing or unknown.
+        InputError: an agent is missing or unknown, or a rung asks a model of an unknown provider.
     """
 
     def __init__(
@@ -83,13 +83,15 @@ class Orchestrator:
         self.workflow = workflow if isinstance(workflow, Workflow) else Workflow.load(workflow)
         self.machine: Machine = self.workflow.machine
         check_agents(self.workflow.definition, agents or {})
+        models = providers if isinstance(providers, Providers) else Providers(providers, options=options)
+        check_providers(self.workflow.definition, models.names)
         self.journal = open_journal(journal)
         known, values = secrets_of(secrets or {}, os.environ)
         self._resources = Resources(
             journal=self.journal,
             clock=clock or SystemClock(),
             agents=agents or {},
-            providers=providers if isinstance(providers, Providers) else Providers(providers, options=options),
+            providers=models,
             redactor=Redactor(values),
             secrets=known,
             owns_journal=self.journal is not journal,

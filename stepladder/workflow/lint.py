@@ -21,12 +21,13 @@ problem.
     kind-mismatch      error    a comparison with a kind that its field never has
     two-signals        warning  a comparison with a word that reads like another signal
     unheard-text       warning  an action's entry says of it what an entry before says otherwise
+    unknown-provider   error    a model of a provider that its program does not have; a warning for a lone file
     unused-agent, unused-action, unused-prompt, unused-rung, missing-prompt: warnings
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from stepladder.decision.point import PERSON
@@ -41,8 +42,19 @@ from stepladder.workflow.scopes import Scopes
 from stepladder.workflow.yaml_text import Lines, Path
 
 
-def lint(definition: Definition, lines: Lines | None = None, prompt_files: Iterable[str] = ()) -> tuple[Problem, ...]:
-    """What looks wrong with the workflow, in the order of the file. `prompt_files` are names of prompts beside it."""
+def lint(
+    definition: Definition,
+    lines: Lines | None = None,
+    prompt_files: Iterable[str] = (),
+    providers: Collection[str] | None = None,
+    *,
+    alone: bool = False,
+) -> tuple[Problem, ...]:
+    """What looks wrong with the workflow, in the order of the file.
+
+    `prompt_files` are names of prompts beside it, `providers` those that its models may name (None: any); `alone`: a
+    program may know more of them.
+    """
     problems = Problems(definition.file, lines or {}, None if lines else _as_written(definition.source))
     scopes = Scopes(definition)
     clauses = ClauseLints(definition, scopes, problems)
@@ -50,6 +62,8 @@ def lint(definition: Definition, lines: Lines | None = None, prompt_files: Itera
     RuleLints(definition, scopes, problems, clauses.reported).run()
     _Graph(definition, problems).run()
     _Usage(definition, problems, frozenset(prompt_files)).run()
+    if providers is not None:
+        _providers(definition, problems, providers, "warning" if alone else "error")
     return tuple(problems.in_order())
 
 
@@ -57,6 +71,15 @@ def _as_written(source: dict[str, Any]) -> dict[str, Any]:
     """The source with a single entry of an action as a mapping, which is how people write it."""
     actions = {name: entries[0] if len(entries) == 1 else entries for name, entries in source["actions"].items()}
     return {**source, "actions": actions}
+
+
+def _providers(definition: Definition, problems: Problems, known: Collection[str], level: str) -> None:
+    for rung in definition.policy.ladder.asked:
+        key = "models" if "models" in definition.source["policy"]["rungs"][rung.name] else "model"
+        for index, model in enumerate(rung.models):
+            if (name := model.partition(":")[0]) not in known:
+                path = ("policy", "rungs", rung.name, key, index)
+                problems.unknown(path, "provider", name, known, level=level, code="unknown-provider")
 
 
 class _Graph:

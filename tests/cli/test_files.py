@@ -54,6 +54,23 @@ def test_several_files_are_counted_together(sql: Desk) -> None:
     assert told.out.splitlines()[-1].startswith("3 files: 2 errors")
 
 
+def test_a_provider_that_nobody_knows(sql: Desk) -> None:
+    sql.write(w__yaml=TEXT_TO_SQL.replace("google:b", "own:b"))
+    (problem,) = sql.json("check", "w.yaml")["files"][0]["problems"]
+    assert (problem["level"], problem["code"]) == ("error", "unknown-provider")
+    assert (problem["where"], problem["found"]) == ("policy.rungs.panel.models.1", "provider 'own'")
+    assert problem["expected"] == "one of: google, openai"
+    (sql.folder / "lone").mkdir()
+    sql.write(**{"lone/w__yaml": (sql.folder / "w.yaml").read_text()})
+    (problem, *_) = [
+        each for each in sql.json("check", "lone/w.yaml")["files"][0]["problems"] if each["code"] == "unknown-provider"
+    ]
+    assert problem["level"] == "warning"
+    text = "from stepladder import ScriptedProvider\nPROVIDERS = {'own': ScriptedProvider([])}\n"
+    sql.write(agents__py=text)
+    assert sql("check", "w.yaml").code == 0
+
+
 EXPLAINED = {
     "a rule": (["--set", "last.status=answerable"], "CALL_EXECUTOR", "run_plan", "standard"),
     "what blocks": (
