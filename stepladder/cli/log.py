@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from stepladder.cli.screen import clean, line, spelt, told
-from stepladder.cli.tell import because, clarification_limit, cost, seconds, who
+from stepladder.cli.tell import because, clarification_limit, cost, moment, seconds, who
 from stepladder.commands import AskPerson, CallAgent, Wait
 from stepladder.events import (
     AgentFailed,
@@ -199,7 +199,8 @@ class RunLog:
         if entry.fallback:
             yield (("instead ", DIM), (f"of a model: {line(entry.fallback, 200)}", "yellow"))
         if entry.approval:
-            yield (("needs   ", DIM), (f"the approval {entry.approval} of a person", "yellow"))
+            until = f" until {moment(entry.approve_by)} UTC" if entry.approve_by is not None else ""
+            yield (("needs   ", DIM), (f"the approval {entry.approval} of a person{until}", "yellow"))
 
     def shadowed(self, entry: Shadowed, _: RunState) -> Iterator[Line]:
         """A shadow's answer."""

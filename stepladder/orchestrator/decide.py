@@ -16,7 +16,7 @@ from stepladder.orchestrator.margin import rule_margin
 from stepladder.record import STOP, AnyEntry, Opened, Settled, Verdict
 from stepladder.rules import Choice, choose
 from stepladder.state import Asking, RunState
-from stepladder.workflow.definition import CallEffect
+from stepladder.workflow.definition import Approval, CallEffect
 
 Entries = tuple[AnyEntry, ...]
 
@@ -203,16 +203,19 @@ def _taken(machine: Machine, state: RunState, entries: Entries, facts: Facts) ->
     if arrived != settled.to:
         raise IllegalAction(state.step, settled.action)
     approval = _approval(machine, state, settled, facts)
-    return (*entries[:-1], replace(settled, approval=approval)) if approval else entries
+    if approval is None:
+        return entries
+    until = None if approval.deadline_s is None else state.now + approval.deadline_s
+    return (*entries[:-1], replace(settled, approval=approval.name, approve_by=until))
 
 
-def _approval(machine: Machine, state: RunState, settled: Settled, facts: Facts) -> str:
+def _approval(machine: Machine, state: RunState, settled: Settled, facts: Facts) -> Approval | None:
     if not machine.policy.approvals or settled.source in ("limit", "person") or settled.action == STOP:
-        return ""
+        return None
     steps = machine.definition.steps
     phase = steps[settled.to].phase if settled.to in steps else ""
     entered: tuple[Any, ...] = (settled.to, phase if phase != steps[state.step].phase else settled.to)
     for each in machine.policy.approvals:
         if each.entering in entered and each.when.holds(facts):
-            return each.name
-    return ""
+            return each
+    return None

@@ -190,7 +190,10 @@ def _on_settled(machine: Machine, state: RunState, entry: Settled) -> RunState:
     if not entry.approval:
         return enter(machine, state, entry.to)
     question = f"{entry.action} ({entry.reason}) leads to {entry.to}: approve?"
-    return issue(state, AskPerson(state.next_command, "approval", state.step, question, ("approve", "refuse")))
+    asked = AskPerson(
+        state.next_command, "approval", state.step, question, ("approve", "refuse"), deadline=entry.approve_by
+    )
+    return issue(state, asked)
 
 
 def _on_shadowed(_: Machine, state: RunState, entry: Shadowed) -> RunState:

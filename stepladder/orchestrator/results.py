@@ -262,6 +262,8 @@ def on_time_passed(machine: Machine, state: RunState, event: TimePassed) -> RunS
             return _failed(machine, state, command, "late", "no result in time")
         case AskPerson(about="question"):
             return _answered_question(machine, state, command, "late", {"error": "nobody answered in time"})
+        case AskPerson(about="approval"):
+            return _approval(machine, state, command, False, "nobody", "nobody answered in time")
         case Wait():
             over: Returned = "late" if command.message else "ok"
             return _waited(machine, state, command, over, {"error": "no message in time"} if command.message else {})

@@ -132,11 +132,12 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class Approval(msgspec.Struct, frozen=True):
-    """A person has to agree before the run enters this phase, step or end."""
+    """A person has to agree, within `deadline_s`, before the run enters this phase, step or end."""
 
     name: str
     entering: str
     when: Condition = ALWAYS
+    deadline_s: float | None = None
 
 
 class Policy(msgspec.Struct, frozen=True):

@@ -180,6 +180,7 @@ class ApprovalFile(Section):
 
     entering: Name
     when: Clauses = []
+    deadline_s: Seconds | None = None
 
 
 class PolicyFile(Section):

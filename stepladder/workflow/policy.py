@@ -113,7 +113,7 @@ class PolicyBuilder:
         places = [*self.file.phases, *self.moves, *self.file.ends]
         if each.entering not in places:
             self.problems.unknown((*path, "entering"), "phase, step or end", each.entering, places)
-        return Approval(name, each.entering, self.compiler.condition(each.when, (*path, "when")))
+        return Approval(name, each.entering, self.compiler.condition(each.when, (*path, "when")), each.deadline_s)
 
     # --- the ladder
 

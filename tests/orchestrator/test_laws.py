@@ -40,7 +40,10 @@ from tests.example_workflows import PAYMENT, REVIEW, TEXT_TO_SQL, TRIAGE, source
 
 # --- the definitions
 
-APPROVED: Final = {"eyes": {"entering": "trying", "when": ["taken.TRY >= 1"]}, "last": {"entering": "closed"}}
+APPROVED: Final = {
+    "eyes": {"entering": "trying", "when": ["taken.TRY >= 1"], "deadline_s": 20},
+    "last": {"entering": "closed"},
+}
 EVERY_SIGNAL: Final = {f"sees_{name}": [f"{name} == 'never'"] for name in BUILTIN}
 SOURCES: Final = {
     "text_to_sql": source(TEXT_TO_SQL),
@@ -79,7 +82,7 @@ SOURCES: Final = {
                 "mode": "llm",
                 "rungs": {"first": {"model": "x:a", "deadline_s": 5}},
                 "routes": {"hybrid": {"ask": ["first"]}},
-                "approvals": {"eyes": {"entering": "writing"}},
+                "approvals": {"eyes": {"entering": "writing", "deadline_s": 9}},
             },
         },
     ),
