@@ -14,7 +14,7 @@ from stepladder.cli.showing import decision_headline, decision_rows, rows_table
 from stepladder.decision import Question, open_decision
 from stepladder.errors import InputError
 from stepladder.orchestrator import decision_records, facts_of
-from stepladder.orchestrator.decide import NO_RULE
+from stepladder.orchestrator.decide import NO_RULE, decisions_reached
 from stepladder.record import STOP, Asked, Verdict
 from stepladder.rules import choose
 from stepladder.state import RunState
@@ -125,7 +125,7 @@ def _set(facts: Facts, keys: list[str], value: Any) -> None:
 
 def _limit(machine: Machine, facts: Facts) -> str:
     if facts["decisions"] >= machine.limits.decisions:
-        return f"limit of {machine.limits.decisions} decisions reached"
+        return decisions_reached(machine.limits.decisions)
     if facts.get("time_used", 0.0) >= 1:
         return f"limit of {machine.limits.working_s:g} s of working time reached"
     return ""

@@ -180,8 +180,8 @@ def tell_end(run: Run, definition: Definition, journal: Path, screen: Screen) ->
     word, style = ("waits", "yellow") if run.waiting else ("works", "cyan")
     if run.status == "ended":
         word, style = ("done", "green") if run.success else ("failed", "red")
-    table = Table.grid(padding=(0, 2))
-    table.add_column(width=INDENT - 3)
+    table = Table.grid(padding=(0, 1))
+    table.add_column(width=INDENT - 2)
     table.add_column(ratio=1)
     where = f"in {run.end}" if run.status == "ended" else f"in {run.step}"
     why = f": {line(run.reason, 300)}" if run.status == "ended" and run.reason else ""

@@ -179,8 +179,13 @@ def _options(machine: Machine, opened: Opened) -> dict[str, Option]:
 
 def _limit(machine: Machine, state: RunState) -> str:
     if state.decisions >= machine.limits.decisions:
-        return f"limit of {machine.limits.decisions} decisions reached"
+        return decisions_reached(machine.limits.decisions)
     return _working_limit(machine, state)
+
+
+def decisions_reached(limit: int) -> str:
+    """What is said where the limit of decisions forces STOP."""
+    return f"limit of {limit} decision{'' if limit == 1 else 's'} reached"
 
 
 def _working_limit(machine: Machine, state: RunState) -> str:

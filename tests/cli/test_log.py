@@ -107,7 +107,7 @@ TOLD: dict[str, tuple[Callable[[], Play], list[str]]] = {
     ),
     "a limit": (
         lambda: Play(machine(PAYMENT, {"policy": {"limits": {"decisions": 1}}})).fails().fails().fails().fails().fails().fails(),
-        ["STOP -> unpaid   limit", "because limit of 1 decisions reached"],
+        ["STOP -> unpaid   limit", "because limit of 1 decision reached"],
     ),
     "what somebody did with it": (
         lambda: sql()
