@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
 
 import msgspec
@@ -16,6 +17,8 @@ from stepladder.workflow.schemas import Check
 CORE: Final = 1
 """The version of the core's own way of deciding; it belongs to every hash."""
 
+ANSWERED: Final = frozenset({"action", "reason", "confidence", "next_state", "parameters"})
+"""The keys of an answer."""
 NO_ARGUMENTS: Final = Arguments({}, frozenset())
 
 
@@ -113,6 +116,17 @@ class Action(msgspec.Struct, frozen=True):
     example: str = ""
     parameters: dict[str, Any] = {}
     significant: tuple[str, ...] = ()
+
+    @property
+    def answer(self) -> dict[str, Any] | None:
+        """The example as an answer, also where it is only the answer's parameters; None where it is prose."""
+        try:
+            found = json.loads(self.example)
+        except ValueError:
+            return None
+        if not isinstance(found, dict):
+            return None
+        return found if "action" in found and ANSWERED.issuperset(found) else {"parameters": found}
 
 
 class Move(msgspec.Struct, frozen=True):

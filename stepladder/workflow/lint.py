@@ -21,6 +21,7 @@ problem.
     kind-mismatch      error    a comparison with a kind that its field never has
     two-signals        warning  a comparison with a word that reads like another signal
     unheard-text       warning  an action's entry says of it what an entry before says otherwise
+    dropped-example    warning  an example in JSON with keys that no prompt shows
     unknown-provider   error    a model of a provider that its program does not have; a warning for a lone file
     unused-agent, unused-action, unused-prompt, unused-rung, missing-prompt: warnings
 """
@@ -160,6 +161,7 @@ class _Usage:
         self._agents()
         self._actions()
         self._texts()
+        self._examples()
         self._rungs()
         self._prompts()
 
@@ -190,6 +192,22 @@ class _Usage:
                         path: Path = ("actions", name, index, field)
                         found, expected = f"another {field} than in an entry before", f"one {field} for all of {name}"
                         self._unused(path, found, expected, "unheard-text")
+
+    def _examples(self) -> None:
+        """An example in JSON is an answer with its `action`, or the action's parameters; the rest is not shown."""
+        for name, action in self.definition.actions.items():
+            shown = (action.answer or {}).get("parameters") or {}
+            unknown = shown.keys() - action.parameters["properties"] if isinstance(shown, dict) else {"parameters"}
+            if unknown:
+                entries = self.definition.source["actions"][name]
+                path: Path = (
+                    "actions",
+                    name,
+                    next(i for i, each in enumerate(entries) if "example" in each),
+                    "example",
+                )
+                expected = f"an answer with `action`, only parameters of {name}, or prose"
+                self._unused(path, f"{', '.join(sorted(unknown))}, which no prompt shows", expected, "dropped-example")
 
     def _asked(self) -> set[str]:
         """The rungs that some route asks, and the person where one is asked in the end."""
