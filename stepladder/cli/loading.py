@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Loaded(NamedTuple):
-    """What runs are worked on with."""
+    """What runs are worked on with; of the agents that a file offers, those that the workflow declares."""
 
     workflow: Workflow
     agents: dict[str, Any]
@@ -43,7 +43,8 @@ def loaded(setup: Setup) -> Loaded:
         raise InputError("agents", "", f"no file {file}", expected)
     if setup.policy:
         workflow = workflow.under(setup.policy)
-    return Loaded(workflow, agents, load_providers(file) if there else {})
+    declared = {name: agent for name, agent in agents.items() if name in workflow.definition.agents}
+    return Loaded(workflow, declared, load_providers(file) if there else {})
 
 
 def _there(path: Path) -> None:
