@@ -200,12 +200,8 @@ class _Usage:
             unknown = shown.keys() - action.parameters["properties"] if isinstance(shown, dict) else {"parameters"}
             if unknown:
                 entries = self.definition.source["actions"][name]
-                path: Path = (
-                    "actions",
-                    name,
-                    next(i for i, each in enumerate(entries) if "example" in each),
-                    "example",
-                )
+                index = next(index for index, each in enumerate(entries) if "example" in each)
+                path: Path = ("actions", name, index, "example")
                 expected = f"an answer with `action`, only parameters of {name}, or prose"
                 self._unused(path, f"{', '.join(sorted(unknown))}, which no prompt shows", expected, "dropped-example")
 

@@ -54,6 +54,13 @@ def test_several_files_are_counted_together(sql: Desk) -> None:
     assert told.out.splitlines()[-1].startswith("3 files: 2 errors")
 
 
+def test_explain_says_whom_a_step_judges(sql: Desk) -> None:
+    sql.write(r__yaml=REVIEW.replace("checking: {agent: validator,", "checking: {agent: validator, judges: writing,"))
+    assert sql.json("explain", "r.yaml", "--at", "checking")["judges"] == ["writing"]
+    assert "judges     the newest decision that led into writing" in sql("explain", "r.yaml", "--at", "checking").out
+    assert sql.json("explain", "r.yaml", "--at", "writing")["judges"] == []
+
+
 def test_a_provider_that_nobody_knows(sql: Desk) -> None:
     sql.write(w__yaml=TEXT_TO_SQL.replace("google:b", "own:b"))
     (problem,) = sql.json("check", "w.yaml")["files"][0]["problems"]
