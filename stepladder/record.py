@@ -89,7 +89,8 @@ class Settled(Entry, frozen=True, gc=False, tag="settled"):
     """What was chosen.
 
     `source`: who; `relation`: how that stands to the rule's verdict; `fallback`: why a rung that should have answered
-    did not count ("" where there was no fallback); `approval`: the approval that has to be given first.
+    did not count ("" where there was no fallback); `approval`: the approval that has to be given first, `approve_by`
+    until when (seconds since 1970; None: no limit).
     """
 
     action: str
@@ -100,6 +101,7 @@ class Settled(Entry, frozen=True, gc=False, tag="settled"):
     relation: Relation = "none"
     fallback: str = ""
     approval: str = ""
+    approve_by: float | None = None
 
 
 class Shadowed(Entry, frozen=True, gc=False, tag="shadow"):
@@ -112,4 +114,17 @@ class Shadowed(Entry, frozen=True, gc=False, tag="shadow"):
     cause: str = ""
 
 
-AnyEntry = Opened | Asked | Answered | Settled | Shadowed
+class Judged(Entry, frozen=True, gc=False, tag="judged"):
+    """What the scores of the step `by` say came of the decision, `elapsed_s` seconds after it.
+
+    `quality` is 0 to 1, None where a score is missing or out of range; `success` None where the phase converges on
+    nothing.
+    """
+
+    by: str
+    success: bool | None = None
+    quality: float | None = None
+    elapsed_s: float = 0.0
+
+
+AnyEntry = Opened | Asked | Answered | Settled | Shadowed | Judged

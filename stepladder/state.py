@@ -63,6 +63,8 @@ class RunState(msgspec.Struct, frozen=True, gc=False):
     `calls` counts, for each very call, how often it has had a known outcome; `first_known` is the name that a renamed
     step has in them. `memory` holds the signals' memories,
     `signals` their values as last recorded. `choosing`: the step was entered and its agent is yet to be chosen.
+    `decided_at` is the time of the newest action decision. `unjudged` holds, for each step that judges, the decision it
+    will judge next and that decision's time; `judging` names the agent whose scores judge now ("" for none).
     `refused` are the actions that a person did not approve in this visit of the step. `step` stays when a run ends;
     `arguments` are those its effect was entered with, `interrupted` says that the run ended before its effect did.
     """
@@ -96,6 +98,9 @@ class RunState(msgspec.Struct, frozen=True, gc=False):
     next_command: int = 1
     opened: int = 0
     decisions: int = 0
+    decided_at: float = 0.0
+    unjudged: dict[str, tuple[int, float]] = {}
+    judging: str = ""
     asking: Asking | None = None
     shadows: dict[int, Asking] = {}
     shadow_answers: tuple[Answer, ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from stepladder.app.loading import Agents
@@ -10,6 +10,7 @@ from stepladder.drivers.artifacts import taken_in
 from stepladder.errors import InputError
 from stepladder.values import plain
 from stepladder.workflow.definition import CallEffect, Definition
+from stepladder.workflow.problems import one_of
 from stepladder.workflow.schemas import with_defaults
 
 LONGEST_ID: Final = 200
@@ -63,3 +64,10 @@ def check_agents(definition: Definition, agents: Agents, *, others: bool = False
     if unknown and not others:
         found, expected = "an agent the workflow does not name", f"one of {sorted(definition.agents)}"
         raise InputError("agents", ", ".join(unknown), found, expected)
+
+
+def check_providers(definition: Definition, known: Collection[str]) -> None:
+    """Every model that may be asked is of a provider that is known."""
+    for model in (model for rung in definition.policy.ladder.asked for model in rung.models):
+        if (provider := model.partition(":")[0]) not in known:
+            raise InputError("providers", provider, f"no provider for the model {model}", one_of(provider, known))

@@ -6,7 +6,8 @@ import importlib.util
 import inspect
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
@@ -15,14 +16,18 @@ from typing import Any
 import msgspec
 
 from stepladder.errors import DefinitionError, InputError, Problem, StepladderError
+from stepladder.llm import Provider
 from stepladder.orchestrator import Machine
 from stepladder.prompts import shipped
 from stepladder.signals import Signal
 from stepladder.workflow.build import build
 from stepladder.workflow.definition import Definition
+from stepladder.workflow.problems import Problems
 from stepladder.workflow.yaml_text import Lines, read_yaml
 
 PROMPT_SUFFIXES = (".md.j2", ".j2", ".md", ".txt")
+POLICY_KEYS = ("policy", "rules", "select_agent", "prompts")
+"""The keys of a workflow file that only the policy hash names; a policy file has no other."""
 Agents = Mapping[str, Callable[..., Any]]
 
 
@@ -81,6 +86,27 @@ class Workflow:
         """The workflow that a mapping defines: the same keys as in a file. Raises DefinitionError."""
         signals = tuple(signals)
         return cls(build(data, signals=signals, prompts=prompts, shipped=shipped()), signals=signals)
+
+    def under(self, policy: str | Path) -> Workflow:
+        """The same workflow under the policy in a YAML file.
+
+        Each of the keys `policy`, `rules` and `select_agent` that the file has replaces the workflow's own; `prompts`
+        join those that are there.
+
+        Raises:
+            DefinitionError: the file cannot be read or used; with all its problems.
+        """
+        data, lines = read_yaml(_read(Path(policy)), str(policy))
+        problems = Problems(str(policy), lines, data)
+        for key in data:
+            if key not in POLICY_KEYS:
+                problems.unknown((key,), "key", key, POLICY_KEYS)
+        problems.raise_errors()
+        source, prompts = {**self.definition.source, **data}, self.definition.prompts
+        definition = build(
+            source, file=str(policy), lines=lines, signals=self.signals, prompts=prompts, shipped=shipped()
+        )
+        return Workflow(definition, lines, self.prompt_files, self.signals)
 
     @property
     def name(self) -> str:
@@ -146,8 +172,31 @@ def load_agents(
     Raises:
         InputError: there is no such file, it raises, it offers no agents, or it does not take an option.
     """
-    try:
+    with _told(path):
         return _offered(_import(Path(path)), path, options or {})
+
+
+def load_providers(path: str | Path) -> dict[str, Provider]:
+    """The providers that a Python file offers as `PROVIDERS`, by name; {} where it offers none.
+
+    Raises:
+        InputError: there is no such file, it raises, or what it offers are no providers.
+    """
+    with _told(path):
+        given = getattr(_import(Path(path)), "PROVIDERS", {})
+    if not isinstance(given, Mapping):
+        raise InputError(str(path), "PROVIDERS", f"a {type(given).__name__}", "a mapping of providers by name")
+    for name, each in given.items():
+        if not callable(getattr(each, "ask", None)):
+            raise InputError(str(path), f"PROVIDERS.{name}", f"a {type(each).__name__}", "a provider, with `ask`")
+    return dict(given)
+
+
+@contextmanager
+def _told(path: str | Path) -> Iterator[None]:
+    """Whatever the file raises is told of as bad input, at its line."""
+    try:
+        yield
     except StepladderError:
         raise
     except (Exception, SystemExit) as error:

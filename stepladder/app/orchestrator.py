@@ -19,16 +19,17 @@ from typing import Any, Self
 
 from stepladder.app.answers import check_answer, checked_outcome, waits_for
 from stepladder.app.at_work import AtWork, Listener
-from stepladder.app.definitions import Definitions, Pin, pin_of
+from stepladder.app.definitions import Definitions, Pin
 from stepladder.app.history import History
-from stepladder.app.inputs import check_agents, check_id, plain_mapping, plain_text, run_input
+from stepladder.app.inputs import check_agents, check_id, check_providers, plain_mapping, plain_text, run_input
 from stepladder.app.journals import open_journal
 from stepladder.app.loading import Agents, Workflow
+from stepladder.app.reading import entries_of, replay_run
 from stepladder.app.run import Run
 from stepladder.app.secrets import secrets_of
 from stepladder.app.upgrading import OnChanged, Upgrading
-from stepladder.drivers import Clock, Replayed, Resources, Runner, SystemClock, replay
-from stepladder.errors import JournalError, RunConflict, RunEnded, RunNotFound, RunNotWaiting, RunOwned
+from stepladder.drivers import Clock, Replayed, Resources, Runner, SystemClock
+from stepladder.errors import JournalError, RunConflict, RunEnded, RunNotWaiting, RunOwned
 from stepladder.events import Event, OutcomeAttached, RunStarted
 from stepladder.journal import InboxItem, InboxKind, Journal, Redactor, RunRow
 from stepladder.llm import Provider, Providers
@@ -52,7 +53,7 @@ class Orchestrator:
             journal keeps (whose agents may then be among `agents`), or migrate it as the workflow's `migrates` says.
 
     Raises:
-        InputError: an agent is missing or unknown.
+        InputError: an agent is missing or unknown, or a rung asks a model of an unknown provider.
     """
 
     def __init__(
@@ -71,6 +72,8 @@ class Orchestrator:
         self.workflow = workflow if isinstance(workflow, Workflow) else Workflow.load(workflow)
         self.machine: Machine = self.workflow.machine
         check_agents(self.workflow.definition, agents or {}, others=on_changed == "pin")
+        models = providers if isinstance(providers, Providers) else Providers(providers, options=options)
+        check_providers(self.workflow.definition, models.names)
         self.journal = open_journal(journal)
         self._definitions = Definitions(self.journal, self.workflow.signals)
         self._upgrading = Upgrading(self._definitions, self.workflow, agents or {}, on_changed)
@@ -79,7 +82,7 @@ class Orchestrator:
             journal=self.journal,
             clock=clock or SystemClock(),
             agents=agents or {},
-            providers=providers if isinstance(providers, Providers) else Providers(providers, options=options),
+            providers=models,
             redactor=Redactor(values),
             secrets=known,
             owns_journal=self.journal is not journal,
@@ -214,17 +217,16 @@ class Orchestrator:
         return self.journal.rows(limit, workflow=self.machine.definition.name)
 
     def replay(self, run_id: str) -> Replayed:
-        """Decide the run again from its journal: no agent is called and no model asked."""
-        turns = self.journal.turns(run_id)
-        if not turns:
-            raise RunNotFound(run_id, self.journal.name)
-        started = next((entry for entry in turns[0].entries if isinstance(entry, RunStarted)), None)
-        if started is None:  # its beginning is missing, which the replay will find
-            return replay(self.machine, run_id, turns, self._machine_of)
-        self._upgrading.machine(run_id, [entry for turn in turns for entry in turn.entries])
-        first = pin_of(started, ())
-        machine = self._machine_of(first.workflow_hash, first.policy_hash) or self.machine
-        return replay(machine, run_id, turns, self._machine_of)
+        """Decide the run again from its journal, under the policies it had: no agent is called and no model asked.
+
+        Raises:
+            RunNotFound, WrongDefinition: there is no such run of this workflow.
+            JournalError: the journal does not keep a policy that it was decided by.
+        """
+        entries = entries_of(self.journal, run_id)
+        if isinstance(entries[0], RunStarted):
+            self._upgrading.machine(run_id, entries)
+        return replay_run(self.journal, run_id, self.workflow.signals)
 
     def machine_of(self, policy_hash: str) -> Machine | None:
         """The machine of this workflow under another policy that the journal knows."""

@@ -12,7 +12,7 @@ from stepladder.app.definitions import Definitions, Pin, pin_of
 from stepladder.app.loading import Workflow
 from stepladder.app.run import Run
 from stepladder.app.upgrading import wrong_definition
-from stepladder.drivers import Replayed, replay
+from stepladder.drivers import Divergence, Replayed, replay
 from stepladder.drivers.rows import row_of
 from stepladder.errors import RunConflict, RunError, RunNotFound
 from stepladder.events import Event, OutcomeAttached, QuestionPut, RunStarted
@@ -58,11 +58,16 @@ def replay_run(
 ) -> Replayed:
     """Decide the run again: under the workflows and policies it had, or all of it `under` this one.
 
+    A run whose beginning is missing diverges there.
+
     Raises:
         WrongDefinition: `under` is of another workflow than the run.
         And as `read_run`.
     """
     turns = _turns(journal, run_id)
+    first = next(iter(turns[0].entries), None)
+    if not isinstance(first, (RunStarted, QuestionPut)):
+        return Replayed(run_id, 0, 0, Divergence(1, 1, first, None, "entry 1 is missing"))
     started = _started(run_id, turns[0].entries)
     definitions, pin = Definitions(journal, signals), pin_of(started, ())
     if under is not None:

@@ -12,6 +12,8 @@ from stepladder.cli.exits import Exit
 from stepladder.cli.options import AgentsFile, Json, Options, Output
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from stepladder.cli.screen import Screen
     from stepladder.errors import Problem
 
@@ -78,15 +80,26 @@ def _tell(found: dict[str, tuple[Problem, ...]], errors: int, warnings: int, scr
 
 
 def _problems(file: Path, agents: Path | None, options: dict[str, str]) -> tuple[Problem, ...]:
+    from stepladder.app.loading import load_providers
     from stepladder.cli.loading import looked_at
     from stepladder.errors import DefinitionError
+    from stepladder.llm.registry import ADAPTERS
     from stepladder.workflow.lint import lint
 
     try:
         workflow = looked_at(file, agents, options)
     except DefinitionError as error:
         return error.problems
-    return lint(workflow.definition, workflow.lines, workflow.prompt_files)
+    beside = agents or file.parent / "agents.py"
+    alone = not beside.is_file()
+
+    def found(providers: Collection[str]) -> tuple[Problem, ...]:
+        return lint(workflow.definition, workflow.lines, workflow.prompt_files, providers, alone=alone)
+
+    problems = found(ADAPTERS)
+    if not alone and any(problem.code == "unknown-provider" for problem in problems):  # only then its code is run
+        return found({*ADAPTERS, *load_providers(beside)})
+    return problems
 
 
 @app.command(

@@ -14,7 +14,7 @@ from stepladder.cli.showing import decision_headline, decision_rows, rows_table
 from stepladder.decision import Question, open_decision
 from stepladder.errors import InputError
 from stepladder.orchestrator import decision_records, facts_of
-from stepladder.orchestrator.decide import NO_RULE
+from stepladder.orchestrator.decide import NO_RULE, decisions_reached
 from stepladder.record import STOP, Asked, Verdict
 from stepladder.rules import choose
 from stepladder.state import RunState
@@ -37,11 +37,15 @@ KINDS: Final[dict[type, str]] = {
 
 
 class Explained(NamedTuple):
-    """The decision as it would be recorded, and the facts it was made on beside the usual ones."""
+    """The decision as it would be recorded, the facts it was made on beside the usual ones, and whom it would ask.
+
+    `judges` are the steps of which this one judges, before it decides, the newest decision that led into one of them.
+    """
 
     record: DecisionRecord
     given: dict[str, Any]
     asks: tuple[Asked, ...]
+    judges: tuple[str, ...] = ()
 
 
 def explained(machine: Machine, step: str, given: dict[str, str]) -> Explained:
@@ -58,7 +62,7 @@ def explained(machine: Machine, step: str, given: dict[str, str]) -> Explained:
     if steps[step].effect is not None:
         values.setdefault("returned", "ok")
     facts = _facts(machine, step, values)
-    return Explained(*_decide(machine, step, facts, values))
+    return _decide(machine, step, facts, values)
 
 
 def _value(path: str, text: str, known: Shape) -> Any:
@@ -121,7 +125,7 @@ def _set(facts: Facts, keys: list[str], value: Any) -> None:
 
 def _limit(machine: Machine, facts: Facts) -> str:
     if facts["decisions"] >= machine.limits.decisions:
-        return f"limit of {machine.limits.decisions} decisions reached"
+        return decisions_reached(machine.limits.decisions)
     if facts.get("time_used", 0.0) >= 1:
         return f"limit of {machine.limits.working_s:g} s of working time reached"
     return ""
@@ -156,7 +160,8 @@ def _decide(machine: Machine, step: str, facts: Facts, values: dict[str, Any]) -
     )
     entries = open_decision(machine.policy.ladder, question)
     (record,) = decision_records(entries)
-    return Explained(record, values, tuple(entry for entry in entries if isinstance(entry, Asked)))
+    asks = tuple(entry for entry in entries if isinstance(entry, Asked))
+    return Explained(record, values, asks, machine.definition.steps[step].judges)
 
 
 def tell_explained(found: Explained, screen: Screen) -> None:
@@ -172,7 +177,8 @@ def tell_explained(found: Explained, screen: Screen) -> None:
         said = msgspec.to_builtins(record.opened)
         settled = msgspec.to_builtins(record.settled) if record.settled else None
         asks = [{"rung": asked.rung, "models": list(asked.models)} for asked in found.asks]
-        screen.emit({"facts": found.given, "opened": said, "settled": settled, "asks": asks})
+        told_of = {"facts": found.given, "opened": said, "settled": settled, "asks": asks}
+        screen.emit({**told_of, "judges": list(found.judges)})
         return
     if record.settled is None:
         head = Text.assemble(" in ", (record.opened.step, "bold cyan"), ": ")
@@ -182,4 +188,7 @@ def tell_explained(found: Explained, screen: Screen) -> None:
         )
     else:
         screen.out.print(decision_headline(record, numbered=False))
-    screen.out.print(rows_table([("facts", told(found.given) or "as a run begins"), *decision_rows(record)]))
+    rows = [("facts", told(found.given) or "as a run begins"), *decision_rows(record)]
+    if found.judges:
+        rows.append(("judges", f"the newest decision that led into {' or '.join(found.judges)}"))
+    screen.out.print(rows_table(rows))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stepladder.errors import DefinitionError, InputError
 
@@ -12,28 +12,39 @@ if TYPE_CHECKING:
 
     from stepladder.app.loading import Workflow
     from stepladder.cli.memory import Setup
+    from stepladder.llm import Provider
 
 
-def loaded(setup: Setup) -> tuple[Workflow, dict[str, Any]]:
-    """The workflow with the signals of its agents file, and the agents.
+class Loaded(NamedTuple):
+    """What runs are worked on with; of the agents that a file offers, those that the workflow declares."""
+
+    workflow: Workflow
+    agents: dict[str, Any]
+    providers: dict[str, Provider]
+
+
+def loaded(setup: Setup) -> Loaded:
+    """The workflow under its policy file, where there is one, and what its agents file offers.
 
     Raises:
         DefinitionError, InputError: one of the files cannot be used.
     """
-    from stepladder.app.loading import Workflow, load_agents
+    from stepladder.app.loading import Workflow, load_agents, load_providers
 
     file = setup.agents_file
-    if setup.agents is not None or file.is_file():
+    there = setup.agents is not None or file.is_file()
+    if there:
         _there(setup.workflow)
-        agents, signals = load_agents(file, setup.options)
-        return Workflow.load(setup.workflow, signals=signals), agents
-    workflow = Workflow.load(setup.workflow)
+    agents, signals = load_agents(file, setup.options) if there else ({}, ())
+    workflow = Workflow.load(setup.workflow, signals=signals)
     wanted = ", ".join(sorted(workflow.definition.agents))
-    if wanted:
-        raise InputError(
-            "agents", "", f"no file {file}", f"a Python file with the agents {wanted}, or --agents FILE.py"
-        )
-    return workflow, {}
+    if wanted and not there:
+        expected = f"a Python file with the agents {wanted}, or --agents FILE.py"
+        raise InputError("agents", "", f"no file {file}", expected)
+    if setup.policy:
+        workflow = workflow.under(setup.policy)
+    declared = {name: agent for name, agent in agents.items() if name in workflow.definition.agents}
+    return Loaded(workflow, declared, load_providers(file) if there else {})
 
 
 def _there(path: Path) -> None:

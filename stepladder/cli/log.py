@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from stepladder.cli.screen import clean, line, spelt, told
-from stepladder.cli.tell import because, clarification_limit, cost, seconds, who
+from stepladder.cli.tell import because, clarification_limit, cost, moment, seconds, who
 from stepladder.commands import AskPerson, CallAgent, Wait
 from stepladder.events import (
     AgentFailed,
@@ -29,7 +29,7 @@ from stepladder.events import (
     TimePassed,
     WorkflowChanged,
 )
-from stepladder.record import Answered, Asked, Entry, Opened, Settled, Shadowed
+from stepladder.record import Answered, Asked, Entry, Judged, Opened, Settled, Shadowed
 from stepladder.state import RunState
 
 if TYPE_CHECKING:
@@ -200,7 +200,8 @@ class RunLog:
         if entry.fallback:
             yield (("instead ", DIM), (f"of a model: {line(entry.fallback, 200)}", "yellow"))
         if entry.approval:
-            yield (("needs   ", DIM), (f"the approval {entry.approval} of a person", "yellow"))
+            until = f" until {moment(entry.approve_by)} UTC" if entry.approve_by is not None else ""
+            yield (("needs   ", DIM), (f"the approval {entry.approval} of a person{until}", "yellow"))
 
     def shadowed(self, entry: Shadowed, _: RunState) -> Iterator[Line]:
         """A shadow's answer."""
@@ -208,6 +209,12 @@ class RunLog:
         yield ("shadow  ", DIM), (f"decision {entry.n}: {entry.rung} {entry.outcome}: {said}", DIM)
 
     # --- what came of it
+
+    def judged(self, entry: Judged, _: RunState) -> Iterator[Line]:
+        """A step has scored what a decision led to."""
+        quality = "no quality" if entry.quality is None else f"quality {entry.quality:.3g}"
+        word, style = {True: (", success", GOOD), False: (", failure", BAD), None: ("", "")}[entry.success]
+        yield ("judges  ", DIM), (f"decision {entry.n}: {quality}", ""), (word, style)
 
     def agent_returned(self, event: AgentReturned, before: RunState) -> Iterator[Line]:
         """An agent gave a result."""
@@ -315,6 +322,7 @@ TELLERS: Final[dict[type[Any], Any]] = {
     Answered: RunLog.answered,
     Settled: RunLog.settled,
     Shadowed: RunLog.shadowed,
+    Judged: RunLog.judged,
     AgentReturned: RunLog.agent_returned,
     AgentFailed: RunLog.agent_failed,
     TimePassed: RunLog.time_passed,

@@ -1,9 +1,9 @@
 """Which workflow file and agents a run was started with.
 
 The journal holds what was decided, never where files lie. So that `stepladder answer RUN ...` needs no further options,
-each run started here leaves a line in the file `<journal>.started.jsonl`: the run's id, the paths of workflow and
-agents relative to the journal, and the options. An option that looks like a secret is left out. The file may be
-deleted; then `--workflow` and `--agents` have to be given.
+each run started here leaves a line in the file `<journal>.started.jsonl`: the run's id, the paths of workflow, agents
+and policy file relative to the journal, and the options. An option that looks like a secret is left out. The file may
+be deleted; then `--workflow` and `--agents` have to be given.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ SUFFIX: Final = ".started.jsonl"
 
 
 class Setup(msgspec.Struct, frozen=True):
-    """What a run is worked on with. Paths are as seen from here; `agents` is None for agents.py beside the workflow.
+    """What a run is worked on with.
 
+    Paths are as seen from here; `agents` is None for agents.py beside the workflow, `policy` for the workflow's own.
     `on_changed` is said each time, and not remembered.
     """
 
@@ -30,6 +31,7 @@ class Setup(msgspec.Struct, frozen=True):
     options: dict[str, str] = {}
     base_url: str = ""
     on_changed: str = "refuse"
+    policy: Path | None = None
 
     @property
     def agents_file(self) -> Path:
@@ -47,6 +49,7 @@ def remember(journal: Path, run_id: str, setup: Setup) -> list[str]:
             "agents": _from(journal, setup.agents) if setup.agents else None,
             "options": kept,
             "base_url": setup.base_url,
+            "policy": _from(journal, setup.policy) if setup.policy else None,
         }
         with _file(journal).open("a", encoding="utf-8") as lines:
             lines.write(json.dumps(said, ensure_ascii=False) + "\n")
@@ -72,8 +75,9 @@ def _setup(journal: Path, run_id: str, line: str) -> Setup | None:
         if said["run"] != run_id:
             return None
         agents = _to(journal, said["agents"]) if said["agents"] else None
+        policy = _to(journal, said["policy"]) if said.get("policy") else None
         options = {str(name): str(value) for name, value in said["options"].items()}
-        return Setup(_to(journal, said["workflow"]), agents, options, str(said["base_url"]))
+        return Setup(_to(journal, said["workflow"]), agents, options, str(said["base_url"]), policy=policy)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 

@@ -28,6 +28,10 @@ WorkflowOption = Annotated[
         "--workflow", metavar="FILE", help="The workflow file. Default: the one that the run was started with."
     ),
 ]
+PolicyFile = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option("--policy", metavar="FILE", help="Decide by this policy file instead of the workflow's own policy."),
+]
 Options = Annotated[
     Optional[list[str]],  # noqa: UP045
     typer.Option(

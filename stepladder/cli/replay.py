@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from stepladder.cli.screen import Screen
     from stepladder.drivers import Replayed
     from stepladder.drivers.replay import Divergence
+    from stepladder.errors import StepladderError
 
 
 @app.command(
@@ -41,15 +42,15 @@ def replay(
 ) -> Exit:
     """Decide a run again from its journal, and show the first decision that would be made otherwise.
 
-    No agent is called and no model asked. Leaves with 1 at a divergence.
+    No agent is called and no model asked. Leaves with 1 at a divergence, and with --all where a run cannot be replayed.
     """
-    from stepladder.app.reading import replay_run
+    from stepladder.app.reading import is_lone, replay_run
     from stepladder.cli.failures import UsageError
     from stepladder.cli.journals import EVERYTHING, named, opened, signals_of
     from stepladder.cli.loading import looked_at
     from stepladder.cli.pairs import pairs
     from stepladder.cli.screen import Screen
-    from stepladder.events import RunStarted
+    from stepladder.errors import StepladderError
 
     if bool(name) == every:
         raise UsageError("replay: give either a RUN or --all")
@@ -58,20 +59,26 @@ def replay(
     signals = signals_of(agents, options)
     under = looked_at(workflow, agents, options) if workflow else None
     found: list[Replayed] = []
+    left_out: dict[str, StepladderError] = {}
     with opened(journal) as kept:
         names = [row.run_id for row in reversed(kept.rows(EVERYTHING))] if every else [named(kept, name)]
         for run_id in names:
-            first = kept.turns(run_id)[0].entries
-            if every and not (first and isinstance(first[0], RunStarted)):  # a lone decision
+            try:
+                if every and is_lone(kept.turns(run_id)[0].entries):
+                    continue
+                found.append(replay_run(kept, run_id, signals, under))
+            except StepladderError as error:
+                if not every:
+                    raise
+                left_out[run_id] = error
                 continue
-            found.append(replay_run(kept, run_id, signals, under))
             if found[-1].divergence is not None:
                 break
-    _tell(found, screen)
-    return Exit.NEGATIVE if any(each.divergence for each in found) else Exit.DONE
+    _tell(found, left_out, screen)
+    return Exit.NEGATIVE if left_out or any(each.divergence for each in found) else Exit.DONE
 
 
-def _tell(found: list[Replayed], screen: Screen) -> None:
+def _tell(found: list[Replayed], left_out: dict[str, StepladderError], screen: Screen) -> None:
     from stepladder.cli.screen import clean
     from stepladder.cli.tell import many
 
@@ -79,11 +86,15 @@ def _tell(found: list[Replayed], screen: Screen) -> None:
     diverged = [each for each in found if each.divergence is not None]
     if screen.json:
         runs = [_replayed_json(each) for each in found]
-        screen.emit({"decisions": decisions, "divergences": len(diverged), "runs": runs})
+        errors = [{"run": run, "error": str(error)} for run, error in left_out.items()]
+        screen.emit({"decisions": decisions, "divergences": len(diverged), "runs": runs, "not_replayable": errors})
         return
+    for run, error in left_out.items():
+        screen.out.print(f"run {clean(run)} cannot be replayed: {clean(error)}", style="red", soft_wrap=True)
     about = clean(found[0].run_id) if len(found) == 1 else f"{len(found)} runs"
     told = f"{many(decisions, 'decision')}, {many(len(diverged), 'divergence')}"
-    screen.out.print(f"{about}: {told}", style="red" if diverged else "green", soft_wrap=True)
+    told += f", {many(len(left_out), 'run')} not replayable" if left_out else ""
+    screen.out.print(f"{about}: {told}", style="red" if diverged or left_out else "green", soft_wrap=True)
     for each in diverged:
         assert each.divergence is not None, "these have one"
         where = f"run {clean(each.run_id)}, decision {each.divergence.decision}, entry {each.divergence.seq}"

@@ -25,6 +25,7 @@ def resume_all(
     base_url: str | None,
     on_changed: str,
     as_json: bool,
+    policy: Path | None = None,
 ) -> Exit:
     """Resume them one after the other, oldest first. Gives the worst exit code: an error, a failure, a wait."""
     screen = Screen(json=as_json)
@@ -33,7 +34,7 @@ def resume_all(
     codes, told = {Exit.DONE}, []
     for run_id in names:
         try:
-            setup = setup_for(journal, run_id, workflow, agents, option, base_url, on_changed)
+            setup = setup_for(journal, run_id, workflow, agents, option, base_url, on_changed, policy)
             work = Work(setup, journal, screen, interactive=False)
             run = work.through(lambda orchestrator, name=run_id: orchestrator.resume(name), run_id)  # type: ignore[misc]
         except StepladderError as error:

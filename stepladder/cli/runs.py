@@ -19,6 +19,7 @@ from stepladder.cli.options import (
     Json,
     OnChanged,
     Options,
+    PolicyFile,
     RunName,
     WorkflowOption,
 )
@@ -53,6 +54,7 @@ def run(
             help="The run's id. The same id and input again is the same run, taken up where it is.",
         ),
     ] = None,
+    policy: PolicyFile = None,
     agents: AgentsFile = None,
     option: Options = None,
     base_url: BaseUrl = None,
@@ -70,7 +72,7 @@ def run(
     from stepladder.cli.screen import Screen
     from stepladder.cli.work import Work
 
-    setup = Setup(workflow, agents, pairs(option, "--option"), base_url or "", on_changed)
+    setup = Setup(workflow, agents, pairs(option, "--option"), base_url or "", on_changed, policy)
     work = Work(setup, journal, Screen(json=as_json), interactive=interactive)
     value = _input(work, given, input_json)
     name = _new_id(journal) if run_id is None else run_id
@@ -219,6 +221,7 @@ def resume(
         bool, typer.Option("--all", metavar="", help="Every run of the journal that has not ended.")
     ] = False,
     workflow: WorkflowOption = None,
+    policy: PolicyFile = None,
     agents: AgentsFile = None,
     option: Options = None,
     base_url: BaseUrl = None,
@@ -229,7 +232,8 @@ def resume(
 ) -> Exit:
     """Take up a run that another process left, and work on until it ends or waits.
 
-    Only resume runs whose process is gone: of two that work on one run, the slower is refused.
+    With --policy another policy decides from here on, and the journal says so. Only resume runs whose process is gone:
+    of two that work on one run, the slower is refused.
     """
     from stepladder.cli.failures import UsageError
 
@@ -238,8 +242,8 @@ def resume(
     if every:
         from stepladder.cli.resuming import resume_all
 
-        return resume_all(journal, workflow, agents, option, base_url, on_changed, as_json)
-    run_id, setup = _setup(name, workflow, agents, option, base_url, on_changed, journal)
+        return resume_all(journal, workflow, agents, option, base_url, on_changed, as_json, policy)
+    run_id, setup = _setup(name, workflow, agents, option, base_url, on_changed, journal, policy)
     work = _work(setup, journal, interactive, as_json)
     return work.finish(work.through(lambda orchestrator: orchestrator.resume(run_id), run_id))
 
@@ -324,6 +328,7 @@ def _setup(
     base_url: str | None,
     on_changed: str,
     journal: Path,
+    policy: Path | None = None,
 ) -> tuple[str, Setup]:
     """The run that is meant, and what it is worked on with: what is said here before what was said at its start."""
     from stepladder.cli.journals import named, opened
@@ -331,4 +336,4 @@ def _setup(
 
     with opened(journal) as found:
         run_id = named(found, name)
-    return run_id, setup_for(journal, run_id, workflow, agents, option, base_url, on_changed)
+    return run_id, setup_for(journal, run_id, workflow, agents, option, base_url, on_changed, policy)

@@ -19,6 +19,7 @@ def setup_for(
     option: list[str] | None,
     base_url: str | None,
     on_changed: str,
+    policy: Path | None = None,
 ) -> Setup:
     """The setup. Raises UsageError where the workflow file is neither named nor remembered."""
     kept = recall(journal, run_id)
@@ -27,13 +28,14 @@ def setup_for(
         if workflow is None:
             known = f"{journal.name}{SUFFIX} does not know it"
             raise UsageError(f"run {run_id!r}: its workflow file is not known ({known}); use --workflow FILE")
-        return Setup(workflow, agents, own, base_url or "", on_changed)
+        return Setup(workflow, agents, own, base_url or "", on_changed, policy)
     if workflow is not None:
-        kept = msgspec.structs.replace(kept, workflow=workflow, agents=agents)
+        kept = msgspec.structs.replace(kept, workflow=workflow, agents=agents, policy=None)
     return msgspec.structs.replace(
         kept,
         agents=agents or kept.agents,
         options={**kept.options, **own},
         base_url=kept.base_url if base_url is None else base_url,
         on_changed=on_changed,
+        policy=policy or kept.policy,
     )

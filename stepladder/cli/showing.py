@@ -182,7 +182,8 @@ def _settled_how(record: DecisionRecord) -> Iterator[Row]:
     if settled is not None and settled.fallback:
         yield "fallback", settled.fallback
     if settled is not None and settled.approval:
-        yield "approval", settled.approval
+        until = f", until {moment(settled.approve_by)} UTC" if settled.approve_by is not None else ""
+        yield "approval", settled.approval + until
     if alternative:
         yield "overruled", f"{alternative['action']}" + _why(alternative["reason"])
 

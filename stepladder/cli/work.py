@@ -61,7 +61,7 @@ class Work:
         terminal = sys.stdin.isatty() and sys.stdout.isatty()
         self.interactive = not screen.json and (terminal if interactive is None else interactive)
         with screen.only_json():
-            self.workflow, self.agents = loaded(setup)
+            self.workflow, self.agents, self.providers = loaded(setup)
         self.run_id = ""
         self._unseen = ""
         self._log: RunLog | None = None
@@ -81,6 +81,7 @@ class Work:
                 self.workflow,
                 agents=self.agents,
                 journal=self.journal,
+                providers=self.providers,
                 options=options,
                 listen=self._heard,
                 on_changed=self.setup.on_changed,
@@ -184,8 +185,8 @@ def tell_end(run: Run, definition: Definition, journal: Path, screen: Screen) ->
     word, style = ("waits", "yellow") if run.waiting else ("works", "cyan")
     if run.status == "ended":
         word, style = ("done", "green") if run.success else ("failed", "red")
-    table = Table.grid(padding=(0, 2))
-    table.add_column(width=INDENT - 3)
+    table = Table.grid(padding=(0, 1))
+    table.add_column(width=INDENT - 2)
     table.add_column(ratio=1)
     where = f"in {run.end}" if run.status == "ended" else f"in {run.step}"
     why = f": {line(run.reason, 300)}" if run.status == "ended" and run.reason else ""

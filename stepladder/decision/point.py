@@ -91,6 +91,12 @@ class Ladder(msgspec.Struct, frozen=True):
     on_invalid: OnInvalid = "rule"
     on_low_confidence: OnLowConfidence = "next_rung"
 
+    @property
+    def asked(self) -> tuple[Rung, ...]:
+        """The rungs that some route asks."""
+        named = {rung for route in self.routes.values() for rung in route.ask} if self.how != "programmatic" else ()
+        return tuple(rung for name, rung in self.rungs.items() if name in named)
+
     def route(self, name: RouteName) -> Route:
         """What this route asks: nothing in programmatic, always something in llm."""
         if self.how == "programmatic":

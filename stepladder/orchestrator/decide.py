@@ -10,12 +10,13 @@ from stepladder.clauses import Facts
 from stepladder.decision import Option, Question, answer_decision, join_shadow, open_decision
 from stepladder.errors import IllegalAction
 from stepladder.orchestrator.facts import with_measures, with_signals
+from stepladder.orchestrator.judging import judgement
 from stepladder.orchestrator.machine import Machine
 from stepladder.orchestrator.margin import rule_margin
 from stepladder.record import STOP, AnyEntry, Opened, Settled, Verdict
 from stepladder.rules import Choice, choose
 from stepladder.state import Asking, RunState
-from stepladder.workflow.definition import CallEffect
+from stepladder.workflow.definition import Approval, CallEffect
 
 Entries = tuple[AnyEntry, ...]
 
@@ -30,6 +31,8 @@ def decide(machine: Machine, state: RunState) -> Entries:
         return _shadow(machine, state)
     if state.status != "working":
         return ()
+    if state.judging:
+        return (judgement(machine, state),)
     if state.asking is not None:
         return _go_on(machine, state, state.asking)
     if state.approving is not None:
@@ -176,8 +179,13 @@ def _options(machine: Machine, opened: Opened) -> dict[str, Option]:
 
 def _limit(machine: Machine, state: RunState) -> str:
     if state.decisions >= machine.limits.decisions:
-        return f"limit of {machine.limits.decisions} decisions reached"
+        return decisions_reached(machine.limits.decisions)
     return _working_limit(machine, state)
+
+
+def decisions_reached(limit: int) -> str:
+    """What is said where the limit of decisions forces STOP."""
+    return f"limit of {limit} decision{'' if limit == 1 else 's'} reached"
 
 
 def _working_limit(machine: Machine, state: RunState) -> str:
@@ -200,16 +208,19 @@ def _taken(machine: Machine, state: RunState, entries: Entries, facts: Facts) ->
     if arrived != settled.to:
         raise IllegalAction(state.step, settled.action)
     approval = _approval(machine, state, settled, facts)
-    return (*entries[:-1], replace(settled, approval=approval)) if approval else entries
+    if approval is None:
+        return entries
+    until = None if approval.deadline_s is None else state.now + approval.deadline_s
+    return (*entries[:-1], replace(settled, approval=approval.name, approve_by=until))
 
 
-def _approval(machine: Machine, state: RunState, settled: Settled, facts: Facts) -> str:
+def _approval(machine: Machine, state: RunState, settled: Settled, facts: Facts) -> Approval | None:
     if not machine.policy.approvals or settled.source in ("limit", "person") or settled.action == STOP:
-        return ""
+        return None
     steps = machine.definition.steps
     phase = steps[settled.to].phase if settled.to in steps else ""
     entered: tuple[Any, ...] = (settled.to, phase if phase != steps[state.step].phase else settled.to)
     for each in machine.policy.approvals:
         if each.entering in entered and each.when.holds(facts):
-            return each.name
-    return ""
+            return each
+    return None

@@ -19,6 +19,9 @@ def enter(machine: Machine, state: RunState, to: str) -> RunState:
     if to in machine.definition.ends:
         return ended(state, to, str(state.decision.get("because", "")))
     visits = {**state.visits, to: state.visits[to] + 1}
+    if state.opened and (judges := machine.judged_by.get(to)):
+        led_here = dict.fromkeys(judges, (state.opened, state.decided_at))
+        state = replace(state, unjudged={**state.unjudged, **led_here})
     return begin(machine, state, to, visits)
 
 

@@ -42,7 +42,7 @@ from stepladder.orchestrator.results import (
     on_time_passed,
     passed,
 )
-from stepladder.record import Answered, Asked, Entry, Opened, Settled, Shadowed
+from stepladder.record import Answered, Asked, Entry, Judged, Opened, Settled, Shadowed
 from stepladder.signals import Observation
 from stepladder.state import CANCELLED, Asking, RunState
 from stepladder.workflow.definition import CallEffect
@@ -196,6 +196,7 @@ def _on_settled(machine: Machine, state: RunState, entry: Settled) -> RunState:
         decision=decision,
         taken=taken,
         decisions=state.decisions + 1,
+        decided_at=state.now,
         memory=memory,
         broken=broken,
         approving=entry if entry.approval else None,
@@ -203,13 +204,21 @@ def _on_settled(machine: Machine, state: RunState, entry: Settled) -> RunState:
     if not entry.approval:
         return enter(machine, state, entry.to)
     question = f"{entry.action} ({entry.reason}) leads to {entry.to}: approve?"
-    return issue(state, AskPerson(state.next_command, "approval", state.step, question, ("approve", "refuse")))
+    asked = AskPerson(
+        state.next_command, "approval", state.step, question, ("approve", "refuse"), deadline=entry.approve_by
+    )
+    return issue(state, asked)
 
 
 def _on_shadowed(_: Machine, state: RunState, entry: Shadowed) -> RunState:
     shadows = {number: asking for number, asking in state.shadows.items() if number != entry.command}
     answers = tuple(event for event in state.shadow_answers if event.command != entry.command)
     return replace(state, shadows=shadows, shadow_answers=answers)
+
+
+def _on_judged(_: Machine, state: RunState, entry: Judged) -> RunState:
+    unjudged = {step: led for step, led in state.unjudged.items() if step != entry.by}
+    return replace(state, unjudged=unjudged, judging="")
 
 
 TURNS: Final[dict[type, Callable[[Machine, RunState, Any], RunState]]] = {
@@ -233,4 +242,5 @@ TURNS: Final[dict[type, Callable[[Machine, RunState, Any], RunState]]] = {
     Answered: _on_answered,
     Settled: _on_settled,
     Shadowed: _on_shadowed,
+    Judged: _on_judged,
 }

@@ -88,6 +88,7 @@ class Machine:
         self.starting_signals = self.fold.values(self.fold.start(), {})[0]
         self.no_visits = dict.fromkeys(definition.steps, 0)
         self.none_taken = {**dict.fromkeys(definition.actions, 0), STOP: 0}
+        self.judged_by = _judged_by(definition)
         self.measured = _measured(definition)
         self.score_ranges = {
             name: high - low for agent in definition.agents.values() for name, (low, high) in agent.scores.items()
@@ -158,6 +159,15 @@ def _unguarded(moves: tuple[Move, ...]) -> dict[str, Option] | None:
     if any(move.guard for move in moves):
         return None
     return {move.option.action: move.option for move in moves}
+
+
+def _judged_by(definition: Definition) -> dict[str, tuple[str, ...]]:
+    """For each step that is judged: the steps that judge it."""
+    found: dict[str, tuple[str, ...]] = {}
+    for step in definition.steps.values():
+        for judged in step.judges:
+            found[judged] = (*found.get(judged, ()), step.name)
+    return found
 
 
 def _measured(definition: Definition) -> frozenset[str]:

@@ -19,7 +19,7 @@ from stepladder.events import (
     Usage,
     WorkflowChanged,
 )
-from stepladder.record import Answered, Asked, Entry, Opened, Settled, Shadowed
+from stepladder.record import Answered, Asked, Entry, Judged, Opened, Settled, Shadowed
 
 
 class ModelCall(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -208,6 +208,9 @@ class _View:
                 self._change(entry.n, settled=entry, settled_at=self.at)
             case Shadowed():
                 self._change(entry.n, shadows=(*record.shadows, entry))
+            case Judged():
+                said = OutcomeAttached(self.at, entry.n, entry.success, entry.quality, entry.elapsed_s, by=entry.by)
+                self._change(entry.n, outcomes=(*record.outcomes, said))
 
     def _change(self, n: int, **changes: Any) -> None:
         self.records[n] = replace(self.records[n], **changes)
@@ -320,5 +323,6 @@ def _outcome(outcome: OutcomeAttached) -> str:
         "" if outcome.quality is None else f"quality {outcome.quality:g}",
         "" if outcome.elapsed_s is None else f"{outcome.elapsed_s:g} s",
         outcome.note,
+        f"by {outcome.by}" if outcome.by else "",
     ]
     return ", ".join(part for part in parts if part)

@@ -130,6 +130,8 @@ def _outcome(
         "result", command.step, command.agent, command.call, returned, output, scores, agent.scores, state.now
     )
     calls = {**state.calls, command.call: state.calls.get(command.call, 0) + 1} if known else state.calls
+    if returned == "ok" and command.step in state.unjudged:
+        state = replace(state, judging=command.agent)
     return _returned(machine, state, command.number, effect.name, returned, output, seen, calls)
 
 
@@ -260,6 +262,8 @@ def on_time_passed(machine: Machine, state: RunState, event: TimePassed) -> RunS
             return _failed(machine, state, command, "late", "no result in time")
         case AskPerson(about="question"):
             return _answered_question(machine, state, command, "late", {"error": "nobody answered in time"})
+        case AskPerson(about="approval"):
+            return _approval(machine, state, command, False, "nobody", "nobody answered in time")
         case Wait():
             over: Returned = "late" if command.message else "ok"
             return _waited(machine, state, command, over, {"error": "no message in time"} if command.message else {})

@@ -5,7 +5,6 @@ Missing descriptions leave names and schemas. Texts of the definition stand on o
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -149,7 +148,7 @@ def _legal(
     definition: Definition, step: str, name: str, to: str, union: set[str], taken: Mapping[str, int]
 ) -> LegalAction:
     action = definition.actions.get(name, Action(name))
-    given, note = _own_example(action.example)
+    answer = action.answer
     return LegalAction(
         name=name,
         to=to,
@@ -157,8 +156,8 @@ def _legal(
         description=one_line(action.description) or f"Go on to {to}, which {what_happens(definition, to, step)}.",
         use_when=one_line(action.use_when) or "going on there is what the state asks for.",
         parameters=_fields(action.parameters),
-        example=to_json(_example(action, to, union, given)),
-        note=note,
+        example=to_json(_example(action, to, union, answer or {})),
+        note=one_line(action.example) if answer is None else "",
         taken=taken.get(name, 0),
     )
 
@@ -178,18 +177,6 @@ def what_happens(definition: Definition, to: str, here: str = "") -> str:
             return f"waits for the message {message}" if message else f"waits {seconds:g} s"
         case _:
             return f"calls nobody{again}"
-
-
-def _own_example(text: str) -> tuple[Mapping[str, Any], str]:
-    """An action's example as an answer (or its parameters), and as a note where it is prose."""
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return {}, one_line(text)
-    if not isinstance(found, dict):
-        return {}, one_line(text)
-    known = {"action", "reason", "confidence", "next_state", "parameters"}
-    return (found, "") if "action" in found and set(found) <= known else ({"parameters": found}, "")
 
 
 def _example(action: Action, to: str, union: set[str], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -109,7 +109,8 @@ class _Stage:
         real, signals = load_agents(agents_file, options) if wanted else ({}, ())
         self.workflow = Workflow.load(file, signals=signals)
         self._must_know(self.scripted)
-        self.agents = {**real, **self.scripted}
+        declared = {name: agent for name, agent in real.items() if name in self.workflow.definition.agents}
+        self.agents = {**declared, **self.scripted}
         self.actions = {*self.workflow.definition.actions, STOP}
         used = {
             agent

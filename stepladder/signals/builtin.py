@@ -94,12 +94,15 @@ unusual_patterns: Final = Signal(
 )
 
 
-def _valid(seen: Observation, name: str) -> float | None:
-    value = seen.scores.get(name)
+def valid_score(value: object, low: float, high: float) -> float | None:
+    """The value if it is a score: a number within its range."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    low, high = seen.bounds.get(name, (0.0, 10.0))
     return value if low <= value <= high else None
+
+
+def _valid(seen: Observation, name: str) -> float | None:
+    return valid_score(seen.scores.get(name), *seen.bounds.get(name, (0.0, 10.0)))
 
 
 Scores = dict[str, tuple[float | None, float | None]]

@@ -54,6 +54,12 @@ class Arguments:
         """The paths that are read."""
         return [reference for _, reference in self.placed]
 
+    @property
+    def literals(self) -> dict[str, Any]:
+        """The values of those arguments that read nothing."""
+        reading = {place[0] for place, _ in self.placed}
+        return {name: resolve({}) for name, resolve in self._resolve.items() if name not in reading}
+
     def resolve(self, facts: Facts) -> dict[str, Any]:
         """The arguments as plain values."""
         return {name: resolve(facts) for name, resolve in self._resolve.items()}

@@ -48,7 +48,7 @@ __all__ = ["MEASURES", "ROOTS", "SUPERVISOR_PROMPT", "Builder", "build"]
 
 BUILT_LATER: Final = ("workflow", "plan", "map")
 MEANS: Final = {
-    "agent": ("as", "prompt", "timeout_s", "retry", "with"),
+    "agent": ("as", "prompt", "timeout_s", "retry", "judges", "with"),
     "ask": ("as", "deadline_s", "with", "output"),
     "wait": ("as",),
 }
@@ -56,7 +56,7 @@ MEANS: Final = {
 TEXTS: Final = ("description", "use_when", "example")
 """What an action says of itself; the first of its entries that says it is heard."""
 BESIDE: Final = {"as_": "as", "with_": "with"} | {
-    key: key for key in ("prompt", "timeout_s", "deadline_s", "retry", "output")
+    key: key for key in ("prompt", "timeout_s", "deadline_s", "retry", "judges", "output")
 }
 
 
@@ -196,10 +196,26 @@ class Builder:
 
     def _steps(self) -> dict[str, Step]:
         return {
-            name: Step(name, phase, self._effect(name, step, ("phases", phase, "steps", name)), step.description)
+            name: self._step(name, phase, step)
             for phase, section in self.file.phases.items()
             for name, step in section.steps.items()
         }
+
+    def _step(self, name: str, phase: str, step: StepFile) -> Step:
+        path: Key = ("phases", phase, "steps", name)
+        effect = self._effect(name, step, path)
+        return Step(name, phase, effect, step.description, self._judges(step, (*path, "judges")))
+
+    def _judges(self, step: StepFile, path: Key) -> tuple[str, ...]:
+        judged = step.judges or []
+        for index, name in enumerate(judged):
+            if self._known_step(name, (*path, index)) and name in judged[:index]:
+                self.problems.add((*path, index), f"step {name!r} a second time", "each step once")
+        for agent in step.agent or () if judged else ():
+            if agent in self.file.agents and not self.file.agents[agent].scores:
+                found = f"a step that judges by {agent}, which declares no scores"
+                self.problems.add(path, found, f"`scores` under agents.{agent}")
+        return tuple(judged)
 
     def _effect(self, name: str, step: StepFile, path: Key) -> Effect | None:
         for kind in BUILT_LATER:

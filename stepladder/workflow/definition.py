@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
 
 import msgspec
@@ -17,6 +18,8 @@ from stepladder.workflow.schemas import Check
 CORE: Final = 1
 """The version of the core's own way of deciding; it belongs to every hash."""
 
+ANSWERED: Final = frozenset({"action", "reason", "confidence", "next_state", "parameters"})
+"""The keys of an answer."""
 NO_ARGUMENTS: Final = Arguments({}, frozenset())
 
 
@@ -77,12 +80,16 @@ Effect = CallEffect | PersonEffect | WaitEffect
 
 
 class Step(msgspec.Struct, frozen=True):
-    """A state of the machine; entering it has at most one effect."""
+    """A state of the machine; entering it has at most one effect.
+
+    Its agent's scores become the outcome of the newest decision that led into one of the steps that it `judges`.
+    """
 
     name: str
     phase: str
     effect: Effect | None = None
     description: str = ""
+    judges: tuple[str, ...] = ()
 
 
 class Phase(msgspec.Struct, frozen=True):
@@ -111,6 +118,17 @@ class Action(msgspec.Struct, frozen=True):
     parameters: dict[str, Any] = {}
     significant: tuple[str, ...] = ()
 
+    @property
+    def answer(self) -> dict[str, Any] | None:
+        """The example as an answer, also where it is only the answer's parameters; None where it is prose."""
+        try:
+            found = json.loads(self.example)
+        except ValueError:
+            return None
+        if not isinstance(found, dict):
+            return None
+        return found if "action" in found and ANSWERED.issuperset(found) else {"parameters": found}
+
 
 class Move(msgspec.Struct, frozen=True):
     """An action as it leads out of one step: where to, under which guard (its own and the phase's convergence)."""
@@ -129,11 +147,12 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class Approval(msgspec.Struct, frozen=True):
-    """A person has to agree before the run enters this phase, step or end."""
+    """A person has to agree, within `deadline_s`, before the run enters this phase, step or end."""
 
     name: str
     entering: str
     when: Condition = ALWAYS
+    deadline_s: float | None = None
 
 
 class Policy(msgspec.Struct, frozen=True):

@@ -74,6 +74,9 @@ class StepFile(Section):
     timeout_s: Seconds | None = None
     deadline_s: Seconds | None = None
     retry: RetryFile | None = None
+    judges: Names | None = Field(
+        None, description="Steps; its scores become the outcome of the newest decision that led into one of them."
+    )
     with_: Arguments = Field({}, alias="with")
     output: Fields = {}
     workflow: Any = Field(None, description="Not built yet: running another workflow.")
@@ -185,6 +188,7 @@ class ApprovalFile(Section):
 
     entering: Name
     when: Clauses = []
+    deadline_s: Seconds | None = None
 
 
 class PolicyFile(Section):

@@ -18,6 +18,8 @@ from stepladder.workflow.definition import CORE, Action, Definition, Policy
 
 NOT_HASHED: Final = frozenset({"check", "hash", "description", "use_when", "example"})
 """Fields that are made of others, and texts: those belong to the policy, which holds all that prompts are made of."""
+ADDED: Final = frozenset({("Step", "judges"), ("Approval", "deadline_s")})
+"""Fields that came later. Where one says nothing it is not hashed, so that runs of before keep their definition."""
 
 
 def workflow_hash(definition: Definition, read: Iterable[str]) -> str:
@@ -57,8 +59,9 @@ def resolved(value: Any) -> Any:
         case Arguments():
             return value.source
         case msgspec.Struct():
-            fields = (name for name in value.__struct_fields__ if name not in NOT_HASHED)
-            return [type(value).__name__, {name: resolved(getattr(value, name)) for name in fields}]
+            kind = type(value).__name__
+            fields = {name: getattr(value, name) for name in value.__struct_fields__ if name not in NOT_HASHED}
+            return [kind, {name: resolved(each) for name, each in fields.items() if each or (kind, name) not in ADDED}]
         case dict():
             return {str(key): resolved(item) for key, item in value.items()}
         case list() | tuple():

@@ -21,12 +21,14 @@ problem.
     kind-mismatch      error    a comparison with a kind that its field never has
     two-signals        warning  a comparison with a word that reads like another signal
     unheard-text       warning  an action's entry says of it what an entry before says otherwise
+    dropped-example    warning  an example in JSON with keys that no prompt shows
+    unknown-provider   error    a model of a provider that its program does not have; a warning for a lone file
     unused-agent, unused-action, unused-prompt, unused-rung, missing-prompt: warnings
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from stepladder.decision.point import PERSON
@@ -41,8 +43,19 @@ from stepladder.workflow.scopes import Scopes
 from stepladder.workflow.yaml_text import Lines, Path
 
 
-def lint(definition: Definition, lines: Lines | None = None, prompt_files: Iterable[str] = ()) -> tuple[Problem, ...]:
-    """What looks wrong with the workflow, in the order of the file. `prompt_files` are names of prompts beside it."""
+def lint(
+    definition: Definition,
+    lines: Lines | None = None,
+    prompt_files: Iterable[str] = (),
+    providers: Collection[str] | None = None,
+    *,
+    alone: bool = False,
+) -> tuple[Problem, ...]:
+    """What looks wrong with the workflow, in the order of the file.
+
+    `prompt_files` are names of prompts beside it, `providers` those that its models may name (None: any); `alone`: a
+    program may know more of them.
+    """
     problems = Problems(definition.file, lines or {}, None if lines else _as_written(definition.source))
     scopes = Scopes(definition)
     clauses = ClauseLints(definition, scopes, problems)
@@ -50,6 +63,8 @@ def lint(definition: Definition, lines: Lines | None = None, prompt_files: Itera
     RuleLints(definition, scopes, problems, clauses.reported).run()
     _Graph(definition, problems).run()
     _Usage(definition, problems, frozenset(prompt_files)).run()
+    if providers is not None:
+        _providers(definition, problems, providers, "warning" if alone else "error")
     return tuple(problems.in_order())
 
 
@@ -57,6 +72,15 @@ def _as_written(source: dict[str, Any]) -> dict[str, Any]:
     """The source with a single entry of an action as a mapping, which is how people write it."""
     actions = {name: entries[0] if len(entries) == 1 else entries for name, entries in source["actions"].items()}
     return {**source, "actions": actions}
+
+
+def _providers(definition: Definition, problems: Problems, known: Collection[str], level: str) -> None:
+    for rung in definition.policy.ladder.asked:
+        key = "models" if "models" in definition.source["policy"]["rungs"][rung.name] else "model"
+        for index, model in enumerate(rung.models):
+            if (name := model.partition(":")[0]) not in known:
+                path = ("policy", "rungs", rung.name, key, index)
+                problems.unknown(path, "provider", name, known, level=level, code="unknown-provider")
 
 
 class _Graph:
@@ -137,6 +161,7 @@ class _Usage:
         self._agents()
         self._actions()
         self._texts()
+        self._examples()
         self._rungs()
         self._prompts()
 
@@ -167,6 +192,18 @@ class _Usage:
                         path: Path = ("actions", name, index, field)
                         found, expected = f"another {field} than in an entry before", f"one {field} for all of {name}"
                         self._unused(path, found, expected, "unheard-text")
+
+    def _examples(self) -> None:
+        """An example in JSON is an answer with its `action`, or the action's parameters; the rest is not shown."""
+        for name, action in self.definition.actions.items():
+            shown = (action.answer or {}).get("parameters") or {}
+            unknown = shown.keys() - action.parameters["properties"] if isinstance(shown, dict) else {"parameters"}
+            if unknown:
+                entries = self.definition.source["actions"][name]
+                index = next(index for index, each in enumerate(entries) if "example" in each)
+                path: Path = ("actions", name, index, "example")
+                expected = f"an answer with `action`, only parameters of {name}, or prose"
+                self._unused(path, f"{', '.join(sorted(unknown))}, which no prompt shows", expected, "dropped-example")
 
     def _asked(self) -> set[str]:
         """The rungs that some route asks, and the person where one is asked in the end."""

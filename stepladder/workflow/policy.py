@@ -13,6 +13,8 @@ from stepladder.workflow.arguments import Arguments
 from stepladder.workflow.compiler import Compiler, Key
 from stepladder.workflow.definition import Approval, Limits, Move, Policy
 from stepladder.workflow.file import ApprovalFile, RouteFile, RuleFile, RungFile, WorkflowFile
+from stepladder.workflow.problems import shown
+from stepladder.workflow.schemas import misfit
 
 SUPERVISOR_PROMPT: Final = "supervisor@1"
 MODEL_DEADLINE_S: Final = 5.0
@@ -48,9 +50,10 @@ class PolicyBuilder:
         if step not in self.moves:
             self.problems.unknown(path, "step", step, self.moves)
         for name, each in listed.items():
+            given = self.compiler.arguments(each.with_, (*path, name, "with"), by_rule=True)
             if self._known_action(step, each.do, (*path, name, "do")):
-                self._parameters(each, (*path, name))
-            arguments[step, name] = self.compiler.arguments(each.with_, (*path, name, "with"), by_rule=True)
+                self._parameters(each, given, (*path, name))
+            arguments[step, name] = given
         return tuple(self._rule(name, each, (*path, name)) for name, each in listed.items())
 
     def _known_action(self, step: str, action: str, path: Key) -> bool:
@@ -63,12 +66,15 @@ class PolicyBuilder:
             self.problems.add(path, f"action {action!r}", f"an action that leads out of {step}: {leading}")
         return True
 
-    def _parameters(self, each: RuleFile, path: Key) -> None:
+    def _parameters(self, each: RuleFile, given: Arguments, path: Key) -> None:
         entries = self.file.actions[each.do]
         known = next((entry.parameters for entry in entries if entry.parameters), {})
         for name in each.with_:
             if name not in known:
                 self.problems.unknown((*path, "with", name), f"parameter of {each.do}", name, known)
+            elif name in given.literals and (wrong := misfit(name, known[name], given.literals[name])):
+                expected = f"a value that fits the parameter of {each.do} ({wrong})"
+                self.problems.add((*path, "with", name), shown(given.literals[name]), expected)
 
     def _rule(self, name: str, each: RuleFile, path: Key) -> Rule:
         condition = self.compiler.condition(each.when, (*path, "when"))
@@ -113,7 +119,7 @@ class PolicyBuilder:
         places = [*self.file.phases, *self.moves, *self.file.ends]
         if each.entering not in places:
             self.problems.unknown((*path, "entering"), "phase, step or end", each.entering, places)
-        return Approval(name, each.entering, self.compiler.condition(each.when, (*path, "when")))
+        return Approval(name, each.entering, self.compiler.condition(each.when, (*path, "when")), each.deadline_s)
 
     # --- the ladder
 

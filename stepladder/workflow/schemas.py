@@ -66,6 +66,15 @@ def checker(schema: dict[str, Any]) -> Check | None:
     return check
 
 
+def misfit(name: str, short: object, value: object) -> str:
+    """What is wrong with the value of a field, or ""; a schema that is none lets everything through."""
+    try:
+        check = checker(object_schema({name: short}, required=False, closed=False))
+    except SchemaError:
+        return ""
+    return check({name: value}).removeprefix(f"{name}: ") if check else ""
+
+
 def with_defaults(schema: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
     """The value with the defaults of absent fields filled in."""
     defaults = {name: item["default"] for name, item in schema["properties"].items() if "default" in item}

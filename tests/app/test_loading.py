@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from stepladder import DefinitionError, InputError, Workflow, signal
-from stepladder.app.loading import PROMPT_SUFFIXES, load_agents, read_prompts, restored
+from stepladder.app.loading import PROMPT_SUFFIXES, load_agents, load_providers, read_prompts, restored
 from tests.drivers.desk import LADDER, ONE, TALK
 from tests.example_workflows import PAYMENT, TEXT_TO_SQL, source
 
@@ -193,6 +193,27 @@ AGENTS = {}
 def test_signals(tmp_path: Path) -> None:
     (found,) = load_agents(written(tmp_path, {"agents.py": SIGNAL + "SIGNALS = [loudness]"}) / "agents.py")[1]
     assert found.name == "loudness"
+
+
+def test_providers(tmp_path: Path) -> None:
+    text = "from stepladder import ScriptedProvider\nPROVIDERS = {'own': ScriptedProvider([])}"
+    file = written(tmp_path, {"agents.py": text, "none.py": "AGENTS = {}"}) / "agents.py"
+    assert list(load_providers(file)) == ["own"]
+    assert load_providers(file.with_name("none.py")) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "found"),
+    [
+        ("PROVIDERS = ['openai']", "PROVIDERS", "a list"),
+        ("PROVIDERS = {'own': print}", "PROVIDERS.own", "a builtin_function_or_method"),
+        ("raise RuntimeError('no licence')", "", "RuntimeError: no licence (line 1)"),
+    ],
+)
+def test_providers_that_are_none(tmp_path: Path, text: str, where: str, found: str) -> None:
+    with pytest.raises(InputError) as caught:
+        load_providers(written(tmp_path, {"agents.py": text}) / "agents.py")
+    assert (caught.value.where, caught.value.found) == (where, found)
 
 
 def test_neighbours_are_imported_relatively(tmp_path: Path) -> None:

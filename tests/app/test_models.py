@@ -210,13 +210,11 @@ def test_without_the_sdk_the_rule_stands(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "pip install 'stepladder[openai]'" in of(run, ModelFailed)[0].error
 
 
-def test_without_the_scripted_provider_the_rule_stands() -> None:
-    async def body() -> None:
-        async with Orchestrator(workflow(LADDER), agents={"worker": lambda x: {}}) as orchestrator:
-            run = await orchestrator.run({"x": 1})
-            assert settled(run).fallback == "first: unavailable"
-
-    go(body())
+def test_a_provider_that_nobody_knows_is_refused_by_name() -> None:
+    with pytest.raises(InputError, match="scripted: found no provider for the model scripted:first; expected one of: "):
+        Orchestrator(workflow(LADDER), agents={"worker": lambda x: {}})
+    nobody_asked = workflow(LADDER, {"policy": {"mode": "programmatic"}})
+    Orchestrator(nobody_asked, agents={"worker": lambda x: {}})
 
 
 def test_a_prompt_that_cannot_be_rendered_is_a_failed_rung() -> None:

@@ -278,6 +278,24 @@ def test_a_signal_that_only_the_new_policy_reads_counts_what_happened_before(tmp
     go(body())
 
 
+def test_a_policy_that_the_journal_does_not_keep_is_refused_by_name(tmp_path: Path) -> None:
+    file = tmp_path / "runs.db"
+
+    async def body() -> None:
+        async with talker(file) as first:
+            await first.run({"topic": "owls"}, run_id="r")
+        async with talker(file, OTHER) as second:
+            await second.answer("r", {"text": "a"})
+            lost = second.machine.policy.hash
+        with sqlite3.connect(file) as db:
+            db.execute("DELETE FROM definitions WHERE hash LIKE ?", (f"%/{lost}",))
+        async with talker(file) as third:
+            with pytest.raises(JournalError, match=lost):
+                third.replay("r")
+
+    go(body())
+
+
 def test_there_and_back_again(tmp_path: Path) -> None:
     file = tmp_path / "runs.db"
 

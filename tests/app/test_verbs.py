@@ -404,6 +404,23 @@ def test_a_deadline_is_kept_once_however_often_the_run_was_looked_at() -> None:
     go(body())
 
 
+def test_an_approval_that_nobody_gives_in_time() -> None:
+    async def body() -> None:
+        clock = ManualClock()
+        made = workflow(ONE, {"policy": {"approvals": {"boss": {"entering": "done", "deadline_s": 60}}}})
+        async with Orchestrator(made, agents={"worker": lambda x: {}}, clock=clock) as orchestrator:
+            run = await orchestrator.run({"x": 1}, run_id="r")
+            assert run.waiting is not None
+            assert (run.waiting.about, run.waiting.deadline) == ("approval", clock.now() + 60)
+            clock.move(60.0)
+            await turns()
+            run = orchestrator.get("r")
+            assert (run.end, run.reason) == ("failed", "it could not be made")
+            assert orchestrator.replay("r").divergence is None
+
+    go(body())
+
+
 def test_whoever_waits_while_a_deadline_moved_the_run_on_does_not_call_twice() -> None:
     """The alarm and the verbs work on the same runner."""
     changes = {"rules": {"asking": {"revise": {"when": ["returned == late"]}}}}

@@ -54,6 +54,30 @@ def test_several_files_are_counted_together(sql: Desk) -> None:
     assert told.out.splitlines()[-1].startswith("3 files: 2 errors")
 
 
+def test_explain_says_whom_a_step_judges(sql: Desk) -> None:
+    sql.write(r__yaml=REVIEW.replace("checking: {agent: validator,", "checking: {agent: validator, judges: writing,"))
+    assert sql.json("explain", "r.yaml", "--at", "checking")["judges"] == ["writing"]
+    assert "judges     the newest decision that led into writing" in sql("explain", "r.yaml", "--at", "checking").out
+    assert sql.json("explain", "r.yaml", "--at", "writing")["judges"] == []
+
+
+def test_a_provider_that_nobody_knows(sql: Desk) -> None:
+    sql.write(w__yaml=TEXT_TO_SQL.replace("google:b", "own:b"))
+    (problem,) = sql.json("check", "w.yaml")["files"][0]["problems"]
+    assert (problem["level"], problem["code"]) == ("error", "unknown-provider")
+    assert (problem["where"], problem["found"]) == ("policy.rungs.panel.models.1", "provider 'own'")
+    assert problem["expected"] == "one of: google, openai"
+    (sql.folder / "lone").mkdir()
+    sql.write(**{"lone/w__yaml": (sql.folder / "w.yaml").read_text()})
+    (problem, *_) = [
+        each for each in sql.json("check", "lone/w.yaml")["files"][0]["problems"] if each["code"] == "unknown-provider"
+    ]
+    assert problem["level"] == "warning"
+    text = "from stepladder import ScriptedProvider\nPROVIDERS = {'own': ScriptedProvider([])}\n"
+    sql.write(agents__py=text)
+    assert sql("check", "w.yaml").code == 0
+
+
 EXPLAINED = {
     "a rule": (["--set", "last.status=answerable"], "CALL_EXECUTOR", "run_plan", "standard"),
     "what blocks": (

@@ -64,6 +64,16 @@ TOLD: dict[str, tuple[Callable[[], Play], list[str]]] = {
         ["late    a failure that nobody awaits: gone"],
     ),
     "an unusable result": (lambda: sql().fails("invalid", "no sql"), ["failed  planner 0.00 s  invalid: no sql"]),
+    "a judgement": (
+        lambda: (
+            Play(machine(REVIEW, {"phases": {"drafting": {"steps": {"checking": {"judges": "writing"}}}}}))
+            .returns()
+            .returns()
+            .returns()
+            .returns({"alignment_score": 9, "standardization_score": 5})
+        ),
+        ["judges  decision 3: quality 0.7, failure"],
+    ),
     "a failing result": (
         lambda: sql().returns({"status": "answerable", "sql": "x"}).returns({"success": False, "error": "no table"}),
         ["failed  executor 0.00 s  success false, error no table"],
@@ -107,7 +117,7 @@ TOLD: dict[str, tuple[Callable[[], Play], list[str]]] = {
     ),
     "a limit": (
         lambda: Play(machine(PAYMENT, {"policy": {"limits": {"decisions": 1}}})).fails().fails().fails().fails().fails().fails(),
-        ["STOP -> unpaid   limit", "because limit of 1 decisions reached"],
+        ["STOP -> unpaid   limit", "because limit of 1 decision reached"],
     ),
     "what somebody did with it": (
         lambda: sql()

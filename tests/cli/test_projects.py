@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.cli.desk import Desk
+from tests.example_workflows import TEXT_TO_SQL
 
 
 def test_the_first_project_runs_at_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,6 +56,25 @@ WITH_A_MODEL = (
     "  responder:",
     "  models: {'google:gemini-2.5-flash-lite': [{action: GIVE_UP, reason: enough, confidence: 0.9}]}\n  responder:",
 )
+
+
+def test_two_workflows_share_an_agents_file(sql: Desk) -> None:
+    agents = (sql.folder / "agents.py").read_text()
+    sql.write(
+        agents__py=agents.replace('return {"planner"', 'return {"worker": planner, "planner"'),
+        own__yaml=TEXT_TO_SQL.replace("planner", "worker").replace("CALL_WORKER", "CALL_PLANNER"),
+        s__yaml=SCENARIO.replace('  planner: [{status: answerable, sql: "SELECT 1"}]\n', ""),
+    )
+    assert sql("run", "text_to_sql.yaml", "-i", "question=How many?").code == 0
+    assert sql("run", "own.yaml", "-i", "question=How many?").code == 0
+    assert sql("play", "s.yaml").code == 0
+
+
+def test_an_agent_that_the_file_lacks_is_still_told_of(sql: Desk) -> None:
+    sql.write(own__yaml=TEXT_TO_SQL.replace("planner", "worker"))
+    told = sql("run", "own.yaml", "-i", "question=How many?")
+    assert told.code == 2
+    assert "agents: worker: found nothing" in told.err
 
 
 def test_play_says_what_was_decided_by_whom_and_at_what_cost(sql: Desk) -> None:

@@ -56,6 +56,36 @@ def test_a_policy_that_changes_nothing_here_does_not_diverge(runs: Desk) -> None
     assert runs("replay", "two", "--workflow", "changed.yaml").code == 0
 
 
+OWN_SIGNAL = """
+from stepladder import signal
+
+@signal("loudness", start=0)
+def loudness(memory, seen):
+    return memory + 1
+
+SIGNALS = [loudness]
+"""
+
+
+def test_all_goes_on_where_a_run_cannot_be_replayed(runs: Desk) -> None:
+    text = TEXT_TO_SQL.replace("error_count > 2", "loudness > 2")
+    runs.write(own__yaml=text, own__py=(runs.folder / "agents.py").read_text() + OWN_SIGNAL)
+    args = ("-i", "question=How many?", "--agents", "own.py")
+    assert runs("run", "own.yaml", *args, "--id", "loud").code == 0
+    assert runs("run", FILE, "-i", "question=How many?", "--id", "last").code == 0
+    told = runs("replay", "--all", columns=300)
+    assert told.code == 1
+    first, second = told.out.splitlines()
+    assert first.startswith("run loud cannot be replayed: text_to_sql ")
+    assert "found signal 'loudness'; expected its own signals, from its agents file (--agents)" in first
+    assert second == "3 runs: 15 decisions, 0 divergences, 1 run not replayable"
+    said = runs.json("replay", "--all")
+    assert [each["run"] for each in said["runs"]] == ["one", "two", "last"]
+    assert [each["run"] for each in said["not_replayable"]] == ["loud"]
+    assert runs("replay", "loud").code == 2
+    assert runs("replay", "--all", "--agents", "own.py").code == 0
+
+
 def test_another_workflow_is_refused(runs: Desk) -> None:
     runs.write(changed__yaml=TEXT_TO_SQL.replace("taken.ASK_CLARIFICATION < 3", "taken.ASK_CLARIFICATION < 4"))
     told = runs("replay", "two", "--workflow", "changed.yaml")

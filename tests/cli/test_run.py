@@ -59,6 +59,8 @@ def test_the_log_says_run_count_step_clarifications_who_why_and_what_came_of_it(
 def test_failures_are_told_with_their_next_attempt(sql: Desk) -> None:
     out = sql("run", FILE, "-i", "question=How many?", "--option", "fail=1").out
     assert "failed  planner" in out
+    failed = sql("run", FILE, "-i", "question=unanswerable", "--id", "r").out
+    assert " failed r in given_up: the database cannot answer it" in failed
     assert "RuntimeError: no connection" in out
     assert "again   attempt 2 in 0.50 s, under the same key" in out
 

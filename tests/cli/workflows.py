@@ -6,7 +6,7 @@ from tests.example_workflows import PAYMENT, REVIEW, TRIAGE
 
 DECISION = TRIAGE.replace("    complex: {ask: [first, second]}", "    complex: {ask: [person]}")
 """Every decision of which there is a choice is put to a person."""
-APPROVAL = TRIAGE.replace("complex: {every: [decisions >= 0]}", "").replace(
+APPROVAL = TRIAGE.replace("policy:\n", "policy:\n  mode: programmatic\n").replace(
     "  rungs:", "  approvals: {sure: {entering: solved}}\n  rungs:"
 )
 """A person has to agree before the run is solved."""

@@ -33,11 +33,12 @@ from stepladder.events import (
 )
 from stepladder.orchestrator import advance, decide, fold
 from stepladder.state import RunState
-from tests.example_workflows import PAYMENT, REVIEW, TRIAGE, machine
+from tests.example_workflows import PAYMENT, REVIEW, TRIAGE, machine, merged
 from tests.orchestrator.play import Play
 
 SCORES: Final = {"alignment_score": 9.5, "standardization_score": 9.0}
 APPROVAL: Final = {"policy": {"mode": "programmatic", "approvals": {"eyes": {"entering": "trying"}}}}
+UNTIL: Final = {"policy": {"approvals": {"eyes": {"deadline_s": 600}}}}
 ASKING: Final = {"policy": {"mode": "programmatic"}, "rules": {"arrived": {"first": {"do": "ASK"}}}}
 
 
@@ -58,6 +59,7 @@ STATES: Final[dict[str, Callable[[], Play]]] = {
     "question": lambda: Play(machine(TRIAGE, ASKING)),
     "decision": lambda: asking("person"),
     "approval": lambda: Play(machine(TRIAGE, APPROVAL)),
+    "approval until": lambda: Play(machine(TRIAGE, merged(APPROVAL, UNTIL))),
     "effect": lambda: Play(machine(PAYMENT)).overruns(),
     "message": lambda: Play(machine(REVIEW)).returns({}).returns(SCORES).overruns(),
     "timer": lambda: Play(machine(REVIEW)).returns({}).returns(SCORES),
@@ -114,6 +116,7 @@ COUNTS: Final[dict[str, set[str]]] = {
     "question": ALWAYS | {"person_answered", "time_passed"},
     "decision": ALWAYS | {"person_answered", "time_passed"},
     "approval": ALWAYS | {"person_answered"},
+    "approval until": ALWAYS | {"person_answered", "time_passed"},
     "effect": ALWAYS | {"person_answered", "agent_returned"},
     "message": ALWAYS | {"message_received", "time_passed"},
     "timer": ALWAYS | {"time_passed"},
@@ -218,6 +221,7 @@ def test_each_state_awaits_what_its_name_says(name: str) -> None:
         "question": [AskPerson],
         "decision": [AskPerson],
         "approval": [AskPerson],
+        "approval until": [AskPerson],
         "effect": [AskPerson],
         "message": [Wait],
         "timer": [Wait],
@@ -230,7 +234,8 @@ def test_each_state_awaits_what_its_name_says(name: str) -> None:
         "succeeded": [],
     }[name]
     assert [type(command) for command in state.outstanding.values()] == kinds
-    assert [c.about for c in state.outstanding.values() if isinstance(c, AskPerson)] == [name] * kinds.count(AskPerson)
+    about = name.removesuffix(" until")
+    assert [c.about for c in state.outstanding.values() if isinstance(c, AskPerson)] == [about] * kinds.count(AskPerson)
 
 
 def test_a_late_event_never_winds_the_clock_back() -> None:

@@ -8,10 +8,10 @@ import pytest
 
 from stepladder.commands import AskModel, AskPerson, CallAgent
 from stepladder.events import ModelAnswered, ModelFailed, PersonAnswered, TimePassed, Usage
-from stepladder.orchestrator import evolve
+from stepladder.orchestrator import evolve, fold
 from stepladder.record import STOP, Answered, Asked, Opened, Settled, Shadowed
 from stepladder.signals import Observation, signal
-from tests.example_workflows import PAYMENT, REVIEW, TRIAGE, machine
+from tests.example_workflows import PAYMENT, REVIEW, TRIAGE, machine, merged
 from tests.orchestrator.play import START, Play
 
 TRY = {"action": "TRY", "reason": "go on"}
@@ -335,6 +335,32 @@ def test_a_refusal_is_for_this_visit() -> None:
 def test_an_approval_may_be_given_late() -> None:
     play = Play(machine(TRIAGE, approving("trying", limits={"working_s": 10}))).later(100_000).says({"approve": True})
     assert (play.where, play.state.working_s) == ("trying", 0.0)
+
+
+def soon(deadline_s: float | None = 60) -> dict[str, Any]:
+    return merged(approving("trying"), {"policy": {"approvals": {"four_eyes": {"deadline_s": deadline_s}}}})
+
+
+def test_an_approval_that_nobody_gives_in_time_is_refused_by_nobody() -> None:
+    play = Play(machine(TRIAGE, soon()))
+    assert play.asked.deadline == play.settled.approve_by == START + 60
+    assert play.later(59).tell(TimePassed(play.at, play.asked.number)).asked.about == "approval"
+    play.overruns()
+    assert play.opened.blocked["TRY"].value == "refused by nobody: nobody answered in time"
+    assert (play.path, play.where, play.state.taken["TRY"]) == (["TRY", STOP], "closed", 0)
+    assert play.state.decisions == 2, "no person answered"
+
+
+def test_an_approval_in_time_is_one() -> None:
+    assert Play(machine(TRIAGE, soon())).later(60).says({"approve": True}).where == "trying"
+
+
+@pytest.mark.parametrize("deadline_s", [None, 5, 100_000])
+def test_a_deadline_that_passed_stays_passed_under_another_policy(deadline_s: float | None) -> None:
+    play = Play(machine(TRIAGE, merged(soon(), {"rules": {"arrived": {"second": {"do": "ASK"}}}}))).overruns()
+    other = machine(TRIAGE, merged(soon(deadline_s), {"rules": {"arrived": {"second": {"do": "ASK"}}}}))
+    again = fold(other, play.journal)
+    assert (again.step, again.outstanding, again.approving) == ("asking", play.state.outstanding, None)
 
 
 def test_an_approval_that_was_given_already() -> None:

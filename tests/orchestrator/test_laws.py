@@ -32,7 +32,7 @@ from stepladder.events import (
     Usage,
 )
 from stepladder.orchestrator import Machine, advance, due, evolve, fold, wake_at
-from stepladder.record import STOP, AnyEntry, Entry, Opened, Settled
+from stepladder.record import STOP, AnyEntry, Entry, Judged, Opened, Settled
 from stepladder.signals import BUILTIN
 from stepladder.state import RunState
 from stepladder.workflow.build import build
@@ -40,7 +40,10 @@ from tests.example_workflows import PAYMENT, REVIEW, TEXT_TO_SQL, TRIAGE, source
 
 # --- the definitions
 
-APPROVED: Final = {"eyes": {"entering": "trying", "when": ["taken.TRY >= 1"]}, "last": {"entering": "closed"}}
+APPROVED: Final = {
+    "eyes": {"entering": "trying", "when": ["taken.TRY >= 1"], "deadline_s": 20},
+    "last": {"entering": "closed"},
+}
 EVERY_SIGNAL: Final = {f"sees_{name}": [f"{name} == 'never'"] for name in BUILTIN}
 SOURCES: Final = {
     "text_to_sql": source(TEXT_TO_SQL),
@@ -57,6 +60,30 @@ SOURCES: Final = {
                 "limits": {"decisions": 15, "usd": 0.3, "working_s": 500},
                 "approvals": {"publish": {"entering": "publishing"}},
             }
+        },
+    ),
+    "review, judged": source(
+        REVIEW,
+        {
+            "phases": {
+                "drafting": {
+                    "steps": {
+                        "checking": {"judges": ["writing", "checking"]},
+                        "again": {"agent": "validator", "judges": "writing"},
+                    }
+                }
+            },
+            "actions": {
+                "AGAIN": {"from": ["checking", "again"], "to": "again"},
+                "REVISE": {"from": ["checking", "again"]},
+            },
+            "rules": {"again": {"revise": {"do": "REVISE"}}},
+            "policy": {
+                "mode": "llm",
+                "rungs": {"first": {"model": "x:a", "deadline_s": 5}},
+                "routes": {"hybrid": {"ask": ["first"]}},
+                "approvals": {"eyes": {"entering": "writing", "deadline_s": 9}},
+            },
         },
     ),
     "triage": source(TRIAGE, {"policy": {"routes": {"complex": {"ask": ["first", "panel", "person"]}}}}),
@@ -275,6 +302,8 @@ def _anything(which: int, how: int) -> AnyCommand:
 
 STORIES: Final = st.builds(lambda name, pools, seeds: Story(name, pools).run(seeds), NAMES, POOLS, SEEDS)
 
+JUDGED_STORIES: Final = st.builds(lambda pools, seeds: Story("review, judged", pools).run(seeds), POOLS, SEEDS)
+
 # --- (a) what is legal, by an oracle that knows only the source
 
 
@@ -418,6 +447,31 @@ def test_what_is_opened_is_settled_once_at_most(story: Story) -> None:
     assert opened == list(range(1, len(opened) + 1))
     assert len(settled) == len(set(settled))
     assert set(settled) <= set(opened)
+
+
+# --- judging
+
+
+@given(JUDGED_STORIES)
+def test_each_step_judges_the_newest_decision_that_led_there_once(story: Story) -> None:
+    state, before, decided = RunState(), None, (0, 0.0)
+    led: dict[str, tuple[int, float]] = {}
+    for entry in story.journal:
+        after = evolve(story.machine, state, entry)
+        if isinstance(entry, Settled) and state.asking and state.asking.opened.point == "next_action":
+            decided = entry.n, after.now
+        for step in story.machine.definition.steps.values():
+            if state.visits and any(after.visits[name] > state.visits[name] for name in step.judges):
+                led[step.name] = decided
+        if isinstance(entry, Judged):
+            n, decided_at = led.pop(entry.by)
+            assert isinstance(before, (AgentReturned, PersonAnswered))
+            assert (entry.n, entry.elapsed_s) == (n, after.now - decided_at)
+            assert after.returned == "ok"
+            assert entry.by == after.step
+            assert entry.quality is None or 0 <= entry.quality <= 1
+            assert (entry.success is True) <= (entry.quality is not None)
+        state, before = after, entry
 
 
 # --- (c) every run ends, or rests

@@ -46,6 +46,11 @@ def test_resolves(source: object, value: object) -> None:
     assert Arguments({"it": source}, ROOTS).resolve(FACTS) == {"it": value}
 
 
+def test_literals_are_what_reads_nothing() -> None:
+    source = {"a": 5, "b": "input.question", "c": ["'x'", None], "d": {"e": "last.none"}, "f": "secret.key"}
+    assert Arguments(source, ROOTS).literals == {"a": 5, "c": ["x", None]}
+
+
 BAD: list[tuple[object, tuple[str | int, ...], str, str]] = [
     ("holidays", ("it",), "'holidays'", "text in quotes"),
     ("inptu.question", ("it",), "'inptu.question'", "did you mean input?"),

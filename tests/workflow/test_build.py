@@ -17,7 +17,8 @@ from stepladder.clauses import Condition
 from stepladder.errors import DefinitionError
 from stepladder.signals import Observation, Signal, signal
 from stepladder.workflow.build import MEASURES, ROOTS, SUPERVISOR_PROMPT, build
-from stepladder.workflow.definition import CallEffect, Definition, PersonEffect, WaitEffect
+from stepladder.workflow.definition import CallEffect, Definition, PersonEffect, Step, WaitEffect
+from stepladder.workflow.hashes import resolved
 from stepladder.workflow.yaml_text import read_yaml
 from tests.workflow.small import SMALL, TEXT_TO_SQL, built, edited, paths, problems_of, replaced, values
 
@@ -387,3 +388,8 @@ def test_any_text(start: int, length: int, new: str) -> None:
         assert problem.found
         assert problem.expected
         assert 0 <= problem.line <= text.count("\n") + 2
+
+
+def test_a_key_that_came_later_changes_no_hash_where_it_says_nothing() -> None:
+    assert "judges" not in resolved(Step("a", "b"))[1]
+    assert resolved(Step("a", "b", judges=("c",)))[1]["judges"] == ["c"]

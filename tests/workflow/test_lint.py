@@ -52,6 +52,14 @@ NOBODY_ASKED = (
     ),
 )
 
+ASK = "significant: [question]}"
+EXAMPLES = [
+    Row("an example without its action", ((ASK, ASK[:-1] + """, example: '{"reason": "why", "confidence": 1}'}"""),), "dropped-example", "warning", "ASK: {from", "actions.ASK.example", ("confidence, reason, which no prompt shows", "only parameters of ASK")),
+    Row("an example with a key no answer has", ((ASK, ASK[:-1] + """, example: '{"action": "ASK", "why": 1}'}"""),), "dropped-example", "warning", "ASK: {from", "actions.ASK.example", ("action, why",)),
+    Row("an example with another parameter", ((ASK, ASK[:-1] + """, example: '{"action": "ASK", "parameters": {"questoin": "which?"}}'}"""),), "dropped-example", "warning", "ASK: {from", "actions.ASK.example", ("questoin",)),
+    Row("an example of a second entry", (("to: failed, guard: [returned == late]}", """to: failed, guard: [returned == late], example: '{"reason": "why"}'}"""),), "dropped-example", "warning", "- {from: waiting, to: failed", "actions.GIVE_UP.1.example", ("reason",)),
+]  # fmt: skip
+
 WAYS = [
     Row("a step nothing leads to", ((IDLE, IDLE + "      lost: {agent: writer}\n"), ("    - {from: waiting, to", "    - {from: lost, to: failed}\n    - {from: waiting, to"), ("  asking:\n    finish", "  lost:\n    stop: {do: GIVE_UP}\n  asking:\n    finish")), "unreachable-step", "error", "lost: {agent", "phases.drafting.steps.lost", ("no way from 'idle'", "an action that leads to lost")),
     Row("a chain nothing leads to", ((IDLE, IDLE + "      lost: {}\n      farther: {}\n"), ("  WAIT: {from", "  GO: {from: farther, to: lost}\n  WAIT: {from"), ("    - {from: waiting, to", "    - {from: lost, to: failed}\n    - {from: waiting, to"), ("  asking:\n    finish", "  lost:\n    stop: {do: GIVE_UP}\n  farther:\n    go: {do: GO}\n  asking:\n    finish")), "unreachable-step", "error", "farther: {}", "phases.drafting.steps.farther"),
@@ -132,9 +140,13 @@ USES = [
     Row("an action that nobody can choose", (*NOBODY_ASKED, ("  WAIT: {from", "  REST: {from: asking, to: waiting, guard: [returned == ok]}\n  WAIT: {from")), "unused-action", "warning", "REST: {", "actions.REST"),
 ]  # fmt: skip
 
-POSITIVE = [*WAYS, *RULES, *GUARDS, *FIELDS, *USES]
+POSITIVE = [*EXAMPLES, *WAYS, *RULES, *GUARDS, *FIELDS, *USES]
 
 NEGATIVE: list[tuple[str, tuple[Edit, ...]]] = [
+    ("an example that is prose", ((ASK, ASK[:-1] + ", example: Ask for the year.}"),)),
+    ("an example of parameters only", ((ASK, ASK[:-1] + """, example: '{"question": "which year?"}'}"""),)),
+    ("an example that is an answer", ((ASK, ASK[:-1] + """, example: '{"action": "ASK", "reason": "why", "parameters": {"question": "which?"}}'}"""),)),
+    ("an example without parameters", (("WAIT: {from: asking", """WAIT: {example: '{"action": "WAIT", "parameters": null}', from: asking"""),)),
     ("the same text twice", (("- {from: [writing, asking], to", "- {description: a, from: [writing, asking], to"), ("- {from: waiting, to", "- {description: a, from: waiting, to"))),
     ("a step that leads back to itself but has an effect", (("  WAIT: {from", "  AGAIN: {from: writing, to: writing}\n  WAIT: {from"),)),
     ("an end that only STOP leads to", (("  failed: {success", "  stopped: {success: false}\n  failed: {success"), ("then: failed", "then: stopped"))),

@@ -153,6 +153,21 @@ def test_a_scenario_is_decided_again_alike(plays: dict[str, Played], folder: Pat
     assert (replayed.decisions, replayed.end) == (len(plays[name].run.decisions), plays[name].run.end)
 
 
+def test_the_validators_judge_what_led_to_plan_and_code(plays: dict[str, Played]) -> None:
+    judged = [
+        (record.action, said.by, said.success) for record in plays["machines"].run.decisions for said in record.outcomes
+    ]
+    assert judged == [
+        ("REVISE_PLAN", "validate_plan", True),
+        ("START_CODING", "validate_code", False),
+        ("FIX_CODE", "validate_code", False),
+        ("REVISE_PLAN", "validate_plan", True),
+        ("START_CODING", "validate_code", False),
+        ("REVISE_PLAN", "validate_plan", True),
+        ("START_CODING", "validate_code", True),
+    ]
+
+
 def test_a_plan_below_a_criterion_may_not_become_code(plays: dict[str, Played]) -> None:
     blocked = decision(plays["iris"], 2).opened.blocked["START_CODING"]
     assert blocked.clause == "score.standardization_score >= 8.0"
