@@ -101,15 +101,17 @@ def big() -> str:
     return "x" * 17 * 1024 * 1024
 
 
+JSON = {"content-type": "application/json"}
 FAULTS: dict[str, tuple[int, dict[str, str], bytes]] = {
     "http_500": (500, {}, b"it broke"),
     "http_404": (404, {}, b""),
+    "http_401": (401, JSON, b'{"jsonrpc": "2.0", "id": null, "error": {"code": -32001, "message": "who are you?"}}'),
     "http_504": (504, {}, b"gateway"),
     "http_302": (302, {"location": "/elsewhere"}, b""),
-    "http_cut": (200, {"content-type": "application/json", "content-length": "9999"}, b'{"jsonrpc":'),
-    "http_text": (200, {"content-type": "application/json"}, b"hello"),
-    "http_long": (200, {"content-type": "application/json"}, b" " * 17 * 1024 * 1024),
-    "http_gzip": (200, {"content-type": "application/json", "content-encoding": "gzip"}, gzip.compress(b"{}" * 99)),
+    "http_cut": (200, {**JSON, "content-length": "9999"}, b'{"jsonrpc":'),
+    "http_text": (200, JSON, b"hello"),
+    "http_long": (200, JSON, b" " * 17 * 1024 * 1024),
+    "http_gzip": (200, {**JSON, "content-encoding": "gzip"}, gzip.compress(b"{}" * 99)),
     "http_stream_cut": (200, {"content-type": "text/event-stream"}, b"event: message\r\n"),
 }
 for name in (*FAULTS, "http_gone"):
@@ -150,7 +152,7 @@ class Faulty:
             return 404, {}, b""
         if name == "http_gone":
             self.gone += 1
-            return (404, {}, b"") if self.gone % 2 else None
+            return None if self.gone % 2 == 0 else ((404, {}, b"") if self.gone % 4 == 1 else (400, {}, b""))
         return FAULTS.get(name)
 
 

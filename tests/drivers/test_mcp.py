@@ -172,6 +172,7 @@ def test_lines_that_are_no_messages_are_left_out() -> None:
     ("tool", "kind", "found"),
     [
         ("http_500", RemoteAgentError, "HTTP 500: it broke"),
+        ("http_401", RemoteAgentError, "HTTP 401: .*who are you"),
         ("http_302", RemoteAgentError, "HTTP 302: an empty answer"),
         ("http_text", RemoteAgentError, "Failed to parse JSON"),
         ("http_504", OutcomeUnknownError, "HTTP 504"),
@@ -201,7 +202,8 @@ def test_what_http_does_wrong_is_wrong_with_one_call(
 
 
 def test_a_session_that_the_server_has_forgotten_is_opened_again(http: str) -> None:
-    assert asked(f"{http}/legacy", "http_gone") == {"text": "never"}
+    for _ in (404, 400):
+        assert asked(f"{http}/legacy", "http_gone") == {"text": "never"}
     with pytest.raises(RemoteAgentError, match="HTTP 404: an empty answer") as raised:
         asked(f"{http}/mcp", "http_404")
     assert (raised.value.status, raised.value.retryable) == (404, False)
@@ -222,14 +224,14 @@ def test_a_server_that_does_not_open_is_a_plain_failure(case: str, place: str | 
 
 
 def test_a_server_that_never_answers_is_a_plain_failure_within_the_time_of_the_call() -> None:
-    run = run_with(mcp_agent([*BARE, "deaf"], "ok"), idempotent=False, timeout_s=1)
+    run = run_with(mcp_agent([*BARE, "deaf"], "ok"), idempotent=False, timeout_s=2)
     assert (run.end, run.state.returned) == ("failed", "failed")
     assert "is not open in time; its output has 'starting'" in (run.output or {})["error"]
 
 
 @pytest.mark.parametrize(("idempotent", "tool"), [(True, "hang"), (False, "hang"), (False, "exit")])
 def test_what_nobody_knows_is_late_or_in_doubt(idempotent: bool, tool: str) -> None:
-    run = run_with(mcp_agent(BARE, tool), idempotent=idempotent, timeout_s=3)
+    run = run_with(mcp_agent(BARE, tool), idempotent=idempotent, timeout_s=4)
     if idempotent:
         assert (run.end, run.state.returned) == ("failed", "late")
     else:
@@ -336,8 +338,8 @@ def test_nobody_waits_for_it_to_open_so_it_is_given_up(tmp_path: Path, started: 
         await (until(file.exists) if started else turns(3))
         call.cancel()
         await asyncio.wait([call])
+        await until(lambda: asyncio.all_tasks() == {asyncio.current_task()})
         await agent.aclose()
-        assert asyncio.all_tasks() == {asyncio.current_task()}
 
     go(play(), 30)
     assert file.exists() is started

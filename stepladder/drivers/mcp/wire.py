@@ -7,6 +7,7 @@ request that fails is answered here with a JSON-RPC error saying how, so it ends
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 from asyncio.subprocess import PIPE, Process
@@ -20,7 +21,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from mcp.client.stdio import get_default_environment
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.message import SessionMessage
-from mcp_types import jsonrpc_message_adapter
+from mcp_types import CONNECTION_CLOSED, REQUEST_TIMEOUT, jsonrpc_message_adapter
 
 from stepladder.drivers.mcp.server import Server
 from stepladder.drivers.remote import MAX_ANSWER
@@ -232,12 +233,21 @@ def _checked(request: httpx2.Request, response: httpx2.Response, body: bytes) ->
     status = response.status_code
     if status in UNKNOWN_STATUS:
         return _error(request, LOST, f"HTTP {status}")
-    if status == 404 and "mcp-session-id" in request.headers:
-        return _error(request, SESSION_GONE, "the session is gone")
-    if status >= 300 and b'"jsonrpc"' not in body:
-        return _error(request, STATUS, body[:500].decode("utf-8", "replace") or "an empty answer", status)
+    found = body[:500].decode("utf-8", "replace") or "an empty answer"
+    if status in (400, 404) and "mcp-session-id" in request.headers:
+        return _error(request, SESSION_GONE, f"HTTP {status}: {found}")
+    if status >= 300 and _code(body) in (None, CONNECTION_CLOSED, REQUEST_TIMEOUT):  # often used for any error at all
+        return _error(request, STATUS, found, status)
     headers = {name: value for name, value in response.headers.items() if name != "transfer-encoding"}
     return httpx2.Response(status, headers=headers, content=body, request=request)
+
+
+def _code(body: bytes) -> Any:
+    """The code of the JSON-RPC error that a body is, if it is one."""
+    try:
+        return json.loads(body)["error"]["code"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
 
 
 def _error(request: httpx2.Request, code: int, found: str, data: Any = None) -> httpx2.Response:
