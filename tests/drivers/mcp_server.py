@@ -123,7 +123,7 @@ class Faulty:
 
     def __init__(self) -> None:
         self.app = server.streamable_http_app()
-        self.gone = 0
+        self.sessions: dict[bytes, int] = {}
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] == "http" and scope["method"] == "DELETE" and scope["path"] == "/legacy/stuck":
@@ -136,7 +136,7 @@ class Faulty:
             message = await receive()
             body += message["body"]
         told = json.loads(body)
-        found = self._fault(scope["path"], told)
+        found = self._fault(scope, told)
         if found is not None:
             status, headers, content = found
             pairs = [(key.encode(), value.encode()) for key, value in headers.items()]
@@ -146,13 +146,14 @@ class Faulty:
         await self.app({**scope, "path": "/mcp"}, lambda: _next(bodies, receive), send)
         return None
 
-    def _fault(self, path: str, told: dict[str, Any]) -> tuple[int, dict[str, str], bytes] | None:
+    def _fault(self, scope: dict[str, Any], told: dict[str, Any]) -> tuple[int, dict[str, str], bytes] | None:
         name = (told.get("params") or {}).get("name")
-        if path.startswith("/legacy") and told["method"] == "server/discover":
+        if scope["path"].startswith("/legacy") and told["method"] == "server/discover":
             return 404, {}, b""
-        if name == "http_gone":
-            self.gone += 1
-            return None if self.gone % 2 == 0 else ((404, {}, b"") if self.gone % 4 == 1 else (400, {}, b""))
+        if name == "http_gone":  # every other session is a forgotten one
+            session = dict(scope["headers"])[b"mcp-session-id"]
+            number = self.sessions.setdefault(session, len(self.sessions))
+            return None if number % 2 else (404 if number % 4 else 400, {}, b"")
         return FAULTS.get(name)
 
 

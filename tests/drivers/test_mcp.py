@@ -304,8 +304,8 @@ def test_closing_waits_for_nobody_elses_call_and_cuts_none_off() -> None:
         waits = asyncio.create_task(slow(a_call()))
         await asyncio.sleep(0)
         await closing.aclose()
-        assert not waits.done()
         assert (await closing(a_call()))["pid"] != before["pid"]
+        assert not waits.done()
         waits.cancel()
         await asyncio.wait([waits])
         await closing.aclose()
