@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from stepladder.app.w_document import make_orchestration_decision
     from stepladder.drivers import AgentCall, AgentResult, Artifact, ManualClock
     from stepladder.drivers.agents import OutcomeUnknownError
+    from stepladder.drivers.mcp import mcp_agent
     from stepladder.drivers.remote import http_agent
     from stepladder.errors import DefinitionError, InputError, RunError, StepladderError
     from stepladder.journal import MemoryJournal
@@ -56,6 +57,7 @@ _HOME = {
     "http_agent": "stepladder.drivers.remote",
     "log_run": "stepladder.app.run_log",
     "make_orchestration_decision": "stepladder.app.w_document",
+    "mcp_agent": "stepladder.drivers.mcp",
     "rule": "stepladder.rules",
     "signal": "stepladder.signals",
 }
@@ -86,6 +88,7 @@ __all__ = [
     "http_agent",
     "log_run",
     "make_orchestration_decision",
+    "mcp_agent",
     "rule",
     "signal",
 ]

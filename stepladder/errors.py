@@ -16,6 +16,7 @@
     ├── Diverged              today's code decides otherwise than the journal says
     ├── OutcomeUnknownError   raised by an agent that does not know whether its effect happened (drivers.agents)
     ├── RemoteAgentError      a remote agent gave no output (drivers.remote)
+    │   └── ToolError         the tool of an MCP server said that it failed (drivers.mcp)
     └── llm.ModelError        a model that did not answer (see stepladder.llm.errors)
 
 Fields first, message made from fields: whoever reads one at night sees where, what was found, what was expected.

@@ -76,6 +76,12 @@ class Agent:
                 _put(arguments, path, secret(name))
         return {**arguments, "call": call} if self.wants_call else arguments
 
+    async def close(self) -> None:
+        """Let it give back what it holds, where it is a thing with an `aclose`."""
+        close = getattr(self.function, "aclose", None)
+        if close is not None:
+            await close()
+
 
 def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
     try:

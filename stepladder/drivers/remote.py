@@ -12,7 +12,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from stepladder.drivers.agents import AgentCall, OutcomeUnknownError
 from stepladder.errors import InputError, StepladderError
@@ -46,14 +46,12 @@ def http_agent(url: str, *, headers: Mapping[str, str] | None = None) -> Callabl
     Raises:
         InputError: `url` is not an http or https address.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
-        raise InputError("http_agent", "url", repr(url), "an http or https address without a user or password in it")
+    parts = address("http_agent", url)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    shown = f"{parts.scheme}://{parts.netloc}{parts.path}"
+    shown = shown_address(parts)
 
     def call_remote(call: AgentCall, **arguments: Any) -> dict[str, Any]:
-        left_s = NO_DEADLINE_S if call.deadline is None else max(0.0, call.deadline - time.time()) + GRACE_S
+        left_s = seconds_left(call)
         connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         connection = connect(parts.hostname or "", parts.port, timeout=left_s)
         try:
@@ -66,6 +64,24 @@ def http_agent(url: str, *, headers: Mapping[str, str] | None = None) -> Callabl
             connection.close()
 
     return call_remote
+
+
+def address(agent: str, url: str) -> SplitResult:
+    """The parts of an http or https address. Raises InputError where it is none."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
+        raise InputError(agent, "url", repr(url), "an http or https address without a user or password in it")
+    return parts
+
+
+def shown_address(parts: SplitResult) -> str:
+    """The address as messages show it: without its query, which may hold a key."""
+    return f"{parts.scheme}://{parts.netloc}{parts.path}"
+
+
+def seconds_left(call: AgentCall) -> float:
+    """How long a call may take: until its deadline, and the grace beyond it."""
+    return NO_DEADLINE_S if call.deadline is None else max(0.0, call.deadline - time.time()) + GRACE_S
 
 
 def _connected(connection: http.client.HTTPConnection, url: str) -> None:

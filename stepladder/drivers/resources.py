@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
@@ -63,11 +64,19 @@ class Resources:
             raise InputError(f"secret {name!r}", "", "no value", "a value in `secrets` or in the environment") from None
 
     async def close(self) -> None:
-        """Let go of models, threads and, where it was opened for them, the journal."""
-        await self.providers.close()
+        """Let go of models, agents that have an `aclose`, threads and, where it was opened for them, the journal.
+
+        Raises:
+            Exception: the first that one of them raised, after all are closed.
+        """
+        closing = (self.providers.close(), *(agent.close() for agent in self.agents.values()))
+        found = await asyncio.gather(*closing, return_exceptions=True)
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
         self.committer.close()
         self.ownership.leave()
         if self._owns_journal:
             self.journal.close()
+        for error in found:
+            if error is not None:
+                raise error

@@ -14,7 +14,7 @@ from stepladder.drivers import ManualClock
 from stepladder.events import RunResumed, TimePassed
 from tests.app.cast import OWLS, talk
 from tests.app.test_verbs import to_agent, to_doubt, to_message, to_question, to_time
-from tests.drivers.desk import ONE, go, of, turns, until, workflow
+from tests.drivers.desk import ONE, TALK, go, of, turns, until, workflow
 
 
 @pytest.mark.parametrize("reach", [to_question, to_message, to_time, to_agent, to_doubt])
@@ -153,3 +153,24 @@ def test_an_answer_that_was_kept_comes_before_a_deadline_that_passed_meanwhile(t
             assert cast.count("writer") == 1
 
     go(body())
+
+
+def test_agents_that_can_be_closed_are_closed_whatever_one_of_them_raises() -> None:
+    closed: list[str] = []
+
+    class Closing:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def __call__(self) -> dict[str, Any]:
+            return {}
+
+        async def aclose(self) -> None:
+            closed.append(self.name)
+            if self.name == "writer":
+                raise OSError("it is stuck")
+
+    agents = {name: Closing(name) for name in ("writer", "printer")}
+    with pytest.raises(OSError, match="stuck"):
+        go(Orchestrator(workflow(TALK), agents=agents).close())
+    assert sorted(closed) == ["printer", "writer"]
