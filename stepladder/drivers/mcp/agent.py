@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from os import PathLike, fspath
 from typing import Any, Final
 
-from stepladder.drivers.agents import AgentCall, Artifact
+from stepladder.drivers.agents import AgentCall
+from stepladder.drivers.artifacts import Artifact
 from stepladder.drivers.mcp.server import Server
 from stepladder.drivers.remote import RemoteAgentError, address, seconds_left
 from stepladder.errors import InputError
