@@ -162,7 +162,7 @@ def _on_answered(_: Machine, state: RunState, entry: Answered) -> RunState:
 
 def _on_settled(machine: Machine, state: RunState, entry: Settled) -> RunState:
     opened = state.asking.opened if state.asking else None
-    left = {number: command for number, command in state.outstanding.items() if number in state.shadows}
+    left = state.outstanding and {n: command for n, command in state.outstanding.items() if n in state.shadows}
     if opened is not None and opened.point == "select_agent":
         effect = machine.definition.steps[state.step].effect
         assert isinstance(effect, CallEffect), "agents are chosen for a calling step"
