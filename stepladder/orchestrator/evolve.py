@@ -31,6 +31,7 @@ from stepladder.events import (
 )
 from stepladder.orchestrator.effects import call, ended, enter, issue, perform, rests
 from stepladder.orchestrator.machine import Machine
+from stepladder.orchestrator.progress import with_taken
 from stepladder.orchestrator.results import (
     in_doubt,
     on_agent_failed,
@@ -90,6 +91,7 @@ def _on_retried(machine: Machine, state: RunState, event: RunRetried) -> RunStat
         end_reason="",
         ended_at=0.0,
         decisions=0,
+        tries=(),
         working_s=0.0,
         refused={},
         approving=None,
@@ -182,6 +184,7 @@ def _on_settled(machine: Machine, state: RunState, entry: Settled) -> RunState:
         decision=decision,
         taken=taken,
         decisions=state.decisions + 1,
+        tries=with_taken(state, entry.action),
         memory=memory,
         broken=broken,
         approving=entry if entry.approval else None,
