@@ -55,17 +55,33 @@ class Asking(msgspec.Struct, frozen=True, gc=False):
         )
 
 
+class Try(msgspec.Struct, frozen=True, gc=False):
+    """An action taken in a situation: after a call (the step, where nobody is called) had come to this.
+
+    `times`: how often since the news numbered `news`, the last time before included; see `orchestrator.progress`.
+    """
+
+    called: str
+    returned: Returned | None
+    output: dict[str, Any]
+    action: str
+    times: int = 1
+    news: int = 1
+
+
 class RunState(msgspec.Struct, frozen=True, gc=False):
     """A run. Times are seconds since 1970, money USD.
 
-    `last` and `returned` are what the step's effect just gave; `results` the latest success under each name;
-    `collected` all of them, for the names that arguments read. `outstanding` are the commands that are not answered.
+    `last` and `returned` are what the step's effect just gave, `called` names the call that gave it (the step, where
+    nobody is called); `results` the latest success under each name; `collected` all of them, for the names that
+    arguments read. `outstanding` are the commands that are not answered.
     `calls` counts, for each very call, how often it has had a known outcome; `first_known` is the name that a renamed
-    step has in them. `memory` holds the signals' memories,
-    `signals` their values as last recorded. `choosing`: the step was entered and its agent is yet to be chosen.
-    `decided_at` is the time of the newest action decision. `unjudged` holds, for each step that judges, the decision it
-    will judge next and that decision's time; `judging` names the agent whose scores judge now ("" for none).
-    `refused` are the actions that a person did not approve in this visit of the step. `step` stays when a run ends;
+    step has in them. `memory` holds the signals' memories, `signals` their values as last recorded. `choosing`: the
+    step was entered and its agent is yet to be chosen. `tries` are those since the run last heard from the world, the
+    newest last. `decided_at` is the time of the newest action decision. `unjudged` holds, for each step that judges,
+    the decision it will judge next and that decision's time; `judging` names the agent whose scores judge now ("" for
+    none). `refused` are the actions that a person did not approve in this visit of the step. `step` stays when a run
+    ends;
     `arguments` are those its effect was entered with, `interrupted` says that the run ended before its effect did.
     """
 
@@ -82,6 +98,7 @@ class RunState(msgspec.Struct, frozen=True, gc=False):
     step: str = ""
     last: dict[str, Any] = {}
     returned: Returned | None = None
+    called: str = ""
     results: dict[str, Any] = {}
     collected: dict[str, tuple[Any, ...]] = {}
     artifacts: dict[str, str] = {}
@@ -101,6 +118,7 @@ class RunState(msgspec.Struct, frozen=True, gc=False):
     decided_at: float = 0.0
     unjudged: dict[str, tuple[int, float]] = {}
     judging: str = ""
+    tries: tuple[Try, ...] = ()
     asking: Asking | None = None
     shadows: dict[int, Asking] = {}
     shadow_answers: tuple[Answer, ...] = ()

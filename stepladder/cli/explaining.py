@@ -15,8 +15,9 @@ from stepladder.decision import Question, open_decision
 from stepladder.errors import InputError
 from stepladder.orchestrator import decision_records, facts_of
 from stepladder.orchestrator.decide import NO_RULE, decisions_reached
+from stepladder.orchestrator.progress import in_circles
 from stepladder.record import STOP, Asked, Verdict
-from stepladder.rules import choose
+from stepladder.rules import Choice, choose
 from stepladder.state import RunState
 from stepladder.workflow.problems import one_of
 from stepladder.workflow.scopes import Scopes
@@ -106,7 +107,7 @@ def _facts(machine: Machine, step: str, values: dict[str, Any]) -> Facts:
         visits={**machine.no_visits, step: 1},
         signals=machine.starting_signals,
     )
-    facts = facts_of(machine, state)
+    facts = facts_of(machine, state) | {"no_progress": 0}
     for limit, name in (("usd", "budget_used"), ("working_s", "time_used")):
         if getattr(machine.limits, limit) is not None:
             facts[name] = 0.0
@@ -123,18 +124,21 @@ def _set(facts: Facts, keys: list[str], value: Any) -> None:
     facts[last] = value
 
 
-def _limit(machine: Machine, facts: Facts) -> str:
+def _limit(machine: Machine, step: str, facts: Facts, choice: Choice) -> str:
     if facts["decisions"] >= machine.limits.decisions:
         return decisions_reached(machine.limits.decisions)
     if facts.get("time_used", 0.0) >= 1:
         return f"limit of {machine.limits.working_s:g} s of working time reached"
+    most = machine.limits.no_progress.end
+    if choice.rule is not None and most is not None and facts["no_progress"] >= most:
+        return in_circles(step, choice.rule.do, facts["no_progress"])
     return ""
 
 
 def _decide(machine: Machine, step: str, facts: Facts, values: dict[str, Any]) -> Explained:
     options, blocked = machine.legal(step, facts, {})
-    limit = _limit(machine, facts)
     choice = choose(machine.rules[step], facts, options)
+    limit = _limit(machine, step, facts, choice)
     rule = None if limit else choice.rule
     verdict = Verdict(STOP, reason=limit or NO_RULE)
     if rule is not None:

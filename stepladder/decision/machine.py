@@ -93,8 +93,8 @@ def _by_rule(question: Question, fallback: str = "", relation: Relation = "none"
 
 
 def _settled(question: Question, verdict: Verdict, source: Source, relation: Relation, fallback: str = "") -> Settled:
-    if question.limit:
-        return _stop(question, question.limit)
+    if limit := question.limit or (question.used_up or {}).get(verdict.action):
+        return _stop(question, limit)
     return Settled(
         question.n,
         verdict.action,

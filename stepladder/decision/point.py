@@ -127,7 +127,8 @@ class Question(msgspec.Struct, frozen=True, gc=False):
     """What is asked: facts, legal set and the rule's verdict, fixed when the decision opens.
 
     `stop` is where STOP leads and `stop_reason` what is said then. `limit` names a limit that forces STOP now;
-    `models_closed` says why no model may be asked ("" if one may). `next_command` numbers the commands it gives out.
+    `used_up` holds the actions in whose place one does. `models_closed` says why no model may be asked ("" if one may).
+    `next_command` numbers the commands it gives out.
     """
 
     n: int
@@ -145,6 +146,7 @@ class Question(msgspec.Struct, frozen=True, gc=False):
     signals: dict[str, Any] = {}
     broken: dict[str, str] = {}
     limit: str = ""
+    used_up: Mapping[str, str] | None = None
     models_closed: str = ""
     run_key: str = ""
 

@@ -13,6 +13,7 @@ from stepladder.orchestrator.facts import with_measures, with_signals
 from stepladder.orchestrator.judging import judgement
 from stepladder.orchestrator.machine import Machine
 from stepladder.orchestrator.margin import rule_margin
+from stepladder.orchestrator.progress import in_circles, taken_here
 from stepladder.record import STOP, AnyEntry, Opened, Settled, Verdict
 from stepladder.rules import Choice, choose
 from stepladder.state import Asking, RunState
@@ -37,7 +38,7 @@ def decide(machine: Machine, state: RunState) -> Entries:
         return _go_on(machine, state, state.asking)
     if state.approving is not None:
         return ()
-    if any(number not in state.shadows for number in state.outstanding):
+    if state.outstanding and any(number not in state.shadows for number in state.outstanding):
         return _stop_working(machine, state)
     if state.choosing:
         return _select_agent(machine, state)
@@ -47,8 +48,11 @@ def decide(machine: Machine, state: RunState) -> Entries:
 def _next_action(machine: Machine, state: RunState) -> Entries:
     facts, changed, broken = with_signals(machine, state)
     options, blocked = machine.legal(state.step, facts, state.refused)
-    limit = _limit(machine, state)
     choice = choose(machine.rules[state.step], facts, options)
+    limit, used_up = _limit(machine, state), None
+    if facts["no_progress"]:
+        used_up = _used_up(machine, state)
+        limit = limit or (used_up.get(choice.rule.do, "") if choice.rule else "")
     if "rule_margin" in machine.measured:
         _measure_margin(machine, state, facts)
     verdict = Verdict(STOP, reason=limit) if limit else _verdict(machine, state, choice, facts)
@@ -67,6 +71,7 @@ def _next_action(machine: Machine, state: RunState) -> Entries:
         signals=changed,
         broken=broken,
         limit=limit,
+        used_up=used_up,
         models_closed=_models_closed(machine, state),
         run_key=state.run_id,
     )
@@ -151,6 +156,7 @@ def reopened(machine: Machine, state: RunState, asking: Asking) -> Question:
         next_command=state.next_command,
         rule=opened.rule,
         limit=_working_limit(machine, state),
+        used_up=_used_up(machine, state),
         models_closed=_models_closed(machine, state),
         run_key=state.run_id,
     )
@@ -193,6 +199,15 @@ def _working_limit(machine: Machine, state: RunState) -> str:
     if limit is None or state.resting or state.working_s < limit - CLOSE:
         return ""
     return f"limit of {limit:g} s of working time reached"
+
+
+def _used_up(machine: Machine, state: RunState) -> dict[str, str]:
+    """The actions that would only go on in circles, and what is said when STOP is taken instead."""
+    most = machine.limits.no_progress.end
+    if most is None:
+        return {}
+    taken = taken_here(state).items()
+    return {action: in_circles(state.step, action, times) for action, times in taken if times >= most}
 
 
 def _models_closed(machine: Machine, state: RunState) -> str:

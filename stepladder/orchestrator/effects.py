@@ -52,7 +52,7 @@ def begin(machine: Machine, state: RunState, step: str, visits: dict[str, int]) 
     """The state on entering a step: its arguments resolved, its effect outstanding."""
     effect = machine.definition.steps[step].effect
     if effect is None:
-        return replace(state, step=step, visits=visits, refused={}, last={}, returned=None)
+        return replace(state, step=step, visits=visits, refused={}, last={}, returned=None, called=step)
     arguments: dict[str, Any] = {}
     if effect.arguments:
         facts = facts_of(machine, state) | {

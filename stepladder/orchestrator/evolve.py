@@ -32,6 +32,7 @@ from stepladder.events import (
 )
 from stepladder.orchestrator.effects import call, ended, enter, issue, perform, rests
 from stepladder.orchestrator.machine import Machine
+from stepladder.orchestrator.progress import with_taken
 from stepladder.orchestrator.results import (
     in_doubt,
     on_agent_failed,
@@ -94,6 +95,7 @@ def _on_retried(machine: Machine, state: RunState, event: RunRetried) -> RunStat
         end_reason="",
         ended_at=0.0,
         decisions=0,
+        tries=(),
         working_s=0.0,
         refused={},
         approving=None,
@@ -176,7 +178,7 @@ def _on_answered(_: Machine, state: RunState, entry: Answered) -> RunState:
 
 def _on_settled(machine: Machine, state: RunState, entry: Settled) -> RunState:
     opened = state.asking.opened if state.asking else None
-    left = {number: command for number, command in state.outstanding.items() if number in state.shadows}
+    left = state.outstanding and {n: command for n, command in state.outstanding.items() if n in state.shadows}
     if opened is not None and opened.point == "select_agent":
         effect = machine.definition.steps[state.step].effect
         assert isinstance(effect, CallEffect), "agents are chosen for a calling step"
@@ -197,6 +199,7 @@ def _on_settled(machine: Machine, state: RunState, entry: Settled) -> RunState:
         taken=taken,
         decisions=state.decisions + 1,
         decided_at=state.now,
+        tries=with_taken(state, entry.action),
         memory=memory,
         broken=broken,
         approving=entry if entry.approval else None,

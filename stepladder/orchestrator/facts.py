@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from stepladder.clauses import Facts
 from stepladder.orchestrator.machine import Machine
+from stepladder.orchestrator.progress import taken_here
 from stepladder.state import RunState
 
 
@@ -47,8 +48,10 @@ def with_signals(machine: Machine, state: RunState) -> tuple[Facts, dict[str, ob
 
 
 def with_measures(machine: Machine, state: RunState) -> Facts:
-    """The run's own facts and how much of its limits is used; signals as last recorded."""
+    """The run's own facts, how much of its limits is used and whether it gets on; signals as last recorded."""
     facts, limits = facts_of(machine, state), machine.limits
+    taken = taken_here(state)
+    facts["no_progress"] = max(taken.values()) if taken else 0
     if limits.usd is not None:
         facts["budget_used"] = state.usd / limits.usd if limits.usd else 1.0
     if limits.working_s is not None:

@@ -156,6 +156,7 @@ def _returned(
         state,
         last=output,
         returned=returned,
+        called=seen.call or seen.step,
         results=results,
         collected=collected,
         memory=memory,
@@ -181,7 +182,7 @@ def on_person_answered(machine: Machine, state: RunState, event: PersonAnswered)
     command = state.outstanding.get(event.command)
     if not isinstance(command, AskPerson):
         return state
-    state = replace(state, decisions=0)
+    state = replace(state, decisions=0, tries=())
     match command.about:
         case "question":
             return _answered_question(machine, state, command, "ok", event.value)
@@ -246,7 +247,7 @@ def _waited(machine: Machine, state: RunState, command: Wait, returned: Returned
     effect = machine.definition.steps[command.step].effect
     assert isinstance(effect, WaitEffect), "only a waiting step waits"
     seen = Observation("result", command.step, command.message, "", returned, value, at=state.now)
-    return _returned(machine, state, command.number, effect.name, returned, value, seen)
+    return _returned(machine, replace(state, tries=()), command.number, effect.name, returned, value, seen)
 
 
 def on_time_passed(machine: Machine, state: RunState, event: TimePassed) -> RunState:
@@ -261,6 +262,7 @@ def on_time_passed(machine: Machine, state: RunState, event: TimePassed) -> RunS
                 return state
             return _failed(machine, state, command, "late", "no result in time")
         case AskPerson(about="question"):
+            state = replace(state, tries=())
             return _answered_question(machine, state, command, "late", {"error": "nobody answered in time"})
         case AskPerson(about="approval"):
             return _approval(machine, state, command, False, "nobody", "nobody answered in time")

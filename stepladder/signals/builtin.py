@@ -202,4 +202,5 @@ BUILTIN: Final[dict[str, Signal]] = {
         situation,
     )
 }
-"""The folded signals by name. `decisions`, `budget_used`, `time_used` and `rule_margin` are read off the run itself."""
+"""The folded signals by name. `decisions`, `no_progress`, `budget_used`, `time_used` and `rule_margin` are read off the
+run itself."""

@@ -13,10 +13,10 @@ from stepladder.workflow.schemas import SchemaError, object_schema
 
 ROOTS: Final = frozenset({"input", "last", "returned", "result", "all", "decision", "taken", "visits", "step", "phase"})
 """What clauses and references can read besides signals."""
-MEASURES: Final = frozenset({"decisions", "budget_used", "time_used", "rule_margin"})
+MEASURES: Final = frozenset({"decisions", "no_progress", "budget_used", "time_used", "rule_margin"})
 """Signals that are read off the run itself rather than folded."""
 LIMITED = MEASURES - {"decisions"}
-"""Those of them that depend on the policy."""
+"""Those of them that are only known at a decision: most depend on the policy."""
 
 Key = tuple[str | int, ...]
 
@@ -77,8 +77,9 @@ class Compiler:
     ) -> Arguments:
         """The arguments that are right.
 
-        Only what is handed to an agent may hold `secrets`. What depends on the policy's limits can be read `by_rule`
-        only: the rest is resolved in a fold, which must come out the same under every policy.
+        Only what is handed to an agent may hold `secrets`. What is known at a decision only, or depends on the policy's
+        limits, can be read `by_rule` only: the rest is resolved in a fold, which must come out the same under every
+        policy.
         """
         right: dict[str, Any] = {}
         roots = self.roots - ({"rule_margin"} if by_rule else LIMITED)

@@ -137,6 +137,14 @@ class Move(msgspec.Struct, frozen=True):
     guard: Condition = ALWAYS
 
 
+class NoProgress(msgspec.Struct, frozen=True):
+    """After how many takings of one action in one situation, nothing new in between, the ladder is asked (`escalate`)
+    and the run ends (`end`); None: never."""
+
+    escalate: int | None = 2
+    end: int | None = 3
+
+
 class Limits(msgspec.Struct, frozen=True):
     """`decisions`: next_action decisions since a person answered; `usd`, `working_s`: of a run; `then`: STOP's end."""
 
@@ -144,6 +152,7 @@ class Limits(msgspec.Struct, frozen=True):
     decisions: int = 100
     usd: float | None = None
     working_s: float | None = None
+    no_progress: NoProgress = NoProgress()
 
 
 class Approval(msgspec.Struct, frozen=True):

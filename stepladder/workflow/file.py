@@ -129,12 +129,20 @@ class RuleFile(Section):
     because: str = ""
 
 
+class NoProgressFile(Section):
+    """What happens when a run goes in circles: the same action in the same situation, and nothing new in between."""
+
+    escalate: int | None = Field(2, ge=2, description="Taken so often, the decision is complex; null: never.")
+    end: int | None = Field(3, ge=2, description="Taken so often, it is STOP instead; null: never.")
+
+
 class LimitsFile(Section):
     """What ends or narrows a run."""
 
     decisions: int = Field(100, ge=1, le=1_000_000)
     usd: float | None = Field(None, ge=0, allow_inf_nan=False)
     working_s: Seconds | None = None
+    no_progress: NoProgressFile = NoProgressFile()  # type: ignore[call-arg]
     then: Name | None = Field(None, description="The end that STOP leads to; needed where several ends fail.")
 
 

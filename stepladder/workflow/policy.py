@@ -11,7 +11,7 @@ from stepladder.decision.point import MEDIA_TYPE, PERSON
 from stepladder.rules import Rule
 from stepladder.workflow.arguments import Arguments
 from stepladder.workflow.compiler import Compiler, Key
-from stepladder.workflow.definition import Approval, Limits, Move, Policy
+from stepladder.workflow.definition import Approval, Limits, Move, NoProgress, Policy
 from stepladder.workflow.file import ApprovalFile, RouteFile, RuleFile, RungFile, WorkflowFile
 from stepladder.workflow.problems import shown
 from stepladder.workflow.schemas import misfit
@@ -112,7 +112,16 @@ class PolicyBuilder:
         elif limits.then is not None and limits.then not in failing:
             self.problems.unknown(path, "end", limits.then, failing)
         then = limits.then or (failing[0] if failing else "")
-        return Limits(then, limits.decisions, limits.usd, limits.working_s)
+        return Limits(then, limits.decisions, limits.usd, limits.working_s, self._no_progress())
+
+    def _no_progress(self) -> NoProgress:
+        said = self.file.policy.limits.no_progress
+        if said.model_fields_set >= {"escalate", "end"} and said.escalate and said.end and said.escalate >= said.end:
+            path: Key = ("policy", "limits", "no_progress", "escalate")
+            self.problems.add(
+                path, str(said.escalate), f"less than end ({said.end}), or null: it would never be reached"
+            )
+        return NoProgress(said.escalate, said.end)
 
     def _approval(self, name: str, each: ApprovalFile) -> Approval:
         path: Key = ("policy", "approvals", name)
@@ -135,6 +144,8 @@ class PolicyBuilder:
         named = self.file.policy.classifier
         path: Key = ("policy", "classifier")
         complex_, hybrid = (DEFAULT["complex"], DEFAULT["hybrid"]) if named is None else (named.complex, named.hybrid)
+        if often := self.file.policy.limits.no_progress.escalate:
+            complex_ = {**complex_, "no_progress": complex_.get("no_progress", [f"no_progress >= {often}"])}
         return Classifier(
             self.compiler.any_of(complex_, (*path, "complex")), self.compiler.any_of(hybrid, (*path, "hybrid"))
         )

@@ -170,6 +170,7 @@ class Scopes:
             "score": mapping(self._scores(1.0)),
             "trend": mapping(self._scores(0.0)),
             "decisions": COUNT,
+            "no_progress": COUNT,
             **({} if limits.usd is None else {"budget_used": share}),
             **({} if limits.working_s is None else {"time_used": share}),
             **own,

@@ -166,4 +166,4 @@ def test_a_workflow_without_a_classifier_has_the_default() -> None:
     play.fails()
     assert (play.opened.route, [each.name for each in play.opened.fired]) == ("hybrid", ["just_failed"])
     play.fails().fails()
-    assert (play.opened.route, [each.name for each in play.opened.fired]) == ("complex", ["many_errors"])
+    assert (play.opened.route, [each.name for each in play.opened.fired]) == ("complex", ["many_errors", "no_progress"])

@@ -95,6 +95,8 @@ EXPLAINED = {
     ),
     "complex asks": (["--set", "error_count=3"], "GIVE_UP", "no_plan", "complex"),
     "a limit": (["--set", "decisions=10"], "STOP", "", "standard"),
+    "a circle": (["--set", "no_progress=2"], "GIVE_UP", "no_plan", "complex"),
+    "a circle once more": (["--set", "no_progress=3"], "STOP", "", "standard"),
     "a budget that is spent": (["--set", "error_count=3", "--set", "budget_used=1.5"], "GIVE_UP", "no_plan", "complex"),
     "a flag": (["--set", "human_intervention_required=true"], "GIVE_UP", "no_plan", "complex"),
     "text with spaces": (["--set", "last.sql=SELECT 1 FROM t"], "GIVE_UP", "no_plan", "standard"),

@@ -238,6 +238,7 @@ SECTIONS: Final[Mapping[str, tuple[str, type[BaseModel]]]] = {
     "Rules": ("workflow-file", workflow_file.RuleFile),
     "Policy": ("workflow-file", workflow_file.PolicyFile),
     "Limits": ("workflow-file", workflow_file.LimitsFile),
+    "Going in circles": ("workflow-file", workflow_file.NoProgressFile),
     "Classifier": ("workflow-file", workflow_file.ClassifierFile),
     "Rungs": ("workflow-file", workflow_file.RungFile),
     "Attachments": ("workflow-file", workflow_file.AttachmentsFile),

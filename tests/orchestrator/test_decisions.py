@@ -181,8 +181,8 @@ def test_a_shadow_does_not_disturb_a_question() -> None:
 
 def test_the_decisions_limit() -> None:
     play = by_rules()
-    for _ in range(12):
-        play.returns({"done": False})
+    for turn in range(12):
+        play.returns({"done": False, "round": turn})
     assert (play.path, play.where) == (["TRY"] * 12 + [STOP], "closed")
     assert (play.settled.source, play.settled.reason) == ("limit", "limit of 12 decisions reached")
     assert play.opened.limit == "limit of 12 decisions reached"
@@ -191,13 +191,13 @@ def test_the_decisions_limit() -> None:
 def test_the_decisions_limit_counts_from_a_persons_answer() -> None:
     asking = {"rules": {"trying": {"again": {"when": ["decisions < 11"]}, "ask": {"do": "ASK"}}}}
     play = Play(machine(TRIAGE, {"policy": {"mode": "programmatic"}, **asking}))
-    for _ in range(11):
-        play.returns({"done": False})
+    for turn in range(11):
+        play.returns({"done": False, "round": turn})
     assert play.where == "asking"
     play.says({"text": "go on"})
     assert play.state.decisions == 1
-    for _ in range(11):
-        play.returns({"done": False})
+    for turn in range(11):
+        play.returns({"done": False, "round": turn})
     assert (play.where, play.path.count("ASK")) == ("asking", 2)
 
 

@@ -32,11 +32,12 @@ from stepladder.events import (
     Usage,
 )
 from stepladder.orchestrator import Machine, advance, due, evolve, fold, wake_at
+from stepladder.orchestrator.progress import REMEMBERED
 from stepladder.record import STOP, AnyEntry, Entry, Judged, Opened, Settled
 from stepladder.signals import BUILTIN
 from stepladder.state import RunState
 from stepladder.workflow.build import build
-from tests.example_workflows import PAYMENT, REVIEW, TEXT_TO_SQL, TRIAGE, source
+from tests.example_workflows import PAYMENT, REVIEW, TEXT_TO_SQL, TRIAGE, merged, source
 
 # --- the definitions
 
@@ -547,6 +548,93 @@ def test_time_alone_moves_every_run_to_its_end_or_to_a_person(
         assert story.state != before
     else:
         raise AssertionError("time passes, and it never rests")
+
+
+# --- nobody goes in circles
+
+
+class Circles:
+    """Counts what was tried, from the journal alone: news is what was not tried before; the world's word clears all."""
+
+    def __init__(self) -> None:
+        self.tried: list[Any] = []
+
+    def see(self, before: RunState, entry: Event | Entry, after: RunState) -> None:
+        """Remember what was taken where, until the world says something or the run is taken up again."""
+        if isinstance(entry, Settled) and before.asking and before.asking.opened.point == "next_action":
+            self.tried.append(self._try(before, entry.action))
+        if self._heard(before, entry, after):
+            self.tried = []
+
+    def times(self, state: RunState, action: str) -> int:
+        """How often this was taken here since the news, and the last time before."""
+        this, news = self._try(state, action), 0
+        for index, each in enumerate(self.tried):
+            news = news if each in self.tried[:index] else index
+        return self.tried[news:].count(this) + (this in self.tried[:news])
+
+    def _try(self, state: RunState, action: str) -> list[Any]:
+        return [state.called, state.returned, state.last, action]
+
+    def _heard(self, before: RunState, entry: Event | Entry, after: RunState) -> bool:
+        if isinstance(entry, RunRetried):
+            return before.status != after.status
+        command = before.outstanding.get(getattr(entry, "command", 0))
+        if isinstance(entry, PersonAnswered):
+            return isinstance(command, AskPerson)
+        over = command is not None and command.number not in after.outstanding
+        question = isinstance(command, AskPerson) and command.about == "question"
+        return isinstance(entry, Event) and over and (isinstance(command, Wait) or question)
+
+
+@given(STORIES)
+def test_nothing_is_tried_too_often(story: Story) -> None:
+    circles, state, most = Circles(), RunState(), story.machine.limits.no_progress.end
+    assert most is not None
+    for entry in story.journal:
+        if isinstance(entry, Settled) and state.asking and state.asking.opened.point == "next_action":
+            stopped = re.fullmatch(r"no progress: (\w+) -> (\w+) taken (\d+) times in the same situation", entry.reason)
+            if stopped:
+                assert (entry.action, entry.source, stopped[1]) == (STOP, "limit", state.step)
+                assert most <= int(stopped[3]) == circles.times(state, stopped[2])
+            else:
+                assert entry.action == STOP or circles.times(state, entry.action) < most
+        after = evolve(story.machine, state, entry)
+        circles.see(state, entry, after)
+        assert len(after.tries) <= REMEMBERED
+        state = after
+
+
+PATIENT: Final = {"policy": {"limits": {"decisions": 1000, "usd": None, "working_s": None}}}
+PATIENT_MACHINES: Final = {name: Machine(build(merged(data, PATIENT))) for name, data in SOURCES.items()}
+
+
+@given(NAMES, POOLS, SEEDS)
+def test_who_always_gives_the_same_is_stopped_long_before_the_limit(name: str, pools: Any, seeds: Seeds) -> None:
+    """Each agent has one answer, models have any: the run ends by itself or in circles, or waits for the world."""
+    story, hows = Story(name, pools), [how for _, _, how in seeds.told(pools)]
+    story.machine = PATIENT_MACHINES[name]
+    story.tell(story.event(0, 0, 0))
+    while command := _answerable(story.state):
+        same = len(command.agent) if isinstance(command, CallAgent) else story.state.next_command
+        story.tell(story.answer(command, hows[same % len(hows)]))
+        assert story.state.decisions <= 60
+    assert_rests(story)
+
+
+@given(NAMES, POOLS, SEEDS)
+def test_who_learns_something_is_never_stopped_for_circles(name: str, pools: Any, seeds: Seeds) -> None:
+    """Every result is another one; models choose what they like."""
+    story, hows = Story(name, pools), [how for _, _, how in seeds.told(pools)]
+    story.tell(story.event(0, 0, 0))
+    for told in range(80):
+        if not (command := _answerable(story.state)):
+            break
+        event = story.answer(command, hows[told % len(hows)])
+        if isinstance(command, CallAgent):
+            event = AgentReturned(event.at, command.number, {**GOOD.get(command.agent, [{}])[-1], "told": told})
+        story.tell(event)
+    assert not [entry for entry in story.journal if isinstance(entry, Settled) and "no progress" in entry.reason]
 
 
 # --- (d) and (e): journals

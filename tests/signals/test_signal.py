@@ -113,11 +113,11 @@ def test_a_value_that_goes_is_gone() -> None:
     """None is no value, also where there was one before."""
     fleeting = Signal("fleeting", 0, lambda total, _: total + 1, value=lambda total: total if total == 1 else None)
     play = Play(machine(TRIAGE, by_rules("fleeting > 0"), signals=[fleeting]))
-    play.returns({})
+    play.returns({"round": 1})
     assert (play.opened.route, play.opened.signals) == ("hybrid", {"fleeting": 1})
-    play.returns({})
+    play.returns({"round": 2})
     assert (play.opened.route, play.opened.signals) == ("standard", {"fleeting": None})
-    play.returns({})
+    play.returns({"round": 3})
     assert (play.opened.route, play.opened.signals) == ("standard", {})
 
 

@@ -70,6 +70,8 @@ SHAPE = [
     row("confidence below zero", "confidence: 0.9", "confidence: -0.9", "policy.routes.hybrid.confidence", "-0.9", "at least 0"),
     row("a share in percent", "share: 0.5", "share: 50%", "policy.routes.complex.rollout.share", "'50%'", "a number"),
     row("no decisions", "decisions: 10", "decisions: 0", "policy.limits.decisions", "0", "at least 1"),
+    row("circles ended at once", "decisions: 10", "no_progress: {end: 1}", "policy.limits.no_progress.end", "1", "at least 2"),
+    row("circles ended before anybody is asked", "decisions: 10", "no_progress: {escalate: 3, end: 3}", "policy.limits.no_progress.escalate", "3", "less than end (3), or null: it would never be reached"),
     row("money below zero", "usd: 0.5", "usd: -0.5", "policy.limits.usd", "-0.5", "at least 0"),
     row("quorum zero", "quorum: 2", "quorum: 0", "policy.rungs.panel.quorum", "0", "at least 1"),
     row("attachments without types", 'model: {model: "openai:a", ', 'model: {model: "openai:a", attachments: {bytes: 9}, ', "policy.rungs.model.attachments.types", "nothing", "the key 'types'"),
