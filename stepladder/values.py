@@ -71,6 +71,11 @@ def plain(value: object, what: str = "value") -> Plain:
     return _walk(value, what, "", 0) if copy is NOT_PLAIN else copy
 
 
+def copied(value: Plain) -> Plain:
+    """An independent copy of a plain value."""
+    return _DECODER.decode(_IN_ORDER.encode(value))
+
+
 def plain_already(value: object) -> Plain:
     """An independent copy of a value that is plain as it stands, or NOT_PLAIN: quick, and never wrong about a copy."""
     try:

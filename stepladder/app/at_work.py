@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
@@ -14,7 +14,7 @@ from stepladder.app.run import Run
 from stepladder.drivers import Resources, Runner
 from stepladder.errors import JournalError, RunConflict, RunError
 from stepladder.events import Event, RunResumed, RunStarted
-from stepladder.journal import NO_DIGEST
+from stepladder.journal import NO_DIGEST, InboxItem, InboxKind
 from stepladder.orchestrator import Machine
 from stepladder.record import Entry
 from stepladder.state import RunState
@@ -38,6 +38,7 @@ class AtWork:
         self._runners: dict[str, Runner] = {}
         self._beginning: dict[str, asyncio.Future[None]] = {}
         self._offered: dict[int, bool] = {}
+        self._posted: set[str] = set()
         self._untold: list[Exception] = []
         resources.ownership.look = self.look
 
@@ -90,6 +91,7 @@ class AtWork:
         except BaseException:
             self.resources.journal.release(run_id, self.resources.ownership.id)
             raise
+        self._posted.add(run_id)
         runner = self._made(found)
         if found.change is not None:
             runner.queue(found.change)
@@ -124,6 +126,7 @@ class AtWork:
         """Somebody else has put something into the inboxes of these runs."""
         for run_id in run_ids:
             if run_id in self._runners:
+                self._posted.add(run_id)
                 self._runners[run_id].look()
 
     def _rested(self, runner: Runner) -> None:
@@ -136,6 +139,7 @@ class AtWork:
             self._untold.append(runner.untold)
         if self._runners.get(run_id) is runner and runner.idle and not runner.watching:
             del self._runners[run_id]
+            self._posted.discard(run_id)
 
     async def close(self, grace_s: float) -> None:
         """Cut off what is in flight; it can be resumed. Raises what a script in shadow raised."""
@@ -150,6 +154,12 @@ class AtWork:
 
     # --- their inboxes
 
+    def put(self, run_id: str, kind: InboxKind, body: dict[str, Any], kept: Mapping[str, bytes]) -> InboxItem:
+        """Put something into a run's inbox, with the bytes that it refers to."""
+        item = self.resources.journal.put(run_id, kind, body, self.resources.clock.now(), kept)
+        self._posted.add(run_id)
+        return item
+
     @contextmanager
     def offering(self, number: int) -> Any:
         """While an answer lies in an inbox under this number: gives a function that says whether it still counts."""
@@ -161,7 +171,12 @@ class AtWork:
 
     def _next_item(self, machine: Machine, state: RunState) -> tuple[Event, int] | None:
         """The first item of the run's inbox that it can take now, as an event. What is too late is dropped."""
-        for item in self.resources.journal.inbox(state.run_id):
+        if state.status == "ended" and state.run_id not in self._posted:
+            return None  # it was begun here, and nobody has put anything
+        items = self.resources.journal.inbox(state.run_id)
+        if not items:
+            self._posted.discard(state.run_id)
+        for item in items:
             if is_too_late(state, item):
                 self._drop(state.run_id, item.number)
             elif (event := event_of(machine, state, item, self.resources.clock.now())) is not None:

@@ -31,7 +31,7 @@ from stepladder.app.upgrading import OnChanged, Upgrading
 from stepladder.drivers import Clock, Replayed, Resources, Runner, SystemClock
 from stepladder.errors import JournalError, RunConflict, RunEnded, RunNotWaiting, RunOwned
 from stepladder.events import Event, OutcomeAttached, RunStarted
-from stepladder.journal import InboxItem, InboxKind, Journal, Redactor, RunRow
+from stepladder.journal import Journal, Redactor, RunRow
 from stepladder.llm import Provider, Providers
 from stepladder.orchestrator import Machine
 from stepladder.record import Entry
@@ -138,7 +138,7 @@ class Orchestrator:
         run = await self._current(run_id)
         asked = check_answer(run.machine, run.state, given)
         body = {"command": asked.number, "value": given, "by": plain_text(by, "answer", "by")}
-        item = self._put(run_id, "answer", body, kept)
+        item = self._runs.put(run_id, "answer", body, kept)
         with self._runs.offering(item.number) as counts:
             run = await self._go_on(run_id)
             if not counts():
@@ -157,15 +157,14 @@ class Orchestrator:
         self._must_go_on(run)
         kept: dict[str, bytes] = {}
         body = {"name": plain_text(name, "message", "name"), "payload": plain_mapping(payload or {}, "message", kept)}
-        self._put(run_id, "message", self._resources.redactor.value(body), kept)
+        self._runs.put(run_id, "message", self._resources.redactor.value(body), kept)
         return run if self._elsewhere(run) else await self._go_on(run_id)
 
     async def cancel(self, run_id: str, *, reason: str = "", by: str = "") -> Run:
         """End the run now. Raises RunEnded where it has ended already."""
         self._must_go_on(self._going_on(run_id)[0])
-        self._put(
-            run_id, "cancel", {"reason": plain_text(reason, "cancel", "reason"), "by": plain_text(by, "cancel", "by")}
-        )
+        said = {"reason": plain_text(reason, "cancel", "reason"), "by": plain_text(by, "cancel", "by")}
+        self._runs.put(run_id, "cancel", said, {})
         return await self._go_on(run_id)
 
     async def resume(self, run_id: str) -> Run:
@@ -177,7 +176,7 @@ class Orchestrator:
         run, _ = self._going_on(run_id, again=True)
         if run.status != "ended" or run.success:
             raise RunEnded(run_id, run.end or f"no end: it is {run.status}")
-        self._put(run_id, "retry", {"by": plain_text(by, "retry", "by")})
+        self._runs.put(run_id, "retry", {"by": plain_text(by, "retry", "by")}, {})
         return await self._go_on(run_id, again=True)
 
     async def outcome(
@@ -334,11 +333,6 @@ class Orchestrator:
     def _elsewhere(self, run: Run) -> bool:
         """Whether it is in the middle of its work, and not in this process."""
         return run.state.status == "working" and not run.state.resting and self._runs.live(run.id) is None
-
-    def _put(
-        self, run_id: str, kind: InboxKind, body: dict[str, Any], kept: Mapping[str, bytes] | None = None
-    ) -> InboxItem:
-        return self.journal.put(run_id, kind, body, self._now(), kept or {})
 
     def _must_go_on(self, run: Run) -> None:
         if run.state.status == "ended":

@@ -17,7 +17,7 @@ from stepladder.commands import CallAgent
 from stepladder.drivers.artifacts import taken_in
 from stepladder.errors import InputError, StepladderError
 from stepladder.events import NOTHING_USED, AgentFailed, AgentReturned, Usage
-from stepladder.values import plain
+from stepladder.values import copied, plain
 from stepladder.workflow.yaml_text import Path
 
 LONGEST_ERROR: Final = 10_000
@@ -63,13 +63,17 @@ class Agent:
         self.wants_call = "call" in _parameters(function)
 
     def arguments(
-        self, command: CallAgent, call: AgentCall, places: Iterable[tuple[Path, str]], secret: Callable[[str], str]
+        self,
+        command: CallAgent,
+        call: AgentCall | None,
+        places: Iterable[tuple[Path, str]],
+        secret: Callable[[str], str],
     ) -> dict[str, Any]:
         """The keywords to call it with: a copy, with secrets at the `places` where the workflow's file names them.
 
         Secrets come in here and nowhere earlier, and never because run data asks for one.
         """
-        arguments = plain(command.arguments, f"arguments of {self.name}")
+        arguments = copied(command.arguments)
         for path, reference in places:
             root, _, name = reference.partition(".")
             if root == "secret":

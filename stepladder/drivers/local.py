@@ -17,7 +17,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextvars import copy_context
 from typing import Any, Final, NamedTuple
 
-from stepladder.commands import AnyCommand, AskModel, CallAgent, Wait
+from stepladder.commands import AskModel, CallAgent, Wait
 from stepladder.drivers.checkpoints import kept_state
 from stepladder.drivers.clock import Cancel
 from stepladder.drivers.committer import Done
@@ -26,7 +26,7 @@ from stepladder.drivers.resources import Resources
 from stepladder.drivers.rows import row_of
 from stepladder.errors import RunConflict
 from stepladder.events import Event, RunStarted
-from stepladder.journal import Checkpoint, RunRow, Turn, chain, encode_turn
+from stepladder.journal import Checkpoint, RunRow, Turn, chain, joined
 from stepladder.orchestrator import Advanced, Machine, advance, due, fold, wake_at
 from stepladder.record import Asked, Entry
 from stepladder.state import RunState
@@ -62,7 +62,7 @@ class _Flight(NamedTuple):
 
 class _Turn(NamedTuple):
     moved: Advanced
-    row: RunRow
+    row: RunRow | None
     digest: bytes
     taken: int
 
@@ -262,32 +262,36 @@ class Runner:
             return False
         if self._posts:
             return self._take(self._posts.pop(0))
-        self._perform()
-        self._posts += [Post(event) for event in due(self.machine, self.state, self.resources.clock.now())]
-        if self._posts:
+        now = self.resources.clock.now()
+        self._perform(now)
+        wake = wake_at(self.machine, self.state)
+        if wake is not None and wake <= now:
+            self._posts += [Post(event) for event in due(self.machine, self.state, now)]
             return True
         if self._working():
-            self._arm()
+            self._arm(wake)
             return False
         if self._look():
             return True
-        self._come_to_rest()
+        self._come_to_rest(wake)
         return False
 
     def _working(self) -> bool:
         """Whether something is in flight that the run itself waits for."""
         if self.state.status == "ended":
             return False
-        return any(
-            isinstance(command, CallAgent) or (isinstance(command, AskModel) and not command.shadow) or _soon(command)
-            for command in self.state.outstanding.values()
-        )
+        for command in self.state.outstanding.values():
+            if isinstance(command, CallAgent) or (isinstance(command, AskModel) and not command.shadow):
+                return True
+            if isinstance(command, Wait) and not command.message:  # for a time; the rest is for people and messages
+                return True
+        return False
 
-    def _come_to_rest(self) -> None:
+    def _come_to_rest(self, wake: float | None) -> None:
         self._off_work()
         self.forget()
         if self.state.status == "working":  # at rest, a deadline still has to be kept, as long as the process lives
-            self._arm()
+            self._arm(wake)
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)
@@ -328,15 +332,15 @@ class Runner:
 
     # --- time
 
-    def _arm(self) -> None:
-        """Come back when something falls due; an alarm that rings too early does no harm."""
-        starts = [
-            command.not_before
-            for command in self.state.outstanding.values()
-            if isinstance(command, CallAgent) and (command.number, command.attempt) not in self._flying
-        ]
-        at = wake_at(self.machine, self.state)
-        at = min(starts if at is None else (at, *starts), default=None)
+    def _arm(self, at: float | None) -> None:
+        """Come back at this time, or when a call that waits may start; an alarm that rings too early does no harm."""
+        if len(self._flying) < len(self.state.outstanding):
+            starts = [
+                command.not_before
+                for command in self.state.outstanding.values()
+                if isinstance(command, CallAgent) and (command.number, command.attempt) not in self._flying
+            ]
+            at = min(starts if at is None else (at, *starts), default=None)
         if at is None or (self._forget is not None and self._alarm_at <= at):
             return
         self.forget()
@@ -376,23 +380,33 @@ class Runner:
 
     def _append(self, post: Post, done: Done) -> bool:
         """Redact, advance, append: only then has it happened."""
-        moved = advance(self.machine, self.state, self.resources.redactor.event(post.event))
-        body = encode_turn(moved.entries)
+        event, encoded = self.resources.redactor.clean(post.event)
+        moved = advance(self.machine, self.state, event)
+        body = joined(encoded, moved.entries[1:])
         digest = chain(self.digest, body)
-        row = row_of(self.machine, moved.state)
+        row = self._changed_row(moved.state)
         turn = Turn(
             moved.state.run_id,
             self.seq + 1,
             body,
             digest,
-            row if self._row is None or _differs(row, self._row) else None,
+            row,
             self.resources.ownership.id if self.owned else "",
             post.taken,
             post.kept,
             self._checkpoint(moved, digest),
         )
-        self._turn = _Turn(moved, row, digest, post.taken)
+        self._turn = _Turn(moved, row or self._row, digest, post.taken)
         return self.resources.committer.append(turn, done)
+
+    def _changed_row(self, state: RunState) -> RunRow | None:
+        """The run's line, where the list of runs has to hear of a change: not at every step of a run at work."""
+        before = self._row
+        if before is not None and before.status == "working" and state.status == "working" and not state.resting:
+            return None
+        row = row_of(self.machine, state)
+        same = before is not None and (row.status, row.waiting, row.end) == (before.status, before.waiting, before.end)
+        return None if same else row
 
     def _checkpoint(self, moved: Advanced, digest: bytes) -> Checkpoint | None:
         entries = self.seq + len(moved.entries)
@@ -418,8 +432,10 @@ class Runner:
         self._turn, before = None, self.state
         self.state, self.digest, self._row = moved.state, digest, row
         self.seq += len(moved.entries)
-        self.owned = self.owned and row.status == "working"
-        self._remember_shadows(before, moved.entries)
+        if self.owned and (row is None or row.status != "working"):
+            self.owned = False
+        if self.state.shadows:
+            self._remember_shadows(before, moved.entries)
         if self._flying:
             self._drop_flights()
         self.tell(moved.entries)
@@ -435,13 +451,13 @@ class Runner:
 
     # --- commands
 
-    def _perform(self) -> None:
+    def _perform(self, now: float) -> None:
         if self.resources.draining:
             return
         for command in self.state.outstanding.values():
             if isinstance(command, CallAgent):
                 flight = (command.number, command.attempt)
-                if flight not in self._flying and command.not_before <= self.resources.clock.now():
+                if flight not in self._flying and command.not_before <= now:
                     self._fly(flight, self._call, command, self.resources.agents[command.agent].is_async)
             elif isinstance(command, AskModel) and (command.number, 1) not in self._flying:
                 self._fly((command.number, 1), self._ask, command, can_be_cut=True)
@@ -491,12 +507,3 @@ class Runner:
     async def _call(self, command: CallAgent) -> Post:
         event, kept = await call_agent(self.resources, self.machine, self.state.run_id, command)
         return Post(event, 0, kept)
-
-
-def _soon(command: AnyCommand) -> bool:
-    """A wait for a time is worked on; a wait for people or messages is a rest."""
-    return isinstance(command, Wait) and not command.message
-
-
-def _differs(row: RunRow, before: RunRow) -> bool:
-    return (row.status, row.waiting, row.end) != (before.status, before.waiting, before.end)

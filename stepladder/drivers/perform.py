@@ -67,7 +67,8 @@ async def _result(resources: Resources, machine: Machine, run_id: str, command: 
     effect = machine.definition.steps[command.step].effect
     assert isinstance(effect, CallEffect), "only a calling step has calls"
     try:
-        call = _agent_call(resources, machine, run_id, command, effect.prompt)
+        told = agent.wants_call or effect.prompt
+        call = _agent_call(resources, machine, run_id, command, effect.prompt) if told else None
         return await _given(resources, agent, agent.arguments(command, call, effect.arguments.placed, resources.secret))
     except asyncio.CancelledError as error:
         if is_cut_off():

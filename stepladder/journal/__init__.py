@@ -1,6 +1,6 @@
 """The journal: append-only, written before anything is done."""
 
-from stepladder.journal.codec import decode_turn, encode_turn
+from stepladder.journal.codec import decode_turn, encode_turn, joined
 from stepladder.journal.memory import MemoryJournal
 from stepladder.journal.owner import LEASE_S, Owner, gone, new_owner
 from stepladder.journal.redact import REDACTED, Redactor
@@ -36,5 +36,6 @@ __all__ = [
     "decode_turn",
     "encode_turn",
     "gone",
+    "joined",
     "new_owner",
 ]

@@ -19,6 +19,16 @@ def encode_turn(entries: Sequence[Event | Entry]) -> bytes:
     return _ENCODER.encode(entries)
 
 
+def encode_entry(entry: Event | Entry) -> bytes:
+    """One entry as bytes."""
+    return _ENCODER.encode(entry)
+
+
+def joined(event: bytes, conclusions: Sequence[Event | Entry]) -> bytes:
+    """The turn of an event that is encoded already, and what was concluded from it."""
+    return b"[%b,%b" % (event, _ENCODER.encode(conclusions)[1:]) if conclusions else b"[%b]" % event
+
+
 def decode_turn(body: bytes) -> tuple[AnyEvent | AnyEntry, ...]:
     """The turn's entries.
 

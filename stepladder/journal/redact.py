@@ -15,6 +15,7 @@ from urllib.parse import quote
 import jsonschema_rs
 
 from stepladder.events import Event
+from stepladder.journal.codec import encode_entry
 from stepladder.values import canonical
 
 REDACTED: Final = "[redacted]"
@@ -98,18 +99,24 @@ class Redactor:
 
     def event(self, event: Event) -> Event:
         """The event without secrets; the same object where there are none."""
-        if not self._suspicious(canonical(event)):
-            return event
+        return self.clean(event)[0]
+
+    def clean(self, event: Event) -> tuple[Event, bytes]:
+        """The event without secrets, and as it stands in a turn."""
+        encoded = encode_entry(event)
+        if not self._suspicious(encoded):
+            return event, encoded
         fields = {name: getattr(event, name) for name in event.__struct_fields__}
         clean = {name: self._field(value) for name, value in fields.items() if name not in _KEPT}
-        return type(event)(**{**fields, **clean})
+        cleaned = type(event)(**{**fields, **clean})
+        return cleaned, encode_entry(cleaned)
 
     def _field(self, value: Any) -> Any:
         return self._walk(value) if isinstance(value, (str, dict, list)) else value
 
     def _suspicious(self, encoded: bytes) -> bool:
         text = encoded.decode()
-        return _SUSPICIOUS.is_valid(text) or any(secret in text for secret in self._encoded)
+        return _SUSPICIOUS.is_valid(text) or (bool(self._encoded) and any(secret in text for secret in self._encoded))
 
     def _walk(self, value: Any) -> Any:
         if isinstance(value, str):

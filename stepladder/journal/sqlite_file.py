@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Final, Literal
 
 from stepladder.errors import JournalError
@@ -61,31 +62,23 @@ class SqliteFile:
     def __init__(self, path: Path, *, create: bool, busy_s: float, synchronous: Synchronous) -> None:
         self.path, self.name = path, str(path)
         self._busy_s, self._synchronous = busy_s, synchronous
-        self._writing, self._looking = threading.RLock(), threading.RLock()
+        self.writing, self._looking = threading.RLock(), threading.RLock()
         if not create and not path.is_file():
             raise JournalError(self.name, "no such file", "a journal that a run has written")
         with self.mapped():
-            self._db = self._connected()
+            self.db = self._connected()
         try:
             with self.mapped():
                 self._open()
                 self._reader = self._connected()
                 self._reader.execute("PRAGMA query_only = ON")
         except BaseException:
-            self._db.close()
+            self.db.close()
             raise
 
-    @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> _Transaction:
         """Write: all of it becomes durable at the end, or nothing. Raises JournalError."""
-        with self.mapped(), self._writing:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-                self._db.execute("COMMIT")
-            except BaseException:
-                self._rollback()
-                raise
+        return _Transaction(self)
 
     def read(self, statement: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """The rows that this gives, as of the last commit. Raises JournalError."""
@@ -94,15 +87,15 @@ class SqliteFile:
 
     def version_of_data(self) -> int:
         """A number that changes when another process has written."""
-        with self.mapped(), self._writing:
-            (version,) = self._db.execute("PRAGMA data_version").fetchone()
+        with self.mapped(), self.writing:
+            (version,) = self.db.execute("PRAGMA data_version").fetchone()
         return int(version)
 
     def close(self) -> None:
         """Let go of the file."""
-        with self._writing, self._looking:
+        with self.writing, self._looking:
             self._reader.close()
-            self._db.close()
+            self.db.close()
 
     @contextmanager
     def mapped(self) -> Iterator[None]:
@@ -110,9 +103,12 @@ class SqliteFile:
         try:
             yield
         except sqlite3.Error as error:
-            raise JournalError(
-                self.name, f"{type(error).__name__}: {error}", "a SQLite file that can be read and written"
-            ) from error
+            raise self.broken(error) from error
+
+    def broken(self, error: sqlite3.Error) -> JournalError:
+        """What SQLite raised, as ours."""
+        said = f"{type(error).__name__}: {error}"
+        return JournalError(self.name, said, "a SQLite file that can be read and written")
 
     # --- opening
 
@@ -122,19 +118,19 @@ class SqliteFile:
     def _open(self) -> None:
         version = self._version()
         self._patiently("PRAGMA journal_mode = WAL")
-        self._db.execute(f"PRAGMA synchronous = {self._synchronous.upper()}")
+        self.db.execute(f"PRAGMA synchronous = {self._synchronous.upper()}")
         if version != SCHEMA_VERSION:
             self._upgrade()
 
     def _version(self) -> int:
         """The version of the file, 0 where it is new; seen in one moment, for another process may be making it."""
-        self._db.execute("BEGIN")
+        self.db.execute("BEGIN")
         try:
-            (tables,) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            (application,) = self._db.execute("PRAGMA application_id").fetchone()
-            (version,) = self._db.execute("PRAGMA user_version").fetchone()
+            (tables,) = self.db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            (application,) = self.db.execute("PRAGMA application_id").fetchone()
+            (version,) = self.db.execute("PRAGMA user_version").fetchone()
         finally:
-            self._rollback()
+            self.rollback()
         if application != APPLICATION and tables:
             raise JournalError(self.name, "another program's SQLite file", "a stepladder journal")
         if version > SCHEMA_VERSION:
@@ -147,7 +143,7 @@ class SqliteFile:
         give_up = time.monotonic() + self._busy_s
         while True:
             try:
-                self._db.execute(statement)
+                self.db.execute(statement)
                 return
             except sqlite3.OperationalError as error:
                 if "locked" not in str(error) or time.monotonic() > give_up:
@@ -164,9 +160,47 @@ class SqliteFile:
             db.execute(f"PRAGMA application_id = {APPLICATION}")
             db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
-    def _rollback(self) -> None:
-        if self._db.in_transaction:  # a full disk has ended it already
-            self._db.execute("ROLLBACK")
+    def rollback(self) -> None:
+        """Give up what was begun, unless a full disk has done so already."""
+        if self.db.in_transaction:
+            self.db.execute("ROLLBACK")
+
+
+class _Transaction:
+    """A transaction, as a context: written out, for it is entered at every step of a run."""
+
+    __slots__ = ("_file",)
+
+    def __init__(self, file: SqliteFile) -> None:
+        self._file = file
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._file.writing.acquire()
+        try:
+            self._file.db.execute("BEGIN IMMEDIATE")
+        except BaseException as error:
+            self._file.writing.release()
+            if isinstance(error, sqlite3.Error):
+                raise self._file.broken(error) from error
+            raise
+        return self._file.db
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                self._file.db.execute("COMMIT")
+                return
+        except sqlite3.Error as failed:
+            error = failed
+            raise self._file.broken(failed) from failed
+        finally:
+            if error is not None:
+                self._file.rollback()
+            self._file.writing.release()
+        if isinstance(error, sqlite3.Error):
+            raise self._file.broken(error) from error
 
 
 def _make(db: sqlite3.Connection) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import msgspec
-from transitions import EventData, MachineError, State, Transition
+from transitions import EventData, Transition
 from transitions import Machine as StateMachine
 from transitions.core import Event
 
@@ -32,41 +32,30 @@ class _Position:
         self.state = state
 
 
-class _Step(State):
-    """A state without callbacks, so that entering and leaving it need not look for any."""
-
-    def enter(self, event_data: EventData) -> None:
-        """Nothing is called."""
-
-    def exit(self, event_data: EventData) -> None:
-        """Nothing is called."""
-
-
 class _Arrow(Transition):
     """A transition without conditions and callbacks: guards are clauses, and were asked before."""
 
     def execute(self, event_data: EventData) -> bool:
-        """Change the state; transitions' own checks that the trigger leads out of it have been made."""
-        self._change_state(event_data)
+        """Change the state; there is nothing to call on leaving and entering."""
+        event_data.machine.set_state(self.dest, event_data.model)
         return True
 
 
 class _Trigger(Event):
-    """A trigger of a machine without callbacks: what is left is the look-up of the transition, and taking it."""
+    """A trigger of a machine without callbacks and queue: what is left is to look the transition up, and to take it."""
 
-    def _trigger(self, event_data: EventData) -> bool:
-        event_data.state = self.machine.get_model_state(event_data.model)
-        if not self._is_valid_source(event_data.state):
+    def trigger(self, model: Any, *_: Any, **__: Any) -> bool:
+        """Take the transition that leads out of the model's state; False where there is none."""
+        found = self.transitions.get(model.state)
+        if not found:
             return False
-        (event_data.transition,) = self.transitions[event_data.state.name]
-        event_data.result = event_data.transition.execute(event_data)
-        return bool(event_data.result)
+        state = self.machine.states[model.state]
+        return bool(found[0].execute(EventData(state, self, self.machine, model, (), {})))
 
 
 class _Steps(StateMachine):
     """The flat machine of a workflow."""
 
-    state_cls = _Step
     transition_cls = _Arrow
     event_cls = _Trigger
 
@@ -102,11 +91,8 @@ class Machine:
         """
         position = _Position(step)
         event: Event | None = self._events.get(action)
-        try:
-            if event is None or not event.trigger(position):
-                raise IllegalAction(step, action)
-        except MachineError:
-            raise IllegalAction(step, action) from None
+        if event is None or not event.trigger(position):
+            raise IllegalAction(step, action)
         return position.state
 
     def legal(

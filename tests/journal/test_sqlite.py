@@ -58,8 +58,8 @@ def written(path: Path, turns: int = 5) -> None:
 def test_a_new_file_is_a_marked_journal_in_wal_mode(tmp_path: Path) -> None:
     path = tmp_path / "runs.db"
     journal = SqliteJournal(path)
-    assert journal._file._db.execute("PRAGMA synchronous").fetchone() == (2,), "FULL"
-    assert journal._file._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert journal._file.db.execute("PRAGMA synchronous").fetchone() == (2,), "FULL"
+    assert journal._file.db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     journal.close()
     assert (pragma(path, "application_id"), pragma(path, "user_version")) == (APPLICATION, SCHEMA_VERSION)
 
@@ -205,8 +205,8 @@ def test_a_full_disk_refuses_the_turn_whole_and_lets_the_next_one_in(tmp_path: P
     written(path)
     journal = SqliteJournal(path)
     item = journal.put("a", "message", {"name": "n"}, 1.0)
-    pages = journal._file._db.execute("PRAGMA page_count").fetchone()[0]
-    journal._file._db.execute(f"PRAGMA max_page_count = {pages}")
+    pages = journal._file.db.execute("PRAGMA page_count").fetchone()[0]
+    journal._file.db.execute(f"PRAGMA max_page_count = {pages}")
     for _ in range(2):
         with pytest.raises(JournalError, match="full"):
             append(journal, "a", 6, turn(6, "y" * 100_000), row(), item.number)
@@ -220,7 +220,7 @@ def test_a_full_disk_refuses_the_turn_whole_and_lets_the_next_one_in(tmp_path: P
     with pytest.raises(JournalError, match="full"):
         create(journal, row("b"), turn(1, "z" * 100_000))
     assert journal.row("b") is None
-    journal._file._db.execute("PRAGMA max_page_count = 100000")
+    journal._file.db.execute("PRAGMA max_page_count = 100000")
     append(journal, "a", 6, turn(6, "y" * 100_000), row(), item.number)
     create(journal, row("b"), STARTED)
     assert all(each.intact for each in journal.turns("a"))
