@@ -1,21 +1,29 @@
 """Appending the turns of many runs: one transaction carries what they wrote in the same moment.
 
-A run goes on only after its own turn is durable. With one run at work its turn is written at once, where it stands;
-with several, a thread writes whatever has gathered while it wrote the last ones, so that a slow disk makes the groups
-larger and not the loop slower.
+A run goes on only after its own turn is durable. With one run at work its turn is written at once, where it stands.
+With several, what has gathered in a turn of the loop is written at its end: on the loop while the disk is quick
+(measured: a fifth faster than handing it to a thread and back, with which the loop competes for the interpreter), and
+by a thread where commits take so long that the loop had better do something else. Meanwhile the next group gathers, so
+a slow disk makes the groups larger and not the loop slower.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
-from typing import NamedTuple
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Final, NamedTuple
 
-from stepladder.errors import StepladderError
 from stepladder.journal import Journal, Turn
 
 Done = Callable[[Exception | None], None]
+
+SLOW_S: Final = 0.002
+"""Seconds from which on a commit is slow."""
+SLOW_IN_A_ROW: Final = 4
+"""Slow commits after which a thread does it, until one is quick again: a single one is SQLite tidying up."""
 
 
 class _Waiting(NamedTuple):
@@ -30,11 +38,11 @@ class Committer:
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
         self.at_work = 0
+        self._slow = 0
         self._waiting: list[_Waiting] = []
+        self._lock = threading.Lock()
         self._writing = False
-        self._some = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._closed = False
 
     def append(self, turn: Turn, done: Done) -> bool:
         """Append a turn: True where it is durable now, else `done(error or None)` is called on the running loop.
@@ -47,53 +55,72 @@ class Committer:
             if refused is not None:
                 raise refused
             return True
-        with self._some:
-            self._waiting.append(_Waiting(turn, done, asyncio.get_running_loop()))
-            self._some.notify()
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="stepladder-journal", daemon=True)
-            self._thread.start()
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            if not self._waiting:
+                loop.call_soon(self._flush)
+            self._waiting.append(_Waiting(turn, done, loop))
         return False
 
     def close(self) -> None:
-        """Write what waits, and end the thread."""
-        with self._some:
-            self._closed = True
-            self._some.notify()
+        """Write what waits, and let the thread end."""
         if self._thread is not None:
             self._thread.join()
+        while group := self._taken():
+            self._tell(group, self._write(group))
+
+    def _flush(self) -> None:
+        """Write what has gathered, or see to it that a thread does."""
+        if self._slow < SLOW_IN_A_ROW:
+            group = self._taken()
+            self._tell(group, self._write(group), asyncio.get_running_loop())
+        elif self._begins_to_write():
+            self._thread = threading.Thread(target=self._work, name="stepladder-journal", daemon=True)
+            self._thread.start()
 
     def _work(self) -> None:
-        while True:
-            with self._some:
-                while not self._waiting and not self._closed:
-                    self._some.wait()
-                group, self._waiting = self._waiting, []
-                self._writing = bool(group)
-            if not group:
-                return
-            told = self._write(group)
-            self._writing = False
-            for loop, answers in told.items():
-                try:
-                    loop.call_soon_threadsafe(_tell, answers)
-                except RuntimeError:  # the loop is closed: nobody waits there any more
-                    continue
+        """Write until nothing waits; a later group starts another thread."""
+        while group := self._taken(by_thread=True):
+            self._tell(group, self._write(group))
 
-    def _write(
-        self, group: list[_Waiting]
-    ) -> dict[asyncio.AbstractEventLoop, list[tuple[Done, StepladderError | Exception | None]]]:
-        answers: list[StepladderError | None] | list[Exception]
+    def _begins_to_write(self) -> bool:
+        with self._lock:
+            before, self._writing = self._writing, True
+        return not before
+
+    def _taken(self, *, by_thread: bool = False) -> list[_Waiting]:
+        with self._lock:
+            group, self._waiting = self._waiting, []
+            if by_thread and not group:
+                self._writing = False
+        return group
+
+    def _write(self, group: list[_Waiting]) -> Sequence[Exception | None]:
+        if not group:
+            return ()
+        started = time.perf_counter()
         try:
-            answers = self.journal.write([each.turn for each in group])
+            return self.journal.write([each.turn for each in group])
         except Exception as error:
-            answers = [error] * len(group)
-        told: dict[asyncio.AbstractEventLoop, list[tuple[Done, StepladderError | Exception | None]]] = {}
+            return [error] * len(group)
+        finally:
+            self._slow = self._slow + 1 if time.perf_counter() - started > SLOW_S else 0
+
+    @staticmethod
+    def _tell(
+        group: list[_Waiting], answers: Sequence[Exception | None], here: asyncio.AbstractEventLoop | None = None
+    ) -> None:
+        told: dict[asyncio.AbstractEventLoop, list[tuple[Done, Exception | None]]] = {}
         for each, answer in zip(group, answers, strict=True):
             told.setdefault(each.loop, []).append((each.done, answer))
-        return told
+        for loop, each_done in told.items():
+            if loop is here:
+                _call(each_done)
+                continue
+            with suppress(RuntimeError):  # the loop is closed: nobody waits there any more
+                loop.call_soon_threadsafe(_call, each_done)
 
 
-def _tell(answers: list[tuple[Done, StepladderError | Exception | None]]) -> None:
+def _call(answers: list[tuple[Done, Exception | None]]) -> None:
     for done, answer in answers:
         done(answer)

@@ -37,7 +37,7 @@ class _Arrow(Transition):
 
     def execute(self, event_data: EventData) -> bool:
         """Change the state; there is nothing to call on leaving and entering."""
-        event_data.machine.set_state(self.dest, event_data.model)
+        event_data.machine.set_state(str(self.dest), event_data.model)
         return True
 
 
