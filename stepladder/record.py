@@ -93,8 +93,8 @@ class Settled(Entry, frozen=True, gc=False, tag="settled"):
     until when (seconds since 1970; None: no limit).
     """
 
-    action: str
-    to: str
+    action: str = ""
+    to: str = ""
     reason: str = ""
     parameters: dict[str, Any] = {}
     source: Source = "rule"

@@ -28,8 +28,8 @@ class SystemClock:
     """The machine's clock."""
 
     def now(self) -> float:
-        """The time by the wall clock."""
-        return time.time()
+        """The time by the wall clock, to the microsecond."""
+        return round(time.time(), 6)
 
     def call_at(self, at: float, callback: Callable[[], None]) -> Cancel:
         """Call back on the running loop; a little late rather than early."""

@@ -29,7 +29,7 @@ async def call_agent(
     started = clock.now()
     result = await _result(resources, machine, run_id, command)
     at = clock.now()
-    elapsed_s = max(0.0, at - started)
+    elapsed_s = max(0.0, round(at - started, 6))
     if isinstance(result, Raised):
         return raised(command, result.error, at, elapsed_s), {}
     return returned(command, result, at, elapsed_s, machine.definition.agents[command.agent].check)

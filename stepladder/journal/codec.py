@@ -1,4 +1,7 @@
-"""Entries as bytes: a turn (an event and what was concluded from it) is one JSON array."""
+"""Entries as bytes: a turn (an event and what was concluded from it) is one JSON array.
+
+Where the rule decided, its verdict stands in `opened` already; `settled` behind it does not write it again.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,10 @@ from collections.abc import Sequence
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from stepladder.events import AnyEvent, Event
-from stepladder.record import AnyEntry, Entry
+from stepladder.record import AnyEntry, Entry, Opened, Settled
 
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder(tuple[AnyEvent | AnyEntry, ...])
@@ -16,7 +20,7 @@ _DECODER: Final = msgspec.json.Decoder(tuple[AnyEvent | AnyEntry, ...])
 
 def encode_turn(entries: Sequence[Event | Entry]) -> bytes:
     """The turn as bytes."""
-    return _ENCODER.encode(entries)
+    return _ENCODER.encode(_short(entries))
 
 
 def encode_entry(entry: Event | Entry) -> bytes:
@@ -26,7 +30,7 @@ def encode_entry(entry: Event | Entry) -> bytes:
 
 def joined(event: bytes, conclusions: Sequence[Event | Entry]) -> bytes:
     """The turn of an event that is encoded already, and what was concluded from it."""
-    return b"[%b,%b" % (event, _ENCODER.encode(conclusions)[1:]) if conclusions else b"[%b]" % event
+    return b"[%b,%b" % (event, _ENCODER.encode(_short(conclusions))[1:]) if conclusions else b"[%b]" % event
 
 
 def decode_turn(body: bytes) -> tuple[AnyEvent | AnyEntry, ...]:
@@ -36,6 +40,30 @@ def decode_turn(body: bytes) -> tuple[AnyEvent | AnyEntry, ...]:
         ValueError: these bytes are no turn.
     """
     try:
-        return _DECODER.decode(body)
+        return _whole(_DECODER.decode(body))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(str(error)) from None
+
+
+def _short(entries: Sequence[Event | Entry]) -> Sequence[Event | Entry]:
+    if len(entries) < 2:
+        return entries
+    opened, settled = entries[-2:]
+    if type(opened) is not Opened or type(settled) is not Settled or settled.n != opened.n:
+        return entries
+    verdict = opened.verdict
+    if (settled.action, settled.reason, settled.parameters) != (verdict.action, verdict.reason, verdict.parameters):
+        return entries
+    return *entries[:-1], replace(settled, action="", reason="", parameters={})
+
+
+def _whole(entries: tuple[AnyEvent | AnyEntry, ...]) -> tuple[AnyEvent | AnyEntry, ...]:
+    settled = entries[-1] if entries else None
+    if type(settled) is not Settled or settled.action:
+        return entries
+    opened = entries[-2] if len(entries) > 1 else None
+    if type(opened) is not Opened or opened.n != settled.n or not settled.to:
+        raise ValueError("a decision that says neither what was chosen nor by which rule")
+    verdict = opened.verdict
+    said = replace(settled, action=verdict.action, reason=verdict.reason, parameters=verdict.parameters)
+    return *entries[:-1], said

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from stepladder.clauses import Fired, Reading
 from stepladder.events import AnyEvent, Event, Usage
 from stepladder.journal import decode_turn, encode_turn
-from stepladder.record import AnyEntry, Entry, Verdict
+from stepladder.record import AnyEntry, Entry, Opened, Settled, Verdict
 
 EVENTS: tuple[type[Event], ...] = typing.get_args(AnyEvent)
 ENTRIES: tuple[type[Entry], ...] = typing.get_args(AnyEntry)
@@ -104,6 +104,49 @@ def test_plain_values_keep_their_kinds(output: dict[str, Any]) -> None:
 )
 def test_bytes_that_are_no_turn_are_a_value_error(body: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
+        decode_turn(body)
+
+
+def decided(old: bytes, new: bytes) -> bytes:
+    """The turn of a decision by the rule, changed afterwards."""
+    return encode_turn([OPENED, Settled(3, "GO", "there", "it is time", {"to": "x"})]).replace(old, new)
+
+
+OPENED = Opened(3, "here", ("GO", "STAY"), Verdict("GO", {"to": "x"}, "it is time"), "go")
+
+
+def test_what_the_rule_said_is_written_once() -> None:
+    settled = Settled(3, "GO", "there", "it is time", {"to": "x"})
+    body = encode_turn([OPENED, settled])
+    assert body.endswith(b'{"kind":"settled","n":3,"to":"there"}]')
+    assert decode_turn(body) == (OPENED, settled)
+
+
+@pytest.mark.parametrize(
+    "settled",
+    [
+        Settled(3, "STAY", "here", "it is time", {"to": "x"}),
+        Settled(3, "GO", "there", "another reason", {"to": "x"}),
+        Settled(3, "GO", "there", "it is time", {"to": "y"}),
+        Settled(4, "GO", "there", "it is time", {"to": "x"}),
+    ],
+    ids=["action", "reason", "parameters", "decision"],
+)
+def test_what_differs_from_the_rule_is_written_whole(settled: Settled) -> None:
+    assert decode_turn(encode_turn([OPENED, settled])) == (OPENED, settled)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'[{"kind":"settled","n":3,"to":"there"}]',
+        b'[{"kind":"time_passed","at":1},{"kind":"settled","n":3,"to":"there"}]',
+        decided(b'"to":"there"', b'"to":""'),
+        decided(b'settled","n":3', b'settled","n":4'),
+    ],
+)
+def test_a_decision_that_says_nothing_is_no_turn(body: bytes) -> None:
+    with pytest.raises(ValueError, match="says neither"):
         decode_turn(body)
 
 
