@@ -9,6 +9,7 @@
     │   ├── RunNotWaiting     an answer nobody asked for
     │   ├── RunConflict       the same id with another input, or another process moved the run on
     │   │   └── RunOwned      a living process works on the run
+    │   ├── Draining          this process is about to stop
     │   └── WrongDefinition   the run is pinned to another workflow
     ├── NoRule                a decision point whose rules cannot answer a legal set
     ├── IllegalAction         an action that is not legal here reached the machine (a bug, never a model's doing)
@@ -120,6 +121,15 @@ class RunOwned(RunConflict):
     def __init__(self, run_id: str, owner: str) -> None:
         self.owner = owner
         super().__init__(run_id, f"is being worked on by {owner}; wait for that process, or end it")
+
+
+class Draining(RunError):
+    """This Orchestrator begins nothing any more: it is about to be closed."""
+
+    retryable = True
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(run_id, "is not taken up: this process begins nothing any more; another one can take it up")
 
 
 class WrongDefinition(RunError):

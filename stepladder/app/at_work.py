@@ -12,7 +12,7 @@ from stepladder.app.history import Found, History
 from stepladder.app.inbox import event_of, is_too_late
 from stepladder.app.run import Run
 from stepladder.drivers import Resources, Runner
-from stepladder.errors import JournalError, RunConflict, RunError
+from stepladder.errors import Draining, JournalError, RunConflict, RunError
 from stepladder.events import Event, RunResumed, RunStarted
 from stepladder.journal import NO_DIGEST, InboxItem, InboxKind
 from stepladder.orchestrator import Machine
@@ -29,11 +29,17 @@ class AtWork:
         resources: what the runs have in common.
         history: the runs as the journal has them.
         listeners: called with the run and the new entries of each turn, after they are durable.
+        at_once: how many may be at work before a new one has to wait for its turn; None is any number.
     """
 
-    def __init__(self, resources: Resources, history: History, listeners: Sequence[Listener]) -> None:
+    def __init__(
+        self, resources: Resources, history: History, listeners: Sequence[Listener], at_once: int | None = None
+    ) -> None:
         self.resources, self.history = resources, history
         self._listeners = listeners
+        self._places = None if at_once is None else asyncio.Semaphore(at_once)
+        self._placed: set[str] = set()
+        self._queued = 0
         self._streams: dict[str, list[Listener]] = {}
         self._runners: dict[str, Runner] = {}
         self._beginning: dict[str, asyncio.Future[None]] = {}
@@ -53,20 +59,42 @@ class AtWork:
     async def begin(self, machine: Machine, started: RunStarted, kept: dict[str, bytes]) -> Runner:
         """A new run, written and not worked on yet. Raises RunConflict where the id is taken."""
         run_id = started.run_id
+        self._must_take(run_id)
         while run_id in self._beginning:
             await asyncio.wait([self._beginning[run_id]])
         if run_id in self._runners:
             raise RunConflict(run_id, "is at work here")
-        self.resources.ownership.alive()
-        runner = self._made(Found(machine, RunState(run_id=run_id), 0, NO_DIGEST))
         begun = self._beginning[run_id] = asyncio.get_running_loop().create_future()
         try:
+            await self._place(run_id)
+            self.resources.ownership.alive()
+            runner = self._made(Found(machine, RunState(run_id=run_id), 0, NO_DIGEST))
             await runner.begin(started, kept)
+        except BaseException:
+            self._leave_place(run_id)
+            raise
         finally:
             del self._beginning[run_id]
             begun.set_result(None)
         self._runners[run_id] = runner
         return runner
+
+    async def _place(self, run_id: str) -> None:
+        """Wait, first come first served, until another run may begin. Raises Draining where it was closed meanwhile."""
+        if self._places is None:
+            return
+        self._queued += 1
+        try:
+            await self._places.acquire()
+        finally:
+            self._queued -= 1
+        self._placed.add(run_id)
+        self._must_take(run_id)
+
+    def _leave_place(self, run_id: str) -> None:
+        if self._places is not None and run_id in self._placed:
+            self._placed.discard(run_id)
+            self._places.release()
 
     def live(self, run_id: str) -> Runner | None:
         """The run, if something is in flight for it here."""
@@ -80,6 +108,7 @@ class AtWork:
             RunOwned: a living process is working on it.
             RunNotFound, WrongDefinition.
         """
+        self._must_take(run_id)
         live = self._runners.get(run_id)
         if live is not None and not live.idle and live.own():
             return live
@@ -98,6 +127,10 @@ class AtWork:
         if found.state.status == "working" and not found.state.resting:
             runner.queue(RunResumed(self.resources.clock.now()))
         return runner
+
+    def _must_take(self, run_id: str) -> None:
+        if self.resources.draining:
+            raise Draining(run_id)
 
     def _made(self, found: Found) -> Runner:
         inbox = partial(self._next_item, found.machine)
@@ -140,9 +173,28 @@ class AtWork:
         if self._runners.get(run_id) is runner and runner.idle and not runner.watching:
             del self._runners[run_id]
             self._posted.discard(run_id)
+        if not runner.at_work:
+            self._leave_place(run_id)
+
+    async def drain(self, within_s: float) -> bool:
+        """Begin nothing new, and let what is in flight come to its end; whether it did in this time (seconds)."""
+        self.resources.draining = True
+        loop = asyncio.get_running_loop()
+        until = loop.time() + within_s
+        while flights := [task for runner in self._runners.values() for task in runner.flights]:
+            if loop.time() >= until:
+                return False
+            await asyncio.wait(flights, timeout=until - loop.time())
+        while self._runners and any(runner.writing for runner in self._runners.values()):
+            await asyncio.sleep(0)
+        return True
 
     async def close(self, grace_s: float) -> None:
         """Cut off what is in flight; it can be resumed. Raises what a script in shadow raised."""
+        self.resources.draining = True
+        if self._places is not None:
+            for _ in range(self._queued):  # whoever waits for a place is told
+                self._places.release()
         runners = list(self._runners.values())
         found = await asyncio.gather(*(runner.close(grace_s) for runner in runners), return_exceptions=True)
         self._runners.clear()

@@ -51,6 +51,8 @@ class Orchestrator:
         options: arguments for opening providers, by provider name (base_url, api_key, ...).
         on_changed: what becomes of a run that is pinned to another workflow: refuse it, pin it to the one that the
             journal keeps (whose agents may then be among `agents`), or migrate it as the workflow's `migrates` says.
+        at_once: how many runs that were begun here are worked on at the same time; `run` and `start` wait for a place
+            before they begin another one. None is any number.
 
     Raises:
         InputError: an agent is missing or unknown, or a rung asks a model of an unknown provider.
@@ -68,6 +70,7 @@ class Orchestrator:
         listen: Listener | None = None,
         options: Mapping[str, Mapping[str, Any]] | None = None,
         on_changed: OnChanged = "refuse",
+        at_once: int | None = None,
     ) -> None:
         self.workflow = workflow if isinstance(workflow, Workflow) else Workflow.load(workflow)
         self.machine: Machine = self.workflow.machine
@@ -87,7 +90,8 @@ class Orchestrator:
             secrets=known,
             owns_journal=self.journal is not journal,
         )
-        self._runs = AtWork(self._resources, History(self.journal, self._upgrading), [listen] if listen else [])
+        history = History(self.journal, self._upgrading)
+        self._runs = AtWork(self._resources, history, [listen] if listen else [], at_once)
         self._definitions.keep(self.workflow)
 
     async def __aenter__(self) -> Self:
@@ -104,6 +108,14 @@ class Orchestrator:
         Whoever awaits a run that is cut off gets a CancelledError.
         """
         await self._runs.close(grace_s)
+
+    async def drain(self, within_s: float = 30.0) -> bool:
+        """Before a stop: begin nothing new, and let agents and models in flight come to their ends and be written.
+
+        Gives whether they did within so many seconds. Then `close`, which leaves every run resumable either way; what
+        was let come to its end need not be done again, or put to a person. New runs are refused with Draining.
+        """
+        return await self._runs.drain(within_s)
 
     # --- verbs
 

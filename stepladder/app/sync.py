@@ -48,6 +48,10 @@ class SyncOrchestrator:
             self._thread.join()
             self._loop.close()
 
+    def drain(self, within_s: float = 30.0) -> bool:
+        """As `Orchestrator.drain`."""
+        return self._do(self._orchestrator.drain(within_s))
+
     def run(self, input: Mapping[str, Any], *, run_id: str | None = None) -> Run:  # noqa: A002
         """As `Orchestrator.run`."""
         return self._do(self._orchestrator.run(input, run_id=run_id))

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from stepladder.cli.exits import MEANING, Exit
+from stepladder.cli.exits import MEANING, Exit, Terminated
 from stepladder.cli.screen import SETTINGS
 
 _FIRST = (
@@ -39,7 +42,8 @@ class Commands(TyperGroup):
     ) -> Any:
         """Run a command line and leave with its exit code."""
         given = _global_first(list(sys.argv[1:] if args is None else args))
-        code = self._code(given, prog_name or "stepladder", complete_var, **extra)
+        with _told_to_stop():
+            code = self._code(given, prog_name or "stepladder", complete_var, **extra)
         try:
             sys.stdout.flush()
         except BrokenPipeError:  # whoever read it has left; nothing may be written any more, not even at the end
@@ -55,6 +59,8 @@ class Commands(TyperGroup):
             found = super().main(given, prog_name, complete_var, standalone_mode=False, **extra)
         except StepladderError as error:
             return failures.refuse(error, json=json)
+        except Terminated:
+            return Exit.TERMINATED
         except (KeyboardInterrupt, typer.Abort):
             return Exit.INTERRUPTED
         except Exception as error:
@@ -63,6 +69,23 @@ class Commands(TyperGroup):
                 return failures.misused(said(), _hint(error), json=json)
             return failures.bug(error, json=json)
         return int(found or Exit.DONE)
+
+
+@contextmanager
+def _told_to_stop() -> Iterator[None]:
+    """While SIGTERM is an exception like Ctrl-C; only in the main thread, elsewhere signals are nobody's business."""
+
+    def stop(*_: object) -> None:
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _global_first(given: list[str]) -> list[str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from stepladder.app.sync import SyncOrchestrator
 from stepladder.cli.ask import ask_person
-from stepladder.cli.exits import Exit
+from stepladder.cli.exits import Exit, Terminated
 from stepladder.cli.failures import interrupted, note
 from stepladder.cli.loading import loaded
 from stepladder.cli.log import INDENT, RunLog
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from stepladder.workflow.definition import Definition
 
 Verb = Callable[[SyncOrchestrator], "Run"]
+DRAIN_S: Final = 10.0
+"""Seconds that agents in flight have to come to their end when the process is asked to stop (SIGTERM)."""
 LINES: Final = 16
 LONGEST: Final = 1_200
 """How much of one field of the output is shown."""
@@ -95,8 +97,12 @@ class Work:
                 run = self._asked(orchestrator, run)
                 self._note(run.id)
                 _ = run.decisions  # read while the journal is open
+            except Terminated:
+                orchestrator.drain(DRAIN_S)
+                self._interrupted("stopped", Exit.TERMINATED)
+                raise
             except KeyboardInterrupt:
-                self._interrupted()
+                self._interrupted("interrupted", Exit.INTERRUPTED)
                 raise
         return run
 
@@ -153,10 +159,10 @@ class Work:
                 run = orchestrator.resume(run.id)
         return run
 
-    def _interrupted(self) -> None:
+    def _interrupted(self, how: str, code: Exit) -> None:
         command = f"stepladder resume {shlex.quote(self.run_id)}{on_journal(self.journal)}"
-        said = f"interrupted; go on with: {command}" if self.run_id else "interrupted before the run began"
-        interrupted(said, json=self.screen.json)
+        said = f"{how}; go on with: {command}" if self.run_id else f"{how} before the run began"
+        interrupted(said, json=self.screen.json, code=code)
 
     # --- the end
 

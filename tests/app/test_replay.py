@@ -124,8 +124,8 @@ def plant(file: Path, before: str, after: str, turn: int | None = None) -> int:
         ('"score":{"quality":6.0}', '"score":{"quality":6.5}', 2, "signals was"),
         # a settled action, and how it came about
         (
-            '"kind":"settled","n":2,"action":"AGAIN"',
-            '"kind":"settled","n":2,"action":"SOLVE"',
+            '"kind":"settled","n":2,',
+            '"kind":"settled","n":2,"action":"SOLVE",',
             2,
             "action was 'SOLVE', is now 'AGAIN'",
         ),

@@ -162,6 +162,26 @@ def test_an_interrupt_with_json_is_json(sql: Desk) -> None:
     }
 
 
+@pytest.mark.parametrize(("slow", "called_again"), [("1.5", False), ("30", True)], ids=["in time", "cut off"])
+def test_a_kind_end_lets_what_is_in_flight_be_written(sql: Desk, slow: str, called_again: bool) -> None:
+    """SIGTERM: an agent that comes to its end is not called again; one that does not is cut off after a while."""
+    command = [*START, "run", FILE, "-i", "question=How many customers?", "--id", "r", "--option", f"slow={slow}"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True, **pipes) as child:
+        end = time.monotonic() + 20
+        while sql.run_ids() != ["r"] and time.monotonic() < end:
+            time.sleep(0.05)
+        time.sleep(0.2)
+        child.send_signal(signal.SIGTERM)
+        _, err = child.communicate(timeout=30)
+    assert child.returncode == 143
+    assert "stopped; go on with: stepladder resume r" in err
+    kinds = [entry["kind"] for entry in sql.json("export", "r")["entries"]]
+    assert ("agent_returned" in kinds) is not called_again
+    told = sql("resume", "r", "--option", "slow=0")
+    assert (told.code, "resumed by another process" in told.out) == (0, True)
+
+
 def test_a_killed_run_can_be_resumed(sql: Desk) -> None:
     command = [*START, "run", FILE, "-i", "question=x", "--id", "r", "--option", "slow=30"]
     with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL) as child:
