@@ -15,6 +15,7 @@ Every command has `--json`: one document on stdout and nothing else; errors are 
       4   there is no such run, or no journal
      70   a bug in stepladder; `--debug` shows where
     130   interrupted; the run can be resumed
+    143   ended from outside (SIGTERM) after what was in flight was written; the run can be resumed
 
 What works on a run needs its workflow file and agents. `run` notes them beside the journal (see `memory`), so that
 `stepladder answer RUN --text yes` is enough later. What only reads needs neither: the journal keeps the definition.
@@ -43,7 +44,10 @@ def main() -> None:
     try:
         app()
     except SystemExit as left:
-        if left.code in (Exit.INTERRUPTED, Exit.TERMINATED):  # an agent's thread cannot be interrupted, and leaving would wait for it
+        if left.code in (
+            Exit.INTERRUPTED,
+            Exit.TERMINATED,
+        ):  # an agent's thread cannot be interrupted, and leaving would wait for it
             with contextlib.suppress(OSError):
                 sys.stdout.flush()
                 sys.stderr.flush()

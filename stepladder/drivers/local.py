@@ -13,14 +13,15 @@ is cut off and nothing is written any more. Its run is taken up again from the j
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from contextvars import copy_context
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from stepladder.commands import AskModel, CallAgent, Wait
 from stepladder.drivers.checkpoints import kept_state
 from stepladder.drivers.clock import Cancel
 from stepladder.drivers.committer import Done
+from stepladder.drivers.flights import Flights, Post
 from stepladder.drivers.perform import ask, call_agent
 from stepladder.drivers.resources import Resources
 from stepladder.drivers.rows import row_of
@@ -35,29 +36,11 @@ Listener = Callable[["Runner", Sequence[Event | Entry]], None]
 Inbox = Callable[[RunState], tuple[Event, int] | None]
 """The first item of a run's inbox that it can take in this state, as the event it becomes, with its number."""
 
-Flight = tuple[int, int]
-"""A command's number and attempt."""
-
-
-class Post(NamedTuple):
-    """An event handed in, the inbox item it comes from, and the artifacts to keep with it."""
-
-    event: Event
-    taken: int = 0
-    kept: dict[str, bytes] = {}  # noqa: RUF012 - never changed
-
-
-Work = Callable[[Any], Coroutine[Any, Any, Post]]
 
 CUT_OFF_S: Final = 5.0
 """Seconds that agents which are cut off have for tidying up."""
 CHECKPOINT_EVERY: Final = 512
 """Entries between two states kept in the journal: a long run is taken up from the last one."""
-
-
-class _Flight(NamedTuple):
-    task: asyncio.Task[None]
-    can_be_cut: bool
 
 
 class _Turn(NamedTuple):
@@ -97,8 +80,6 @@ class Runner:
         self.untold: Exception | None = None
         self._listener, self._inbox, self._rested = listener, inbox, rested
         self._posts: list[Post] = []
-        self._flying: dict[Flight, _Flight] = {}
-        self._stragglers: set[asyncio.Task[None]] = set()
         self._waiters: list[asyncio.Future[None]] = []
         self._asked_in: dict[int, RunState] = {}
         self._turn: _Turn | None = None
@@ -109,6 +90,7 @@ class Runner:
         self._broken: BaseException | None = None
         self._at_work = self._busy = self._gone = self._to_look = False
         self._context = copy_context()
+        self._flights = Flights(self._context, self._landed)
 
     # --- from outside
 
@@ -124,8 +106,12 @@ class Runner:
         def done(error: Exception | None) -> None:
             if error is None:
                 self._written()
-            if not written.done():
-                written.set_result(None) if error is None else written.set_exception(error)
+            if written.cancelled():  # whoever began it has gone; it can be resumed, by anybody
+                self._rested(self)
+            elif error is None:
+                written.set_result(None)
+            else:
+                written.set_exception(error)
 
         if self._append(Post(started, 0, kept), done):
             self._written()
@@ -175,7 +161,7 @@ class Runner:
     @property
     def idle(self) -> bool:
         """Whether nothing is in flight, so that the run can be forgotten until it is needed again."""
-        return not (self._at_work or self._flying or self._stragglers or self._posts)
+        return self._flights.none and not (self._at_work or self._posts)
 
     @property
     def watching(self) -> bool:
@@ -195,7 +181,7 @@ class Runner:
     @property
     def flights(self) -> list[asyncio.Task[None]]:
         """The agents that are called and the models that are asked now."""
-        return [flight.task for flight in self._flying.values()]
+        return self._flights.tasks()
 
     def forget(self) -> None:
         """Do not come back for a deadline."""
@@ -226,11 +212,10 @@ class Runner:
         Raises:
             Exception: what a model in shadow raised that is no failure of a model (a script ran dry).
         """
-        shadows = [flight.task for (number, _), flight in self._flying.items() if number in self.state.shadows]
+        shadows = self._flights.tasks(self.state.shadows)
         if shadows and grace_s and not self._gone:
             await asyncio.wait(shadows, timeout=grace_s)
-        tasks = [*self._stragglers, *self.flights]
-        self._abandon()
+        tasks = self._abandon()
         if tasks:
             await asyncio.wait(tasks, timeout=CUT_OFF_S)
         if self._broken is not None:
@@ -330,30 +315,26 @@ class Runner:
             message = f"run {self.state.run_id!r} cannot be worked on any more; it can be resumed"
             asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})
 
-    def _abandon(self) -> None:
+    def _abandon(self) -> list[asyncio.Task[None]]:
+        """Write nothing any more; what is cut off with that."""
         self._gone = True
         self._off_work()
         self.forget()
         self._posts.clear()
-        for flight in self._flying.values():
-            flight.task.cancel()
-        for straggler in self._stragglers:
-            straggler.cancel()
         for waiter in self._waiters:
             waiter.cancel()
-        self._flying.clear()
-        self._stragglers.clear()
         self._waiters.clear()
+        return self._flights.cut_off()
 
     # --- time
 
     def _arm(self, at: float | None) -> None:
         """Come back at this time, or when a call that waits may start; an alarm that rings too early does no harm."""
-        if len(self._flying) < len(self.state.outstanding):
+        if len(self._flights) < len(self.state.outstanding):
             starts = [
                 command.not_before
                 for command in self.state.outstanding.values()
-                if isinstance(command, CallAgent) and (command.number, command.attempt) not in self._flying
+                if isinstance(command, CallAgent) and (command.number, command.attempt) not in self._flights
             ]
             at = min(starts if at is None else (at, *starts), default=None)
         if at is None or (self._forget is not None and self._alarm_at <= at):
@@ -451,8 +432,9 @@ class Runner:
             self.owned = False
         if self.state.shadows:
             self._remember_shadows(before, moved.entries)
-        if self._flying:
-            self._drop_flights()
+        if self._flights:
+            commands = self.state.outstanding.values()
+            self._flights.drop_all_but({(each.number, getattr(each, "attempt", 1)) for each in commands})
         self.tell(moved.entries)
         if taken:
             self._look()
@@ -472,48 +454,20 @@ class Runner:
         for command in self.state.outstanding.values():
             if isinstance(command, CallAgent):
                 flight = (command.number, command.attempt)
-                if flight not in self._flying and command.not_before <= now:
-                    self._fly(flight, self._call, command, self.resources.agents[command.agent].is_async)
-            elif isinstance(command, AskModel) and (command.number, 1) not in self._flying:
-                self._fly((command.number, 1), self._ask, command, can_be_cut=True)
+                if flight not in self._flights and command.not_before <= now:
+                    can_be_cut = self.resources.agents[command.agent].is_async
+                    self._flights.begin(flight, self._call, command, can_be_cut=can_be_cut)
+            elif isinstance(command, AskModel) and (command.number, 1) not in self._flights:
+                self._flights.begin((command.number, 1), self._ask, command, can_be_cut=True)
 
-    def _fly(self, flight: Flight, work: Work, command: Any, can_be_cut: bool) -> None:
-        task = asyncio.get_running_loop().create_task(self._land(flight, work, command), context=self._context.copy())
-        self._flying[flight] = _Flight(task, can_be_cut)
-
-    async def _land(self, flight: Flight, work: Work, command: Any) -> None:
-        """Do the work and hand in what came of it."""
-        post = None
-        try:
-            post = await work(command)
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:
-            if not self._gone:
-                self._fail(error)
-        finally:
-            self._landed(flight)
-            if post is not None and not self._gone:
-                self._posts.append(post)
-                self._on()
-            elif not self._at_work:
-                self._rested(self)
-
-    def _landed(self, flight: Flight) -> None:
-        task = asyncio.current_task()
-        assert task is not None, "flights are tasks"
-        self._stragglers.discard(task)
-        if flight in self._flying and self._flying[flight].task is task:
-            del self._flying[flight]
-
-    def _drop_flights(self) -> None:
-        """Cut off what nobody awaits any more. A synchronous agent cannot be cut off; it lands late."""
-        wanted = {(command.number, getattr(command, "attempt", 1)) for command in self.state.outstanding.values()}
-        for flight in [flight for flight in self._flying if flight not in wanted]:
-            task, can_be_cut = self._flying.pop(flight)
-            self._stragglers.add(task)
-            if can_be_cut:
-                task.cancel()
+    def _landed(self, post: Post | None, error: Exception | None) -> None:
+        if error is not None and not self._gone:
+            self._fail(error)
+        if post is not None and not self._gone:
+            self._posts.append(post)
+            self._on()
+        elif not self._at_work:
+            self._rested(self)
 
     async def _ask(self, command: AskModel) -> Post:
         state = self._asked_in.pop(command.number, None) if command.shadow else self.state

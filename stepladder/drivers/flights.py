@@ -1,0 +1,96 @@
+"""What is in flight for one run: calls of agents and questions to models, each a task of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Coroutine
+from contextvars import Context
+from typing import Any, NamedTuple
+
+from stepladder.events import Event
+
+Flight = tuple[int, int]
+"""A command's number and attempt."""
+
+
+class Post(NamedTuple):
+    """An event handed in, the inbox item it comes from, and the artifacts to keep with it."""
+
+    event: Event
+    taken: int = 0
+    kept: dict[str, bytes] = {}  # noqa: RUF012 - never changed
+
+
+Work = Callable[[Any], Coroutine[Any, Any, Post]]
+Landed = Callable[[Post | None, Exception | None], None]
+"""Told what came of a flight: an event, an exception that is no event, or neither where it was cut off."""
+
+
+class _Flying(NamedTuple):
+    task: asyncio.Task[None]
+    can_be_cut: bool
+
+
+class Flights:
+    """The flights of a run.
+
+    Args:
+        context: the context variables that each of them starts with a copy of.
+        landed: told in the flight's own task what came of it.
+    """
+
+    def __init__(self, context: Context, landed: Landed) -> None:
+        self._context, self._landed = context, landed
+        self._flying: dict[Flight, _Flying] = {}
+        self._stragglers: set[asyncio.Task[None]] = set()
+
+    def __contains__(self, flight: Flight) -> bool:
+        return flight in self._flying
+
+    def __len__(self) -> int:
+        return len(self._flying)
+
+    @property
+    def none(self) -> bool:
+        """Whether nothing flies, not even what nobody awaits any more."""
+        return not (self._flying or self._stragglers)
+
+    def tasks(self, numbers: Collection[int] | None = None) -> list[asyncio.Task[None]]:
+        """The tasks that are awaited, or those of these commands."""
+        return [each.task for (number, _), each in self._flying.items() if numbers is None or number in numbers]
+
+    def begin(self, flight: Flight, work: Work, command: Any, *, can_be_cut: bool) -> None:
+        """Start one."""
+        task = asyncio.get_running_loop().create_task(self._fly(flight, work, command), context=self._context.copy())
+        self._flying[flight] = _Flying(task, can_be_cut)
+
+    def drop_all_but(self, wanted: Collection[Flight]) -> None:
+        """Cut off what nobody awaits any more. A synchronous agent cannot be cut off; it lands late."""
+        for flight in [flight for flight in self._flying if flight not in wanted]:
+            task, can_be_cut = self._flying.pop(flight)
+            self._stragglers.add(task)
+            if can_be_cut:
+                task.cancel()
+
+    def cut_off(self) -> list[asyncio.Task[None]]:
+        """Cut everything off; the tasks that this concerns."""
+        tasks = [*self._stragglers, *self.tasks()]
+        for task in tasks:
+            task.cancel()
+        self._flying.clear()
+        self._stragglers.clear()
+        return tasks
+
+    async def _fly(self, flight: Flight, work: Work, command: Any) -> None:
+        post = raised = None
+        try:
+            post = await work(command)
+        except Exception as error:
+            raised = error
+        finally:
+            task = asyncio.current_task()
+            assert task is not None, "flights are tasks"
+            self._stragglers.discard(task)
+            if flight in self._flying and self._flying[flight].task is task:
+                del self._flying[flight]
+            self._landed(post, raised)
