@@ -11,7 +11,7 @@ from stepladder.evaluation.columns import Column, Columns
 from stepladder.evaluation.fold import COUNTED, Observed, count_columns, fold_columns
 from stepladder.evaluation.mask import Mask
 from stepladder.evaluation.recorded import decided_on, legal_masks
-from stepladder.evaluation.verdicts import ROUTES, Choices, Masks, Routes, choose_columns, classify_columns
+from stepladder.evaluation.verdicts import ROUTES, Choices, Masks, Routes, choose_columns, classify_columns, names_read
 
 __all__ = [
     "COUNTED",
@@ -29,4 +29,5 @@ __all__ = [
     "decided_on",
     "fold_columns",
     "legal_masks",
+    "names_read",
 ]

@@ -148,7 +148,10 @@ def _result_numbers(seen: Iterable[Observation]) -> list[int]:
 def _hashable(value: Any) -> Hashable:
     """What equals another such value exactly where the plain values are equal."""
     if isinstance(value, Mapping):
-        return frozenset((key, _hashable(item)) for key, item in value.items())
+        try:
+            return frozenset(value.items())
+        except TypeError:  # a list or a mapping is in it
+            return frozenset((key, _hashable(item)) for key, item in value.items())
     return tuple(map(_hashable, value)) if isinstance(value, list) else value
 
 

@@ -25,6 +25,14 @@ ROUTES: Final[tuple[Route, ...]] = get_args(Route)
 """What the codes of `Routes` stand for: standard 0, hybrid 1, complex 2."""
 
 
+def names_read(classifiers: Iterable[Classifier] = (), rules: Iterable[Rule] = ()) -> list[str]:
+    """The names of the columns that these need, each once."""
+    any_ofs = [any_of for each in classifiers for any_of in (each.complex, each.hybrid)]
+    clauses = [clause for any_of in any_ofs for clause in any_of.clauses()]
+    clauses += [clause for rule in rules for clause in rule.when.clauses]
+    return list(dict.fromkeys(clause.signal for clause in clauses))
+
+
 class Masks:
     """Columns with their answers: a clause is asked once, however many settings have it (125 KB for a million rows)."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stepladder.clauses import parse_clause
@@ -58,7 +58,12 @@ def same(columns: Columns, rows: list[dict[str, Any]]) -> None:
         assert values(column) == values(Columns.of(rows, [name]).columns[name]), name
 
 
+WANTED = {"human_intervention_required": True}
+
+
 @given(recordings)
+@example([[Observation("result", "s", call="c", output={"a": 1})] * 4])
+@example([[Observation("result", "s"), Observation("answer", "s", output=WANTED)]])
 def test_any_recordings(runs: list[list[Observation]]) -> None:
     same(fold_columns(BUILTIN.values(), runs, NAMES), live(list(BUILTIN.values()), runs))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 
-from stepladder.clauses import Clause
+from stepladder.clauses import Facts
 from stepladder.evaluation import (
     ROUTES,
     Columns,
@@ -13,27 +13,27 @@ from stepladder.evaluation import (
     classify_columns,
     decided_on,
     legal_masks,
+    names_read,
 )
 from stepladder.orchestrator import Machine, decision_records
 from stepladder.record import Opened
 from stepladder.signals import BUILTIN
+from tests.example_workflows import REVIEW, machine
+from tests.orchestrator.play import Play
 from tests.orchestrator.test_laws import STORIES, Story
 
 
-def names_read(machine: Machine) -> set[str]:
-    """Every signal that the rules and the classifier read."""
-    classifier = machine.policy.ladder.classifier
-    clauses: list[Clause] = [*classifier.complex.clauses(), *classifier.hybrid.clauses()]
-    clauses += [clause for rules in machine.rules.values() for rule in rules for clause in rule.when.clauses]
-    return {clause.signal for clause in clauses}
+def masks_of(machine: Machine, facts: list[Facts]) -> Masks:
+    """These facts, ready for the machine's classifier and for every rule."""
+    rules = [rule for rules in machine.rules.values() for rule in rules]
+    return Masks(Columns.of(facts, names_read([machine.policy.ladder.classifier], rules)))
 
 
 @given(STORIES)
 def test_routes_rules_and_reasons_are_those_on_record(story: Story) -> None:
     machine = story.machine
     seen = [(opened, facts) for opened, facts in decided_on(machine, story.journal) if not opened.limit]
-    masks = Masks(Columns.of([facts for _, facts in seen], names_read(machine)))
-    routes = classify_columns(machine.policy.ladder.classifier, masks)
+    routes = classify_columns(machine.policy.ladder.classifier, masks_of(machine, [facts for _, facts in seen]))
     assert [ROUTES[code] for code in routes.codes()] == [opened.route for opened, _ in seen]
     flags = {(route, name): mask.flags() for route, named in routes.fired.items() for name, mask in named.items()}
     for index, (opened, _) in enumerate(seen):
@@ -43,11 +43,10 @@ def test_routes_rules_and_reasons_are_those_on_record(story: Story) -> None:
         _rules_agree(machine, step, [(opened, facts) for opened, facts in seen if opened.step == step])
 
 
-def _rules_agree(machine: Machine, step: str, seen: list[tuple[Opened, dict[str, object]]]) -> None:
+def _rules_agree(machine: Machine, step: str, seen: list[tuple[Opened, Facts]]) -> None:
     rules = machine.rules[step]
     decisions = [opened for opened, _ in seen]
-    masks = Masks(Columns.of([facts for _, facts in seen], names_read(machine)))
-    choices = choose_columns(rules, masks, legal_masks(decisions))
+    choices = choose_columns(rules, masks_of(machine, [facts for _, facts in seen]), legal_masks(decisions))
     passed_over = [mask.flags() for mask in choices.passed_over]
     for index, (opened, code) in enumerate(zip(decisions, choices.codes(), strict=True)):
         assert (rules[code].name if code >= 0 else "") == opened.rule
@@ -61,3 +60,13 @@ def test_the_facts_hold_the_signals_on_record(story: Story) -> None:
     for opened, facts in decided_on(story.machine, story.journal):
         assert {name: facts.get(name) for name in records[opened.n]} == records[opened.n]
         assert facts.keys() & BUILTIN.keys() <= records[opened.n].keys()
+
+
+def test_a_close_call_is_hybrid() -> None:
+    changes = {"policy": {"classifier": {"hybrid": {"close": ["rule_margin < 0.02"]}}}}
+    for score, route in ((9.1, "hybrid"), (9.9, "standard")):
+        play = Play(machine(REVIEW, changes)).returns({})
+        play.returns({"alignment_score": score, "standardization_score": 10.0})
+        facts = [facts for _, facts in decided_on(play.machine, play.journal)]
+        routes = classify_columns(play.machine.policy.ladder.classifier, masks_of(play.machine, facts))
+        assert ROUTES[routes.codes()[-1]] == route
