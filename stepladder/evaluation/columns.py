@@ -60,9 +60,11 @@ class Column(msgspec.Struct, frozen=True, eq=False):
 
     @staticmethod
     def of_array(values: NDArray[Any]) -> Column:
-        """From an array of flags, whole numbers or floats; NaN is a missing value."""
+        """From an array; NaN is a missing value."""
         if values.dtype == np.bool_:
             return Column(values.astype(np.uint8))
+        if values.dtype.kind not in "iuf":
+            return Column.of(values.tolist())
         if values.dtype.kind in "iu" and len(values) and int(values.max()) - int(values.min()) < _DENSE:
             numbers = range(int(values.min()), int(values.max()) + 1)
             distance = np.subtract(values, values.min(), dtype=np.int64)

@@ -180,7 +180,7 @@ def _folded(fold: Fold, runs: Sequence[Sequence[Observation]]) -> Iterable[Facts
         memory, broken = fold.start(), dict[str, str]()
         for seen in run:
             memory, broken = fold.update(memory, broken, seen)
-            yield fold.values(memory, broken)[0]
+            yield fold.values(memory, broken)[0]  # one that has no value now may have one later, as in a run
 
 
 def count_columns(seen: Observed, names: Iterable[str]) -> Columns:

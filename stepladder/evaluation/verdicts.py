@@ -87,12 +87,13 @@ def classify_columns(classifier: Classifier, masks: Masks) -> Routes:
 class Choices(msgspec.Struct, frozen=True, eq=False):
     """For each rule the rows where it is chosen, and those where it held, was not legal and so was passed over."""
 
+    rows: int
     chosen: tuple[Mask, ...]
     passed_over: tuple[Mask, ...]
 
     def codes(self) -> NDArray[np.int16]:
         """Each row's rule, as its place among the rules; -1 where none is chosen, hence STOP."""
-        codes = np.full(self.chosen[0].rows, -1, np.int16)
+        codes = np.full(self.rows, -1, np.int16)
         for place, mask in enumerate(self.chosen):
             codes[mask.flags()] = place
         return codes
@@ -108,4 +109,4 @@ def choose_columns(rules: Sequence[Rule], masks: Masks, legal: Mapping[str, Mask
         chosen.append(taken)
         passed_over.append(held - taken)
         left -= taken
-    return Choices(tuple(chosen), tuple(passed_over))
+    return Choices(masks.rows, tuple(chosen), tuple(passed_over))
