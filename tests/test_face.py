@@ -15,7 +15,19 @@ OFFERED = {
     *("ScriptedProvider", "Signal", "SqliteJournal", "StepladderError", "SyncOrchestrator", "Waiting", "Workflow"),
     *("http_agent", "log_run", "make_orchestration_decision", "mcp_agent", "rule", "signal"),
 }
-HEAVY = ("openai", "google", "pydantic", "jinja2", "transitions", "loguru", "rich", "typer", "sklearn", "networkx")
+HEAVY = (
+    "openai",
+    "google",
+    "pydantic",
+    "jinja2",
+    "transitions",
+    "loguru",
+    "rich",
+    "typer",
+    "sklearn",
+    "networkx",
+    "numpy",
+)
 
 
 def test_the_face_is_just_this() -> None:

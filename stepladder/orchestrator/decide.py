@@ -54,7 +54,7 @@ def _next_action(machine: Machine, state: RunState) -> Entries:
         used_up = _used_up(machine, state)
         limit = limit or (used_up.get(choice.rule.do, "") if choice.rule else "")
     if "rule_margin" in machine.measured:
-        _measure_margin(machine, state, facts)
+        measure_margin(machine, state, facts)
     verdict = Verdict(STOP, reason=limit) if limit else _verdict(machine, state, choice, facts)
     question = Question(
         n=_number(state),
@@ -90,7 +90,9 @@ def _verdict(machine: Machine, state: RunState, choice: Choice, facts: Facts) ->
     return Verdict(choice.rule.do, parameters, choice.rule.because)
 
 
-def _measure_margin(machine: Machine, state: RunState, facts: Facts) -> None:
+def measure_margin(machine: Machine, state: RunState, facts: Facts) -> None:
+    """Put `rule_margin` among the facts, where there is one."""
+
     def action(others: Facts) -> str:
         legal, _ = machine.legal(state.step, others, state.refused)
         found = choose(machine.rules[state.step], others, legal).rule
