@@ -71,12 +71,18 @@ class Committer:
 
     def _flush(self) -> None:
         """Write what has gathered, or see to it that a thread does."""
-        if self._slow < SLOW_IN_A_ROW:
+        if not self._is_slow():
             group = self._taken()
             self._tell(group, self._write(group), asyncio.get_running_loop())
         elif self._begins_to_write():
-            self._thread = threading.Thread(target=self._work, name="stepladder-journal", daemon=True)
-            self._thread.start()
+            self._start()
+
+    def _is_slow(self) -> bool:
+        return self._slow >= SLOW_IN_A_ROW
+
+    def _start(self) -> None:
+        self._thread = threading.Thread(target=self._work, name="stepladder-journal", daemon=True)
+        self._thread.start()
 
     def _work(self) -> None:
         """Write until nothing waits; a later group starts another thread."""
