@@ -26,8 +26,8 @@ SLOW_IN_A_ROW: Final = 4
 """Slow commits after which a thread does it, until one is quick again: a single one is SQLite tidying up."""
 
 MOST: Final = 256
-"""Turns that are written without waiting for the end of the loop's turn: what waits is in memory twice, before and after
-its step, and a commit is shared by enough."""
+"""Turns that are written without waiting for the end of the loop's turn: what waits is in memory twice, before and
+after its step, and a commit is shared by enough."""
 
 
 class _Waiting(NamedTuple):
@@ -69,10 +69,10 @@ class Committer:
                 group, self._waiting = self._waiting, []
         if not group:
             return False
-        *answers, refused = self._write(group)
+        *answers, mine = self._write(group)
         self._tell(group[:-1], answers, loop)
-        if refused is not None:
-            raise refused
+        if mine is not None:
+            raise mine
         return True
 
     def close(self) -> None:
