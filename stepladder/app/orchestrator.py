@@ -237,7 +237,7 @@ class Orchestrator:
         entries = entries_of(self.journal, run_id)
         if isinstance(entries[0], RunStarted):
             self._upgrading.machine(run_id, entries)
-        return replay_run(self.journal, run_id, self.workflow.signals)
+        return replay_run(self.journal, run_id, definitions=self._definitions)
 
     def machine_of(self, policy_hash: str) -> Machine | None:
         """The machine of this workflow under another policy that the journal knows."""

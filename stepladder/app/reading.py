@@ -54,11 +54,16 @@ def machine_now(
 
 
 def replay_run(
-    journal: Journal, run_id: str, signals: Iterable[Signal] = (), under: Workflow | None = None
+    journal: Journal,
+    run_id: str,
+    signals: Iterable[Signal] = (),
+    under: Workflow | None = None,
+    definitions: Definitions | None = None,
 ) -> Replayed:
     """Decide the run again: under the workflows and policies it had, or all of it `under` this one.
 
-    A run whose beginning is missing diverges there.
+    A run whose beginning is missing diverges there. Whoever replays many runs hands in the journal's `definitions` (in
+    place of `signals`), so that each is built once.
 
     Raises:
         WrongDefinition: `under` is of another workflow than the run.
@@ -69,7 +74,7 @@ def replay_run(
     if not isinstance(first, (RunStarted, QuestionPut)):
         return Replayed(run_id, 0, 0, Divergence(1, 1, first, None, "entry 1 is missing"))
     started = _started(run_id, turns[0].entries)
-    definitions, pin = Definitions(journal, signals), pin_of(started, ())
+    definitions, pin = definitions or Definitions(journal, signals), pin_of(started, ())
     if under is not None:
         now = pin_of(started, [entry for turn in turns for entry in turn.entries])
         if under.hash != now.workflow_hash:

@@ -44,6 +44,7 @@ def replay(
 
     No agent is called and no model asked. Leaves with 1 at a divergence, and with --all where a run cannot be replayed.
     """
+    from stepladder.app.definitions import Definitions
     from stepladder.app.reading import is_lone, replay_run
     from stepladder.cli.failures import UsageError
     from stepladder.cli.journals import EVERYTHING, named, opened, signals_of
@@ -61,12 +62,13 @@ def replay(
     found: list[Replayed] = []
     left_out: dict[str, StepladderError] = {}
     with opened(journal) as kept:
+        definitions = Definitions(kept, signals)
         names = [row.run_id for row in reversed(kept.rows(EVERYTHING))] if every else [named(kept, name)]
         for run_id in names:
             try:
                 if every and is_lone(kept.turns(run_id)[0].entries):
                     continue
-                found.append(replay_run(kept, run_id, signals, under))
+                found.append(replay_run(kept, run_id, under=under, definitions=definitions))
             except StepladderError as error:
                 if not every:
                     raise

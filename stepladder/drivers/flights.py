@@ -42,7 +42,7 @@ class Flights:
     def __init__(self, context: Context, landed: Landed) -> None:
         self._context, self._landed = context, landed
         self._flying: dict[Flight, _Flying] = {}
-        self._stragglers: set[asyncio.Task[None]] = set()
+        self._stragglers: dict[asyncio.Task[None], None] = {}  # an empty set takes three times as much
 
     def __contains__(self, flight: Flight) -> bool:
         return flight in self._flying
@@ -68,7 +68,7 @@ class Flights:
         """Cut off what nobody awaits any more. A synchronous agent cannot be cut off; it lands late."""
         for flight in [flight for flight in self._flying if flight not in wanted]:
             task, can_be_cut = self._flying.pop(flight)
-            self._stragglers.add(task)
+            self._stragglers[task] = None
             if can_be_cut:
                 task.cancel()
 
@@ -90,7 +90,7 @@ class Flights:
         finally:
             task = asyncio.current_task()
             assert task is not None, "flights are tasks"
-            self._stragglers.discard(task)
+            self._stragglers.pop(task, None)
             if flight in self._flying and self._flying[flight].task is task:
                 del self._flying[flight]
             self._landed(post, raised)

@@ -33,7 +33,7 @@ from stepladder.record import Asked, Entry
 from stepladder.state import RunState
 
 Listener = Callable[["Runner", Sequence[Event | Entry]], None]
-Inbox = Callable[[RunState], tuple[Event, int] | None]
+Inbox = Callable[[Machine, RunState], tuple[Event, int] | None]
 """The first item of a run's inbox that it can take in this state, as the event it becomes, with its number."""
 
 
@@ -72,7 +72,7 @@ class Runner:
         seq: int,
         digest: bytes,
         listener: Listener,
-        inbox: Inbox = lambda _: None,
+        inbox: Inbox = lambda *_: None,
         rested: Callable[[Runner], None] = lambda _: None,
     ) -> None:
         self.machine, self.resources, self.state, self.seq, self.digest = machine, resources, state, seq, digest
@@ -360,7 +360,7 @@ class Runner:
         """Take in what can be taken from the inbox, one item at a time; whether there was one."""
         if any(post.taken for post in self._posts) or (self._turn is not None and self._turn.taken):
             return False
-        found = self._inbox(self.state)
+        found = self._inbox(self.machine, self.state)
         if found is not None:
             self._posts.append(Post(*found))
         return found is not None
