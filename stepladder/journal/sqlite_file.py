@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from stepladder.errors import JournalError
-from stepladder.journal.store import NO_DIGEST, chain
+from stepladder.journal.store import NO_DIGEST, chain, sound
 
 Synchronous = Literal["full", "normal"]
 
@@ -203,8 +203,3 @@ def _chain_anew(db: sqlite3.Connection, number: int) -> None:
 
 UPGRADES: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (_make, _from_1)
 """The n-th leads from version n to a later one."""
-
-
-def sound(digest: object) -> bytes:
-    """The digest, if it can be one: somebody may have written anything there."""
-    return digest if isinstance(digest, bytes) and len(digest) <= len(NO_DIGEST) else NO_DIGEST
