@@ -12,7 +12,17 @@ import stepladder
 OFFERED = {
     *("AgentCall", "AgentResult", "Artifact", "DecisionPoint", "DecisionRecord", "DefinitionError", "InputError"),
     *("ManualClock", "MemoryJournal", "Observation", "Orchestrator", "OutcomeUnknownError", "PostgresJournal", "Rule"),
-    *("Run", "RunError", "ScriptedProvider", "Signal", "SqliteJournal", "StepladderError", "SyncOrchestrator", "Waiting", "Workflow"),
+    *(
+        "Run",
+        "RunError",
+        "ScriptedProvider",
+        "Signal",
+        "SqliteJournal",
+        "StepladderError",
+        "SyncOrchestrator",
+        "Waiting",
+        "Workflow",
+    ),
     *("http_agent", "log_run", "make_orchestration_decision", "mcp_agent", "rule", "signal"),
 }
 HEAVY = ("openai", "google", "pydantic", "jinja2", "transitions", "loguru", "rich", "typer", "sklearn", "networkx")

@@ -23,7 +23,7 @@ from psycopg import Connection, sql
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 
-from stepladder.errors import JournalError
+from stepladder.errors import JournalError, NoJournal
 from stepladder.journal.address import FORM, shown
 
 T = TypeVar("T")
@@ -81,8 +81,8 @@ class PostgresServer:
     """The journal in one schema of a database.
 
     Raises:
-        JournalError: it is missing (and `create` is false), another program's, of a newer version, or the server cannot
-            be reached.
+        NoJournal: it is missing, and `create` is false.
+        JournalError: it is another program's, of a newer version, or the server cannot be reached.
     """
 
     def __init__(self, address: str, *, schema: str, create: bool, patience_s: float) -> None:
@@ -189,7 +189,7 @@ class PostgresServer:
     def _open(self, db: Connection, *, create: bool) -> None:
         version = self._version(db)
         if version == 0 and not create:
-            raise JournalError(self.name, f"no journal in schema {self.schema}", "a journal that a run has written")
+            raise NoJournal(self.name, f"no journal in schema {self.schema}")
         if version != SCHEMA_VERSION:
             _transacted(db, lambda: self._upgrade(db))
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from stepladder.errors import JournalError
+from stepladder.errors import JournalError, NoJournal
 from stepladder.journal.store import NO_DIGEST, chain, sound
 
 Synchronous = Literal["full", "normal"]
@@ -55,15 +55,16 @@ class SqliteFile:
     """An open journal file.
 
     Raises:
-        JournalError: it is missing (and `create` is false), another program's, of a newer version, or cannot be opened.
+        NoJournal: it is missing, and `create` is false.
+        JournalError: it is another program's, of a newer version, or cannot be opened.
     """
 
     def __init__(self, path: Path, *, create: bool, busy_s: float, synchronous: Synchronous) -> None:
         self.path, self.name = path, str(path)
         self._busy_s, self._synchronous = busy_s, synchronous
         self._writing, self._looking = threading.RLock(), threading.RLock()
-        if not create and not path.is_file():
-            raise JournalError(self.name, "no such file", "a journal that a run has written")
+        if not create and not path.exists():
+            raise NoJournal(self.name, "no such file")
         with self.mapped():
             self._db = self._connected()
         try:
