@@ -12,9 +12,9 @@ FORM: Final = "postgresql://USER:PASSWORD@HOST:PORT/DATABASE?OPTION=VALUE, with 
 _HOST: Final = r"(?:\[[^\]@/?#\s]+\]|[^\[\]:,@/?#\s]*)(?::\d*)?"
 _ADDRESS: Final = re.compile(
     r"postgres(?:ql)?://(?:(?P<user>[^:@/?#\s]*)(?P<password>:[^@/?#\s]*)?@)?"
-    rf"(?P<hosts>{_HOST}(?:,{_HOST})*)(?P<database>/[^@/?#\s]*)?(?:\?(?P<options>[^@?#\s]*))?"
+    rf"(?P<hosts>{_HOST}(?:,{_HOST})*)(?P<database>/[^@/?#\s]*)?(?:\?(?P<options>(?:\w+=[^&@?#\s]*(?:&|$))*))?"
 )
-_SECRET: Final = re.compile(r"(?:ssl)?password=")
+_TOLD: Final = re.compile(r"(?:host|hostaddr|port|dbname|user|service|sslmode|options)=")
 
 
 def is_address(journal: object) -> bool:
@@ -23,7 +23,7 @@ def is_address(journal: object) -> bool:
 
 
 def shown(address: str) -> str:
-    """The address without its password.
+    """The address without its password, and without options that do not say where it is.
 
     Raises:
         JournalError: it is not of this form. It is not repeated then: any part of it may be a part of a password.
@@ -32,6 +32,6 @@ def shown(address: str) -> str:
     if found is None:
         raise JournalError("postgresql://...", "an address that cannot be read", FORM)
     user = f"{found['user']}@" if found["user"] else ""
-    options = [each for each in (found["options"] or "").split("&") if each and not _SECRET.match(each)]
+    options = [each for each in (found["options"] or "").split("&") if _TOLD.match(each)]
     query = f"?{'&'.join(options)}" if options else ""
     return f"postgresql://{user}{found['hosts']}{found['database'] or ''}{query}"

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, LiteralString, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
@@ -36,7 +36,7 @@ from stepladder.journal.store import (
 )
 
 if TYPE_CHECKING:
-    from psycopg import Connection, Cursor
+    from stepladder.journal.postgres_server import Transaction
 
 SCHEMA: Final = "stepladder"
 _COLUMNS: Final = (
@@ -72,7 +72,8 @@ _CHECKPOINT: Final = """INSERT INTO checkpoints
 _KEEP: Final = "INSERT INTO artifacts SELECT * FROM unnest(%b::text[], %b::bytea[]) ON CONFLICT DO NOTHING"
 _ENROLL: Final = """INSERT INTO owners VALUES (%s, %s, %s, %s, extract(epoch FROM clock_timestamp()) + %s)
     ON CONFLICT (id) DO UPDATE SET until = excluded.until"""
-_PUT: Final = "SELECT number FROM inbox WHERE run = %s AND kind = %s AND body = %s AND put_at = %s"
+_PUT: Final = "INSERT INTO inbox (run, kind, body, put_at) VALUES (%s, %s, %s, %s) RETURNING number"
+_PUT_BEFORE: Final = "SELECT number FROM inbox WHERE run = %s AND kind = %s AND body = %s AND put_at = %s"
 _OWNER: Final = """SELECT id, host, pid, started, until, extract(epoch FROM clock_timestamp())::float8
     FROM owners WHERE id = %s"""
 
@@ -110,47 +111,42 @@ class PostgresJournal:
     def write(self, turns: Sequence[Turn]) -> list[StepladderError | None]:
         """Append turns."""
         self._learn(turn.run_id for turn in turns if turn.seq > 1 and turn.run_id not in self._numbers)
-        return self._server.write(lambda db, again: self._write(db, turns, again))
+        refused = self._server.write(lambda on: self._write(on, turns))
+        for turn in turns:
+            if turn.row is not None and turn.row.status == "ended":
+                self._numbers.pop(turn.run_id, None)
+        return refused
 
-    def _write(self, db: Connection, turns: Sequence[Turn], again: bool) -> list[StepladderError | None]:
-        places, items, there = self._seen(db, turns, again)
+    def _write(self, on: Transaction, turns: Sequence[Turn]) -> list[StepladderError | None]:
+        places, items, there = self._seen(on, turns)
         refused = [None if turn.run_id in there else self._refused(turn, places, items) for turn in turns]
         _append(
-            db,
+            on,
             [
                 (places[turn.run_id].number, turn)
                 for turn, error in zip(turns, refused, strict=True)
                 if error is None and turn.run_id not in there
             ],
         )
-        for turn in turns:
-            if turn.row is not None and turn.row.status == "ended":
-                self._numbers.pop(turn.run_id, None)
         return refused
 
-    def _seen(
-        self, db: Connection, turns: Sequence[Turn], again: bool
-    ) -> tuple[dict[str, _Place], set[tuple[int, int]], set[str]]:
+    def _seen(self, on: Transaction, turns: Sequence[Turn]) -> tuple[dict[str, _Place], set[tuple[int, int]], set[str]]:
         """How the runs stand, what lies in their inboxes, and which turns were written already; all of it is locked."""
         first = sorted((turn for turn in turns if turn.seq == 1), key=lambda turn: turn.run_id)
         later = {self._numbers[turn.run_id]: turn for turn in turns if turn.seq > 1 and turn.run_id in self._numbers}
         taken = [turn.taken for turn in turns if turn.taken]
-        begun = _ask(db, _BEGIN, _columns(first)) if first else None
-        locked = _ask(db, _LOCK, [list(later)]) if later else None
-        passed = _ask(db, _PASSED, [list(later), [turn.seq for turn in later.values()]]) if later else None
-        items = _ask(db, _OPEN, [taken]) if taken else None
-        there = _ask(db, _THERE, _transposed((turn.run_id, turn.seq, turn.digest) for turn in turns)) if again else None
-        new = dict(begun.fetchall()) if begun else {}
-        self._numbers |= new
-        behind = {run for (run,) in passed.fetchall()} if passed else set()
-        places = {run_id: _Place(number) for run_id, number in new.items()}
-        for number, owner in locked.fetchall() if locked else ():
-            places[later[number].run_id] = _Place(number, owner, number in behind)
-        return (
-            places,
-            set(items.fetchall() if items else ()),
-            {each for (each,) in there.fetchall()} if there else set(),
+        begun, locked, passed, items, there = on.answers(
+            on.ask(_BEGIN, _columns(first)) if first else None,
+            on.ask(_LOCK, [list(later)]) if later else None,
+            on.ask(_PASSED, [list(later), [turn.seq for turn in later.values()]]) if later else None,
+            on.ask(_OPEN, [taken]) if taken else None,
+            on.ask(_THERE, _transposed((turn.run_id, turn.seq, turn.digest) for turn in turns)) if on.again else None,
         )
+        self._numbers |= dict(begun)
+        places = {run_id: _Place(number) for run_id, number in begun}
+        for number, owner in locked:
+            places[later[number].run_id] = _Place(number, owner, (number,) in passed)
+        return places, set(items), {run_id for (run_id,) in there}
 
     def _refused(self, turn: Turn, places: Mapping[str, _Place], items: set[tuple[int, int]]) -> StepladderError | None:
         place = places.get(turn.run_id)
@@ -204,14 +200,14 @@ class PostgresJournal:
         """Make an owner known."""
         lease_s = owner.until - time.time()
         known = (owner.id, owner.host, owner.pid, owner.started, lease_s)
-        self._server.write(lambda db, _: db.execute(_ENROLL, known))
+        self._server.write(lambda on: on.ask(_ENROLL, known))
 
     def leave(self, owner_id: str) -> None:
         """Forget an owner."""
 
-        def left(db: Connection, _: bool) -> None:
-            db.execute("DELETE FROM owners WHERE id = %s", (owner_id,))
-            db.execute(
+        def left(on: Transaction) -> None:
+            on.ask("DELETE FROM owners WHERE id = %s", (owner_id,))
+            on.ask(
                 "UPDATE runs SET owner = NULL WHERE number IN ("
                 "SELECT number FROM runs WHERE owner = %s ORDER BY number FOR NO KEY UPDATE)",
                 (owner_id,),
@@ -222,29 +218,32 @@ class PostgresJournal:
     def claim(self, run_id: str, owner_id: str) -> None:
         """Make the run this owner's."""
 
-        def claimed(db: Connection, _: bool) -> None:
-            number, before = self._locked(db, run_id)
+        def claimed(on: Transaction) -> None:
+            number, before = self._locked(on, run_id)
             if before == owner_id:
                 return
             if before is not None:
-                self._relieve(db, run_id, number, before)
-            db.execute("UPDATE runs SET owner = %s WHERE number = %s", (owner_id, number))
+                self._relieve(on, run_id, number, before)
+            on.ask("UPDATE runs SET owner = %s WHERE number = %s", (owner_id, number))
 
         self._server.write(claimed)
 
-    def _locked(self, db: Connection, run_id: str) -> tuple[int, str | None]:
+    def _locked(self, on: Transaction, run_id: str) -> tuple[int, str | None]:
         """The run's number and its owner, once nobody else is at it. Raises RunNotFound."""
-        found = db.execute("SELECT number, owner FROM runs WHERE run_id = %s FOR NO KEY UPDATE", (run_id,)).fetchone()
-        if found is None:
+        asked = on.ask("SELECT number, owner FROM runs WHERE run_id = %s FOR NO KEY UPDATE", (run_id,))
+        (found,) = on.answers(asked)
+        if not found:
             raise RunNotFound(run_id, self.name)
-        return found[0], found[1]
+        number, owner = found[0]
+        return number, owner
 
-    def _relieve(self, db: Connection, run_id: str, number: int, before: str) -> None:
+    def _relieve(self, on: Transaction, run_id: str, number: int, before: str) -> None:
         """Take the run from an owner that is not alive. Raises RunOwned."""
-        found = db.execute(_OWNER, (before,)).fetchone()
-        if found is not None and (owner := Owner(*found[:5])).alive(found[5]):
-            raise RunOwned(run_id, owner.told())
-        db.execute(
+        (found,) = on.answers(on.ask(_OWNER, (before,)))
+        for *known, now in found:
+            if (owner := Owner(*known)).alive(now):
+                raise RunOwned(run_id, owner.told())
+        on.ask(
             "INSERT INTO takeovers (run, owner, at) VALUES (%s, %s, extract(epoch FROM clock_timestamp()))",
             (number, before),
         )
@@ -252,9 +251,7 @@ class PostgresJournal:
     def release(self, run_id: str, owner_id: str) -> None:
         """Let go of a run."""
         values = (run_id, owner_id)
-        self._server.write(
-            lambda db, _: db.execute("UPDATE runs SET owner = NULL WHERE run_id = %s AND owner = %s", values)
-        )
+        self._server.write(lambda on: on.ask("UPDATE runs SET owner = NULL WHERE run_id = %s AND owner = %s", values))
 
     # --- inbox
 
@@ -264,16 +261,14 @@ class PostgresJournal:
         """Keep an item for the run."""
         item = (kind, msgspec.json.encode(body).decode(), at)
 
-        def kept(db: Connection, again: bool) -> int:
-            values = (self._locked(db, run_id)[0], *item)
-            if again and (there := db.execute(_PUT, values).fetchone()):
-                return int(there[0])
-            _keep(db, artifacts)
-            made = db.execute(
-                "INSERT INTO inbox (run, kind, body, put_at) VALUES (%s, %s, %s, %s) RETURNING number", values
-            )
-            db.execute("SELECT pg_notify(%s, %s)", (self._server.schema, run_id))
-            ((number,),) = made.fetchall()
+        def kept(on: Transaction) -> int:
+            values = (self._locked(on, run_id)[0], *item)
+            (made,) = on.answers(on.ask(_PUT_BEFORE, values)) if on.again else [[]]
+            if not made:
+                _keep(on, artifacts)
+                on.ask("SELECT pg_notify(%s, %s)", (self._server.schema, run_id))
+                (made,) = on.answers(on.ask(_PUT, values))
+            ((number,),) = made
             return int(number)
 
         return InboxItem(self._server.write(kept), kind, body, at)
@@ -300,9 +295,9 @@ class PostgresJournal:
     def drop(self, run_id: str, number: int) -> None:
         """Take an item out."""
 
-        def dropped(db: Connection, _: bool) -> None:
-            done = db.execute("UPDATE inbox SET taken = -1 WHERE number = %s AND taken = 0 RETURNING 1", (number,))
-            if done.fetchone() is None:
+        def dropped(on: Transaction) -> None:
+            done = on.ask("UPDATE inbox SET taken = -1 WHERE number = %s AND taken = 0 RETURNING 1", (number,))
+            if not on.answers(done)[0]:
                 raise item_taken(run_id, number)
 
         self._server.write(dropped)
@@ -313,7 +308,7 @@ class PostgresJournal:
         """Keep a definition."""
         values = (hash_, kind, body.decode())
         self._server.write(
-            lambda db, _: db.execute("INSERT INTO definitions VALUES (%s, %s, %s) ON CONFLICT DO NOTHING", values)
+            lambda on: on.ask("INSERT INTO definitions VALUES (%s, %s, %s) ON CONFLICT DO NOTHING", values)
         )
 
     def definition(self, hash_: str) -> bytes | None:
@@ -339,35 +334,31 @@ class PostgresJournal:
             )
 
 
-def _append(db: Connection, turns: Sequence[tuple[int, Turn]]) -> None:
+def _append(on: Transaction, turns: Sequence[tuple[int, Turn]]) -> None:
     """Write turns, each with the number of its run, and everything that goes with them."""
     if not turns:
         return
-    _ask(db, _APPEND, _transposed((run, turn.seq, turn.body.decode(), turn.digest) for run, turn in turns))
+    on.ask(_APPEND, _transposed((run, turn.seq, turn.body.decode(), turn.digest) for run, turn in turns))
     changed = [(run, turn) for run, turn in turns if turn.row is not None and turn.seq > 1]
     if changed:
-        _ask(db, _UPDATE, [*_columns([turn for _, turn in changed]), [run for run, _ in changed]])
+        on.ask(_UPDATE, [*_columns([turn for _, turn in changed]), [run for run, _ in changed]])
     taken = [(turn.taken, turn.seq) for _, turn in turns if turn.taken]
     if taken:
-        _ask(db, _TAKE, _transposed(taken))
+        on.ask(_TAKE, _transposed(taken))
     kept = [
         (run, turn.checkpoint.entries, turn.checkpoint.digest, turn.checkpoint.state.decode())
         for run, turn in turns
         if turn.checkpoint is not None
     ]
     if kept:
-        _ask(db, _CHECKPOINT, _transposed(kept))
-    _keep(db, {digest: data for _, turn in turns for digest, data in turn.artifacts.items()})
+        on.ask(_CHECKPOINT, _transposed(kept))
+    _keep(on, {digest: data for _, turn in turns for digest, data in turn.artifacts.items()})
 
 
-def _keep(db: Connection, artifacts: Mapping[str, bytes]) -> None:
+def _keep(on: Transaction, artifacts: Mapping[str, bytes]) -> None:
     """Keep artifacts, in an order that is the same for everybody: whoever waits for another one is not waited for."""
     if artifacts:
-        _ask(db, _KEEP, _transposed(sorted(artifacts.items())))
-
-
-def _ask(db: Connection, statement: LiteralString, arrays: Sequence[Sequence[Any]]) -> Cursor[tuple[Any, ...]]:
-    return db.execute(statement, arrays, prepare=True)
+        on.ask(_KEEP, _transposed(sorted(artifacts.items())))
 
 
 def _transposed(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:

@@ -5,7 +5,7 @@ for as long as there is patience, and what was under way is done again: `again` 
 first time may have been committed just as the connection broke.
 
 What a process has locked when it is frozen (a suspended machine) would keep everybody else waiting, so the server ends
-a transaction in which nothing happens.
+a transaction in which nothing happens. It counts as idle only behind a sync and nothing else, so a sync ends each trip.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from typing import Any, Final, LiteralString, TypeVar
 
 import psycopg
-from psycopg import Connection, sql
+from psycopg import Connection, Cursor, Pipeline, sql
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 
@@ -27,8 +27,6 @@ from stepladder.errors import JournalError, NoJournal
 from stepladder.journal.address import FORM, shown
 
 T = TypeVar("T")
-Work = Callable[[Connection, bool], T]
-"""What is done on a connection; `again`: perhaps it has been done already."""
 
 RETRY_S: Final = 0.05
 """Seconds between two attempts to reach a server that is away."""
@@ -77,6 +75,23 @@ _LOOK: Final = """SELECT (SELECT count(*) FROM pg_tables WHERE schemaname = %s),
     current_setting('server_encoding')"""
 
 
+class Transaction:
+    """Statements between BEGIN and COMMIT. `again`: perhaps this was committed already, and nobody heard the answer."""
+
+    def __init__(self, db: Connection, pipeline: Pipeline, again: bool = False) -> None:
+        self.again = again
+        self._db, self._pipeline = db, pipeline
+
+    def ask(self, statement: LiteralString, values: Sequence[Any] = ()) -> Cursor[tuple[Any, ...]]:
+        """A statement that goes with the next trip."""
+        return self._db.execute(statement, values, prepare=True)
+
+    def answers(self, *asked: Cursor[tuple[Any, ...]] | None) -> list[list[Any]]:
+        """A trip to the server: the rows of each."""
+        self._pipeline.sync()
+        return [each.fetchall() if each else [] for each in asked]
+
+
 class PostgresServer:
     """The journal in one schema of a database.
 
@@ -107,10 +122,10 @@ class PostgresServer:
                 self.close()
                 raise
 
-    def write(self, work: Work[T]) -> T:
+    def write(self, work: Callable[[Transaction], T]) -> T:
         """Do this in a transaction: all of it becomes durable, or nothing. Raises JournalError, and what it raises."""
         with self._writing, self.mapped():
-            return self._lasting(self._to_write, lambda db, again: _transacted(db, lambda: work(db, again)))
+            return self._lasting(self._to_write, lambda db, again: _transacted(db, work, again))
 
     def read(self, statement: LiteralString, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """The rows that this gives, as of the last commit. Raises JournalError."""
@@ -170,15 +185,16 @@ class PostgresServer:
             raise JournalError(self.name, "a closed journal", "an open one")
         return connected()
 
-    def _lasting(self, link: Callable[[], Connection], work: Work[T]) -> T:
-        """Do it, again where the connection was lost meanwhile, until patience ends."""
-        give_up, again = time.monotonic() + self._patience_s, False
+    def _lasting(self, link: Callable[[], Connection], work: Callable[[Connection, bool], T]) -> T:
+        """Do it, again where the connection was lost meanwhile, until patience with its absence ends."""
+        give_up, again = 0.0, False
         while True:
             db = None
             try:
                 db = link()
                 return work(db, again)
             except psycopg.OperationalError:
+                give_up = give_up or time.monotonic() + self._patience_s
                 if time.monotonic() > give_up or (db is not None and not db.closed):
                     raise
                 again = again or db is not None
@@ -191,7 +207,7 @@ class PostgresServer:
         if version == 0 and not create:
             raise NoJournal(self.name, f"no journal in schema {self.schema}")
         if version != SCHEMA_VERSION:
-            _transacted(db, lambda: self._upgrade(db))
+            _transacted(db, lambda _: self._upgrade(db))
 
     def _version(self, db: Connection) -> int:
         """The version of the journal, 0 where there is none yet."""
@@ -221,14 +237,14 @@ class PostgresServer:
         db.execute("UPDATE journal SET version = %s", (SCHEMA_VERSION,))
 
 
-def _transacted(db: Connection, work: Callable[[], T]) -> T:
+def _transacted(db: Connection, work: Callable[[Transaction], T], again: bool = False) -> T:
     """Do this between BEGIN and COMMIT, which travel together with what it begins and ends with."""
     outcome: Future[T] = Future()
     try:
-        with db.pipeline():
+        with db.pipeline() as pipeline:
             try:
                 db.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
-                done = work()
+                done = work(Transaction(db, pipeline, again))
                 db.execute("COMMIT")
                 outcome.set_result(done)
             except Exception as error:  # told when the pipeline has come to its end, which logs what ends it
