@@ -127,7 +127,8 @@ class Journal(Protocol):
         whose inbox item was taken by somebody else; RunNotFound where there is no such run. The others are durable.
 
         Raises:
-            JournalError: nothing was written.
+            JournalError: nothing was written; or the server is gone and was not heard of again, then nobody knows, and
+                whoever takes the runs up will read it.
         """
         ...
 
