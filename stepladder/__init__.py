@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from stepladder.drivers.remote import http_agent
     from stepladder.errors import DefinitionError, InputError, RunError, StepladderError
     from stepladder.journal import MemoryJournal
+    from stepladder.journal.postgres import PostgresJournal
     from stepladder.journal.sqlite import SqliteJournal
     from stepladder.llm import ScriptedProvider
     from stepladder.orchestrator import DecisionRecord
@@ -44,6 +45,7 @@ _HOME = {
     "Observation": "stepladder.signals",
     "Orchestrator": "stepladder.app.orchestrator",
     "OutcomeUnknownError": "stepladder.drivers.agents",
+    "PostgresJournal": "stepladder.journal.postgres",
     "Rule": "stepladder.rules",
     "Run": "stepladder.app.run",
     "RunError": "stepladder.errors",
@@ -75,6 +77,7 @@ __all__ = [
     "Observation",
     "Orchestrator",
     "OutcomeUnknownError",
+    "PostgresJournal",
     "Rule",
     "Run",
     "RunError",

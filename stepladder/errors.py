@@ -14,6 +14,7 @@
     ├── NoRule                a decision point whose rules cannot answer a legal set
     ├── IllegalAction         an action that is not legal here reached the machine (a bug, never a model's doing)
     ├── JournalError          a journal that cannot be read or written
+    │   └── NoJournal         there is none yet, and none was to be made
     ├── Diverged              today's code decides otherwise than the journal says
     ├── OutcomeUnknownError   raised by an agent that does not know whether its effect happened (drivers.agents)
     ├── RemoteAgentError      a remote agent gave no output (drivers.remote)
@@ -180,6 +181,13 @@ class JournalError(StepladderError):
     def __init__(self, file: str, found: str, expected: str) -> None:
         self.file, self.found, self.expected = file, found, expected
         super().__init__(f"{file}: found {found}; expected {expected}")
+
+
+class NoJournal(JournalError):
+    """There is no journal yet, and none was to be made."""
+
+    def __init__(self, file: str, found: str) -> None:
+        super().__init__(file, found, "a journal that a run has written")
 
 
 class Diverged(StepladderError):

@@ -11,8 +11,18 @@ import stepladder
 
 OFFERED = {
     *("AgentCall", "AgentResult", "Artifact", "DecisionPoint", "DecisionRecord", "DefinitionError", "InputError"),
-    *("ManualClock", "MemoryJournal", "Observation", "Orchestrator", "OutcomeUnknownError", "Rule", "Run", "RunError"),
-    *("ScriptedProvider", "Signal", "SqliteJournal", "StepladderError", "SyncOrchestrator", "Waiting", "Workflow"),
+    *("ManualClock", "MemoryJournal", "Observation", "Orchestrator", "OutcomeUnknownError", "PostgresJournal", "Rule"),
+    *(
+        "Run",
+        "RunError",
+        "ScriptedProvider",
+        "Signal",
+        "SqliteJournal",
+        "StepladderError",
+        "SyncOrchestrator",
+        "Waiting",
+        "Workflow",
+    ),
     *("http_agent", "log_run", "make_orchestration_decision", "mcp_agent", "rule", "signal"),
 }
 HEAVY = (
@@ -56,4 +66,4 @@ def test_importing_it_imports_nothing_heavy() -> None:
 
 def test_using_it_imports_no_providers_sdk() -> None:
     found = modules_after("from stepladder import *")
-    assert found.isdisjoint({"openai", "google", "genai_prices", "httpx", "httpx2", "mcp", "anyio"})
+    assert found.isdisjoint({"openai", "google", "genai_prices", "httpx", "httpx2", "mcp", "anyio", "psycopg"})

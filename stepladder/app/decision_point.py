@@ -43,7 +43,7 @@ class DecisionPoint:
         attachments: media types of artifacts in the context that the model is sent: image/png, image/* ...
         mode: programmatic, llm or hybrid.
         actions: per action `description`, `use_when`, `example`, `parameters` and `significant`.
-        journal: a journal or the path of a SQLite file; None keeps decisions in memory.
+        journal: a journal, a SQLite file or a postgresql:// address; None keeps decisions in memory.
         providers, options, clock, prompts: as for the Orchestrator.
 
     Raises:

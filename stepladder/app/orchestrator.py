@@ -43,7 +43,8 @@ class Orchestrator:
     Args:
         workflow: the workflow, or the path of its file.
         agents: a callable for every agent the workflow names.
-        journal: a journal, or the path of a SQLite file (made where it is missing); None keeps runs in memory.
+        journal: a journal, the path of a SQLite file (made where it is missing), or the address of a Postgres database
+            (postgresql://...); None keeps runs in memory.
         providers: providers by name, as `{"scripted": ScriptedProvider([...])}`; others are opened when first asked.
         secrets: values by name for `secret.NAME`; the environment's come after them.
         clock: where time comes from.

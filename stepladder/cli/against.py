@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from stepladder.cli.journals import EVERYTHING, opened
+from stepladder.cli.journals import EVERYTHING, opened, shown_place
 from stepladder.cli.loading import looked_at
+from stepladder.cli.options import Place
 from stepladder.cli.screen import Screen, clean
 from stepladder.cli.tell import many
 
@@ -22,7 +23,7 @@ STYLES: Final = {"same": "green", "diverges": "red", "incomparable": "yellow"}
 
 
 def tell_runs(
-    file: Path, agents: Path | None, options: dict[str, str], journal: Path, screen: Screen
+    file: Path, agents: Path | None, options: dict[str, str], journal: Place, screen: Screen
 ) -> dict[str, Any]:
     """Compare one run after the other and tell of each; all of it as JSON.
 
@@ -42,7 +43,7 @@ def tell_runs(
     if not screen.json:
         screen.out.print(_summary(counted, stopped), style="red" if stopped else "green", soft_wrap=True)
     counts = {outcome: counted[outcome] for outcome in STYLES}
-    return {"journal": str(journal), **counts, "stopped": stopped, "runs": told}
+    return {"journal": shown_place(journal), **counts, "stopped": stopped, "runs": told}
 
 
 def _compared(journal: Journal, workflow: Workflow) -> Iterator[tuple[RunRow, Compared]]:

@@ -9,7 +9,7 @@ import typer
 
 from stepladder.cli.commands import app
 from stepladder.cli.exits import Exit
-from stepladder.cli.options import AgentsFile, Json, Options, Output
+from stepladder.cli.options import AgentsFile, Json, Options, Output, placed
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -28,8 +28,13 @@ def check(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Workflow files.")],
     strict: Annotated[bool, typer.Option("--strict", metavar="", help="Warnings count as errors.")] = False,
     against: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option("--against", metavar="JOURNAL", help="Also decide every run of this journal again under FILE."),
+        Any,
+        typer.Option(
+            "--against",
+            metavar="JOURNAL",
+            help="Also decide every run of this journal again under FILE.",
+            parser=placed,
+        ),
     ] = None,
     agents: AgentsFile = None,
     option: Options = None,

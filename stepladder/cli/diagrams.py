@@ -10,7 +10,7 @@ import typer
 from stepladder.cli.check import PANEL
 from stepladder.cli.commands import app
 from stepladder.cli.exits import Exit
-from stepladder.cli.options import DEFAULT_JOURNAL, AgentsFile, JournalFile, Json, Options, Output
+from stepladder.cli.options import DEFAULT_JOURNAL, AgentsFile, JournalFile, Json, Options, Output, Place
 
 if TYPE_CHECKING:
     from stepladder.diagram import Path as RunPath
@@ -66,7 +66,7 @@ def diagram(
 
 
 def _what(
-    file: Path | None, run: str, agents: Path | None, options: dict[str, str], journal: Path
+    file: Path | None, run: str, agents: Path | None, options: dict[str, str], journal: Place
 ) -> tuple[Definition, RunPath | None]:
     """The definition, and the path to mark on it. Raises WrongDefinition where the run is of another workflow."""
     from stepladder.cli.loading import looked_at

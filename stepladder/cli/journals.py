@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stepladder.cli.failures import NothingThere, UsageError
+from stepladder.cli.options import Place
 
 if TYPE_CHECKING:
     from stepladder.journal import Journal, RunRow
@@ -17,14 +18,24 @@ LAST = "last"
 EVERYTHING = 2**31
 
 
-@contextmanager
-def opened(path: Path) -> Iterator[Journal]:
-    """The journal in a file that is there. Raises NothingThere, JournalError."""
-    from stepladder.journal.sqlite import SqliteJournal
+def shown_place(place: Place) -> str:
+    """The place as it may be shown: without a password."""
+    from stepladder.journal.address import shown
 
-    if not path.exists():
-        raise NothingThere(f"no journal {path}; `stepladder run` makes one, --journal FILE names another")
-    journal = SqliteJournal(path, create=False)
+    return str(place) if isinstance(place, Path) else shown(place)
+
+
+@contextmanager
+def opened(place: Place) -> Iterator[Journal]:
+    """The journal that is there. Raises NothingThere, JournalError."""
+    from stepladder.app.journals import open_journal
+    from stepladder.errors import NoJournal
+
+    try:
+        journal = open_journal(place, create=False)
+    except NoJournal:
+        missing = f"no journal {shown_place(place)}; `stepladder run` makes one, --journal FILE names another"
+        raise NothingThere(missing) from None
     try:
         yield journal
     finally:

@@ -3,7 +3,9 @@
 The journal holds what was decided, never where files lie. So that `stepladder answer RUN ...` needs no further options,
 each run started here leaves a line in the file `<journal>.started.jsonl`: the run's id, the paths of workflow, agents
 and policy file relative to the journal, and the options. An option that looks like a secret is left out. The file may
-be deleted; then `--workflow` and `--agents` have to be given.
+be deleted; then `--workflow` and `--agents` have to be given. Where the journal is no file, the file is
+`stepladder.started.jsonl` in the current folder, and its lines name the journal: paths mean something to whoever has
+them, not to everybody who shares a database.
 """
 
 from __future__ import annotations
@@ -15,6 +17,9 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+
+from stepladder.cli.journals import shown_place
+from stepladder.cli.options import Place
 
 SUFFIX: Final = ".started.jsonl"
 
@@ -39,11 +44,12 @@ class Setup(msgspec.Struct, frozen=True):
         return self.agents or self.workflow.parent / "agents.py"
 
 
-def remember(journal: Path, run_id: str, setup: Setup) -> list[str]:
+def remember(journal: Place, run_id: str, setup: Setup) -> list[str]:
     """Note the setup of a run; the options that were left out because they look like secrets."""
     kept = _without_secrets(setup.options)
     if recall(journal, run_id) != msgspec.structs.replace(setup, options=kept, on_changed="refuse"):
         said = {
+            **_mark(journal),
             "run": run_id,
             "workflow": _from(journal, setup.workflow),
             "agents": _from(journal, setup.agents) if setup.agents else None,
@@ -51,15 +57,15 @@ def remember(journal: Path, run_id: str, setup: Setup) -> list[str]:
             "base_url": setup.base_url,
             "policy": _from(journal, setup.policy) if setup.policy else None,
         }
-        with _file(journal).open("a", encoding="utf-8") as lines:
+        with kept_in(journal).open("a", encoding="utf-8") as lines:
             lines.write(json.dumps(said, ensure_ascii=False) + "\n")
     return sorted(set(setup.options) - set(kept))
 
 
-def recall(journal: Path, run_id: str) -> Setup | None:
+def recall(journal: Place, run_id: str) -> Setup | None:
     """The setup that was noted last for the run, or None."""
     try:
-        lines = _file(journal).read_text(encoding="utf-8").splitlines()
+        lines = kept_in(journal).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         return None
     mark = json.dumps(run_id, ensure_ascii=False)
@@ -69,10 +75,10 @@ def recall(journal: Path, run_id: str) -> Setup | None:
     return None
 
 
-def _setup(journal: Path, run_id: str, line: str) -> Setup | None:
+def _setup(journal: Place, run_id: str, line: str) -> Setup | None:
     try:
         said = json.loads(line)
-        if said["run"] != run_id:
+        if said["run"] != run_id or not _mark(journal).items() <= said.items():
             return None
         agents = _to(journal, said["agents"]) if said["agents"] else None
         policy = _to(journal, said["policy"]) if said.get("policy") else None
@@ -82,16 +88,25 @@ def _setup(journal: Path, run_id: str, line: str) -> Setup | None:
         return None
 
 
-def _file(journal: Path) -> Path:
-    return journal.with_name(journal.name + SUFFIX)
+def kept_in(journal: Place) -> Path:
+    """The file of what is remembered."""
+    return journal.with_name(journal.name + SUFFIX) if isinstance(journal, Path) else Path("stepladder" + SUFFIX)
 
 
-def _from(journal: Path, path: Path) -> str:
-    return Path(os.path.relpath(path.resolve(), journal.resolve().parent)).as_posix()
+def _mark(journal: Place) -> dict[str, str]:
+    return {} if isinstance(journal, Path) else {"journal": shown_place(journal)}
 
 
-def _to(journal: Path, path: str) -> Path:
-    found = Path(os.path.normpath(journal.resolve().parent / path))
+def _folder(journal: Place) -> Path:
+    return journal.resolve().parent if isinstance(journal, Path) else Path.cwd()
+
+
+def _from(journal: Place, path: Path) -> str:
+    return Path(os.path.relpath(path.resolve(), _folder(journal))).as_posix()
+
+
+def _to(journal: Place, path: str) -> Path:
+    found = Path(os.path.normpath(_folder(journal) / path))
     return Path(os.path.relpath(found)) if found.is_relative_to(Path.cwd()) else found
 
 

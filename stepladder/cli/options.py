@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 
 Json = Annotated[
     bool, typer.Option("--json", metavar="", help="Print one JSON document on stdout; errors are JSON on stderr.")
 ]
+
+Place = Path | str
+"""Where a journal is: a file, or the address of a database."""
+
+
+def placed(said: Place) -> Place:
+    """The journal that somebody names."""
+    from stepladder.journal.address import is_address
+
+    return said if is_address(said) else Path(said)
+
+
 JournalFile = Annotated[
-    Path,
+    Any,  # a Place; typer knows no unions
     typer.Option(
-        "--journal", "-j", envvar="STEPLADDER_JOURNAL", metavar="FILE", help="The journal of runs.", show_default=True
+        "--journal",
+        "-j",
+        envvar="STEPLADDER_JOURNAL",
+        metavar="FILE|URL",
+        help="The journal of runs: a file, or postgresql://...",
+        show_default=True,
+        parser=placed,
     ),
 ]
 AgentsFile = Annotated[

@@ -8,6 +8,7 @@ from typing import Any
 from stepladder.cli.exits import Exit
 from stepladder.cli.failures import refuse
 from stepladder.cli.journals import EVERYTHING, opened
+from stepladder.cli.options import Place
 from stepladder.cli.screen import Screen
 from stepladder.cli.setups import setup_for
 from stepladder.cli.tell import exit_of, run_json
@@ -18,7 +19,7 @@ WORST = (Exit.BAD_INPUT, Exit.NEGATIVE, Exit.WAITS, Exit.DONE)
 
 
 def resume_all(
-    journal: Path,
+    journal: Place,
     workflow: Path | None,
     agents: Path | None,
     option: list[str] | None,

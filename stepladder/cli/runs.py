@@ -19,6 +19,7 @@ from stepladder.cli.options import (
     Json,
     OnChanged,
     Options,
+    Place,
     PolicyFile,
     RunName,
     WorkflowOption,
@@ -96,16 +97,18 @@ def _input(work: Work, given: list[str] | None, input_json: str) -> dict[str, An
     return value
 
 
-def _is_there(journal: Path, run_id: str) -> bool:
+def _is_there(journal: Place, run_id: str) -> bool:
+    from stepladder.cli.failures import NothingThere
     from stepladder.cli.journals import opened
 
-    if not journal.exists():
+    try:
+        with opened(journal) as found:
+            return found.row(run_id) is not None
+    except NothingThere:
         return False
-    with opened(journal) as found:
-        return found.row(run_id) is not None
 
 
-def _new_id(journal: Path) -> str:
+def _new_id(journal: Place) -> str:
     """A short id that no run of this journal has."""
     from secrets import token_hex
 
@@ -303,7 +306,7 @@ def _do(
     option: list[str] | None,
     base_url: str | None,
     on_changed: str,
-    journal: Path,
+    journal: Place,
     as_json: bool,
     code: Exit | None = None,
 ) -> Exit:
@@ -313,7 +316,7 @@ def _do(
     return work.finish(work.through(found, run_id), code=code)
 
 
-def _work(setup: Setup, journal: Path, interactive: bool | None, as_json: bool, by: str = "") -> Work:
+def _work(setup: Setup, journal: Place, interactive: bool | None, as_json: bool, by: str = "") -> Work:
     from stepladder.cli.screen import Screen
     from stepladder.cli.work import Work
 
@@ -327,7 +330,7 @@ def _setup(
     option: list[str] | None,
     base_url: str | None,
     on_changed: str,
-    journal: Path,
+    journal: Place,
     policy: Path | None = None,
 ) -> tuple[str, Setup]:
     """The run that is meant, and what it is worked on with: what is said here before what was said at its start."""

@@ -9,7 +9,7 @@ import typer
 
 from stepladder.cli.commands import app
 from stepladder.cli.exits import Exit
-from stepladder.cli.options import Json, Options
+from stepladder.cli.options import Json, Options, placed
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -31,8 +31,14 @@ def play(
         typer.Option("--workflow", metavar="FILE", help="Play under this workflow file instead of the one named."),
     ] = None,
     keep: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option("--journal", "-j", metavar="FILE", help="Keep the runs in this journal. Default: nowhere."),
+        Any,
+        typer.Option(
+            "--journal",
+            "-j",
+            metavar="FILE|URL",
+            help="Keep the runs in this journal. Default: nowhere.",
+            parser=placed,
+        ),
     ] = None,
     log: Annotated[bool, typer.Option("--log", metavar="", help="Print the run log as well.")] = False,
     checks: Annotated[

@@ -7,12 +7,13 @@ from pathlib import Path
 import msgspec
 
 from stepladder.cli.failures import UsageError
-from stepladder.cli.memory import SUFFIX, Setup, recall
+from stepladder.cli.memory import Setup, kept_in, recall
+from stepladder.cli.options import Place
 from stepladder.cli.pairs import pairs
 
 
 def setup_for(
-    journal: Path,
+    journal: Place,
     run_id: str,
     workflow: Path | None,
     agents: Path | None,
@@ -26,7 +27,7 @@ def setup_for(
     own = pairs(option, "--option")
     if kept is None:
         if workflow is None:
-            known = f"{journal.name}{SUFFIX} does not know it"
+            known = f"{kept_in(journal).name} does not know it"
             raise UsageError(f"run {run_id!r}: its workflow file is not known ({known}); use --workflow FILE")
         return Setup(workflow, agents, own, base_url or "", on_changed, policy)
     if workflow is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.padding import Padding
@@ -11,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from stepladder.cli.log import RunLog
+from stepladder.cli.options import Place
 from stepladder.cli.screen import Screen, clean, line, spelt, told
 from stepladder.cli.tables import decisions_table
 from stepladder.cli.tell import because, command_for, cost, moment, run_json, scripted, seconds, who
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Row = tuple[str, str]
 
 
-def show_overview(run: Run, journal: Path, screen: Screen) -> None:
+def show_overview(run: Run, journal: Place, screen: Screen) -> None:
     """The run, its decisions, and what it gave or waits for."""
     from stepladder.cli.work import tell_end
 

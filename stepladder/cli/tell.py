@@ -5,11 +5,11 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stepladder.cli.exits import Exit
-from stepladder.cli.options import DEFAULT_JOURNAL
+from stepladder.cli.journals import shown_place
+from stepladder.cli.options import DEFAULT_JOURNAL, Place
 from stepladder.cli.screen import clean, line
 
 if TYPE_CHECKING:
@@ -143,12 +143,12 @@ def counted(run: Run) -> str:
     return many(run.state.opened, "decision") + (f" ({told}{more})" if told else "")
 
 
-def on_journal(journal: Path) -> str:
+def on_journal(journal: Place) -> str:
     """The option that names the journal, where it is not the usual one."""
-    return "" if journal == DEFAULT_JOURNAL else f" --journal {shlex.quote(str(journal))}"
+    return "" if journal == DEFAULT_JOURNAL else f" --journal {shlex.quote(shown_place(journal))}"
 
 
-def command_for(run: Run, definition: Definition, journal: Path) -> str:
+def command_for(run: Run, definition: Definition, journal: Place) -> str:
     """The exact command that lets a waiting run go on."""
     waiting = run.waiting
     name = shlex.quote(clean(run.id))

@@ -8,7 +8,6 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from stepladder.app.sync import SyncOrchestrator
@@ -18,6 +17,7 @@ from stepladder.cli.failures import interrupted, note
 from stepladder.cli.loading import loaded
 from stepladder.cli.log import INDENT, RunLog
 from stepladder.cli.memory import Setup, remember
+from stepladder.cli.options import Place
 from stepladder.cli.screen import Screen, clean, line, spelt
 from stepladder.cli.tell import (
     command_for,
@@ -56,7 +56,7 @@ class Work:
     """One command's work on one run."""
 
     def __init__(
-        self, setup: Setup, journal: Path, screen: Screen, *, interactive: bool | None = None, by: str = ""
+        self, setup: Setup, journal: Place, screen: Screen, *, interactive: bool | None = None, by: str = ""
     ) -> None:
         self.setup, self.journal, self.screen = setup, journal, screen
         self.by = by or os.environ.get("STEPLADDER_BY", "")
@@ -182,7 +182,7 @@ class Work:
         return {} if run.waiting is None else {"go_on": command_for(run, run.machine.definition, self.journal)}
 
 
-def tell_end(run: Run, definition: Definition, journal: Path, screen: Screen) -> None:
+def tell_end(run: Run, definition: Definition, journal: Place, screen: Screen) -> None:
     """How it stands with a run: what it gave, or what it waits for."""
     from rich.padding import Padding
     from rich.table import Table
@@ -206,7 +206,7 @@ def tell_end(run: Run, definition: Definition, journal: Path, screen: Screen) ->
         _tell_output(run.output, screen)
 
 
-def _tell_waiting(run: Run, definition: Definition, journal: Path, screen: Screen) -> None:
+def _tell_waiting(run: Run, definition: Definition, journal: Place, screen: Screen) -> None:
     from rich.padding import Padding
     from rich.text import Text
 

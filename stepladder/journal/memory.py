@@ -8,10 +8,8 @@ from itertools import count
 from typing import Any
 
 from stepladder.errors import RunNotFound, RunOwned, StepladderError
-from stepladder.journal.codec import decode_turn
 from stepladder.journal.owner import Owner
 from stepladder.journal.store import (
-    NO_DIGEST,
     NONE,
     Checkpoint,
     InboxItem,
@@ -20,10 +18,10 @@ from stepladder.journal.store import (
     Status,
     StoredTurn,
     Turn,
-    chain,
     item_taken,
     moved_on,
     not_mine,
+    stored,
     taken_id,
 )
 
@@ -44,6 +42,7 @@ class MemoryJournal:
         self._kept: dict[str, bytes] = {}
         self._artifacts: dict[str, bytes] = {}
         self._numbers = count(1)
+        self._puts = self._seen = 0
 
     def write(self, turns: Sequence[Turn]) -> list[StepladderError | None]:
         """Append turns."""
@@ -84,12 +83,7 @@ class MemoryJournal:
 
     def turns(self, run_id: str, after: int = 0) -> list[StoredTurn]:
         """The run's turns."""
-        found, before = [], NO_DIGEST
-        for seq, body, digest in self._turns.get(run_id, []):
-            if seq > after:
-                found.append(StoredTurn(seq, decode_turn(body), chain(before, body) == digest, digest))
-            before = digest
-        return found
+        return stored(self.name, run_id, self._turns.get(run_id, ()), after)
 
     def checkpoint(self, run_id: str) -> Checkpoint | None:
         """The newest kept state."""
@@ -138,6 +132,7 @@ class MemoryJournal:
         if run_id not in self._rows:
             raise RunNotFound(run_id, self.name)
         item = InboxItem(next(self._numbers), kind, body, at)
+        self._puts += 1
         self._artifacts |= artifacts
         self._inbox.setdefault(run_id, {})[item.number] = item
         return item
@@ -147,8 +142,11 @@ class MemoryJournal:
         return list(self._inbox.get(run_id, {}).values())
 
     def posted(self) -> Sequence[str]:
-        """Nobody else writes here."""
-        return ()
+        """The runs with something in their inbox; another Orchestrator of this process may have put it there."""
+        if self._seen == self._puts:
+            return ()
+        self._seen = self._puts
+        return [run_id for run_id, items in self._inbox.items() if items]
 
     def drop(self, run_id: str, number: int) -> None:
         """Take an item out."""

@@ -22,7 +22,8 @@ _HERE: Final[set[str]] = set()
 class Owner(msgspec.Struct, frozen=True):
     """An owner of runs: the process (its start tells it from a later one of the same id), and until when it is alive.
 
-    Times are seconds since 1970.
+    Times are seconds since 1970, by the clock of the owner's machine. A journal that machines share counts the lease by
+    its own clock: how long `until` is from now when it is told.
     """
 
     id: str
@@ -61,9 +62,14 @@ def gone(owner_id: str) -> None:
 
 @cache
 def this_host() -> str:
-    """The machine, and where it can be told the container: process numbers mean something only there."""
-    space = Path("/proc/self/ns/pid")
-    return f"{platform.node()}/{space.readlink() if space.exists() else ''}"
+    """The machine since it was started, and its container: process numbers mean something only there.
+
+    Machines may have the same name; where one cannot be told from another one, only the lease counts.
+    """
+    boot, space = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
+    if not (boot.exists() and space.exists()):
+        return f"{platform.node()}/{uuid.getnode():x}"
+    return f"{platform.node()}/{boot.read_text().strip()}/{space.readlink()}"
 
 
 def _started(pid: int) -> float:

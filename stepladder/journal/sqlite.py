@@ -14,12 +14,10 @@ from typing import Any, Final
 
 import msgspec
 
-from stepladder.errors import JournalError, RunError, RunNotFound, RunOwned, StepladderError
-from stepladder.journal.codec import decode_turn
+from stepladder.errors import RunError, RunNotFound, RunOwned, StepladderError
 from stepladder.journal.owner import Owner
-from stepladder.journal.sqlite_file import SqliteFile, Synchronous, sound
+from stepladder.journal.sqlite_file import SqliteFile, Synchronous
 from stepladder.journal.store import (
-    NO_DIGEST,
     NONE,
     Checkpoint,
     InboxItem,
@@ -28,10 +26,11 @@ from stepladder.journal.store import (
     Status,
     StoredTurn,
     Turn,
-    chain,
     item_taken,
     moved_on,
     not_mine,
+    sound,
+    stored,
     taken_id,
 )
 
@@ -67,7 +66,8 @@ class SqliteJournal:
         self._now = now
         self._numbers: dict[str, int] = {}
         self._takeovers = 0
-        self._lost: set[tuple[int, str]] = set()
+        self._held: set[tuple[int, str]] = set()
+        """Runs and owners of which it is known that they belong together, as long as no takeover is seen."""
         self._seen: tuple[int, int] | None = None
         self._puts = 0
 
@@ -119,11 +119,12 @@ class SqliteJournal:
     def _mine(self, db: sqlite3.Connection, turn: Turn) -> int:
         """The number of the turn's run, which belongs to whoever writes the turn."""
         number = self._number(turn.run_id)
-        if turn.owner:
-            if (number, turn.owner) in self._lost:
-                raise not_mine(turn.run_id)
-        elif db.execute("SELECT owner FROM runs WHERE number = ?", (number,)).fetchone() != (None,):
-            raise not_mine(turn.run_id)
+        if (number, turn.owner) not in self._held:
+            (owner,) = db.execute("SELECT owner FROM runs WHERE number = ?", (number,)).fetchone()
+            if owner is not None:
+                if owner != turn.owner:
+                    raise not_mine(turn.run_id)
+                self._held.add((number, owner))
         return number
 
     def _update(self, db: sqlite3.Connection, number: int, row: RunRow, owner: str) -> None:
@@ -134,6 +135,8 @@ class SqliteJournal:
         )
         if done.rowcount != 1:
             raise not_mine(row.run_id)
+        if kept is None:
+            self._held.discard((number, owner))
         if row.status == "ended":
             self._numbers.pop(row.run_id, None)
 
@@ -144,14 +147,8 @@ class SqliteJournal:
             "SELECT ifnull(max(seq), 0) FROM turns WHERE run = number AND seq <= ?) ORDER BY seq",
             (run_id, after),
         )
-        found, before = [], NO_DIGEST
-        for seq, text, digest in rows:
-            if seq > after:
-                body = text.encode() if isinstance(text, str) else bytes(text)
-                entries = self._decoded(run_id, seq, body)
-                found.append(StoredTurn(seq, entries, chain(before, body) == digest, sound(digest)))
-            before = sound(digest)
-        return found
+        bodies = ((seq, text.encode() if isinstance(text, str) else bytes(text), digest) for seq, text, digest in rows)
+        return stored(self.name, run_id, bodies, after)
 
     def checkpoint(self, run_id: str) -> Checkpoint | None:
         """The newest kept state."""
@@ -185,6 +182,7 @@ class SqliteJournal:
 
     def leave(self, owner_id: str) -> None:
         """Forget an owner."""
+        self._held = {(run, owner) for run, owner in self._held if owner != owner_id}
         with self._file.transaction() as db:
             db.execute("DELETE FROM owners WHERE id = ?", (owner_id,))
             db.execute("UPDATE runs SET owner = NULL WHERE owner = ?", (owner_id,))
@@ -203,15 +201,10 @@ class SqliteJournal:
                     raise RunOwned(run_id, owner.told())
                 db.execute("INSERT INTO takeovers (run, owner, at) VALUES (?, ?, ?)", (number, before, self._now()))
             db.execute("UPDATE runs SET owner = ? WHERE number = ?", (owner_id, number))
-        self._lost.discard((number, owner_id))
-
-    @staticmethod
-    def _owner(db: sqlite3.Connection, owner_id: str) -> Owner | None:
-        found = db.execute("SELECT id, host, pid, started, until FROM owners WHERE id = ?", (owner_id,)).fetchone()
-        return Owner(*found) if found else None
 
     def release(self, run_id: str, owner_id: str) -> None:
         """Let go of a run."""
+        self._held.discard((self._numbers.get(run_id, 0), owner_id))
         with self._file.transaction() as db:
             db.execute("UPDATE runs SET owner = NULL WHERE run_id = ? AND owner = ?", (run_id, owner_id))
 
@@ -221,7 +214,7 @@ class SqliteJournal:
             "SELECT number, run, owner FROM takeovers WHERE number > ?", (self._takeovers,)
         ).fetchall():
             self._takeovers = number
-            self._lost.add((run, owner))
+            self._held.discard((run, owner))
 
     # --- inbox
 
@@ -297,14 +290,6 @@ class SqliteJournal:
                 raise RunNotFound(run_id, self.name)
             self._numbers[run_id] = found[0][0]
         return self._numbers[run_id]
-
-    def _decoded(self, run_id: str, seq: int, body: bytes) -> Any:
-        try:
-            return decode_turn(body)
-        except ValueError as error:
-            raise JournalError(
-                self.name, f"run {run_id!r}, entry {seq}: {error}", "a turn as stepladder writes it"
-            ) from None
 
 
 def _keep(db: sqlite3.Connection, artifacts: Mapping[str, bytes]) -> None:

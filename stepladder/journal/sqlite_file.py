@@ -16,8 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal
 
-from stepladder.errors import JournalError
-from stepladder.journal.store import NO_DIGEST, chain
+from stepladder.errors import JournalError, NoJournal
+from stepladder.journal.store import NO_DIGEST, chain, sound
 
 Synchronous = Literal["full", "normal"]
 
@@ -56,15 +56,16 @@ class SqliteFile:
     """An open journal file.
 
     Raises:
-        JournalError: it is missing (and `create` is false), another program's, of a newer version, or cannot be opened.
+        NoJournal: it is missing, and `create` is false.
+        JournalError: it is another program's, of a newer version, or cannot be opened.
     """
 
     def __init__(self, path: Path, *, create: bool, busy_s: float, synchronous: Synchronous) -> None:
         self.path, self.name = path, str(path)
         self._busy_s, self._synchronous = busy_s, synchronous
         self.writing, self._looking = threading.RLock(), threading.RLock()
-        if not create and not path.is_file():
-            raise JournalError(self.name, "no such file", "a journal that a run has written")
+        if not create and not path.exists():
+            raise NoJournal(self.name, "no such file")
         with self.mapped():
             self.db = self._connected()
         try:
@@ -237,8 +238,3 @@ def _chain_anew(db: sqlite3.Connection, number: int) -> None:
 
 UPGRADES: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (_make, _from_1)
 """The n-th leads from version n to a later one."""
-
-
-def sound(digest: object) -> bytes:
-    """The digest, if it can be one: somebody may have written anything there."""
-    return digest if isinstance(digest, bytes) and len(digest) <= len(NO_DIGEST) else NO_DIGEST

@@ -8,14 +8,15 @@ turn of anybody else is refused.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, Final, Literal, Protocol
 
 import msgspec
 
-from stepladder.errors import RunConflict, StepladderError
+from stepladder.errors import JournalError, RunConflict, StepladderError
 from stepladder.events import AnyEvent
+from stepladder.journal.codec import decode_turn
 from stepladder.journal.owner import Owner
 from stepladder.record import AnyEntry
 
@@ -39,6 +40,11 @@ def chain(before: bytes, body: bytes) -> bytes:
 def linked(before: bytes, digest_of_body: bytes) -> bytes:
     """The same, from the digest of the body."""
     return blake2b(digest_of_body, digest_size=16, key=before).digest()
+
+
+def sound(digest: object) -> bytes:
+    """The digest, if it can be one: somebody may have written anything there."""
+    return digest if isinstance(digest, bytes) and len(digest) <= len(NO_DIGEST) else NO_DIGEST
 
 
 class RunRow(msgspec.Struct, frozen=True):
@@ -121,7 +127,8 @@ class Journal(Protocol):
         whose inbox item was taken by somebody else; RunNotFound where there is no such run. The others are durable.
 
         Raises:
-            JournalError: nothing was written.
+            JournalError: nothing was written; or the server is gone and was not heard of again, then nobody knows, and
+                whoever takes the runs up will read it.
         """
         ...
 
@@ -200,6 +207,25 @@ def append(journal: Journal, turn: Turn) -> None:
     (refused,) = journal.write([turn])
     if refused is not None:
         raise refused
+
+
+def stored(journal: str, run_id: str, rows: Iterable[tuple[int, bytes, object]], after: int = 0) -> list[StoredTurn]:
+    """The turns behind entry `after`, from number, body and digest of each, and of the one before the first of them.
+
+    Raises:
+        JournalError: a body is no turn.
+    """
+    found, before = [], NO_DIGEST
+    for seq, body, digest in rows:
+        if seq > after:
+            try:
+                entries = decode_turn(body)
+            except ValueError as error:
+                where = f"run {run_id!r}, entry {seq}: {error}"
+                raise JournalError(journal, where, "a turn as stepladder writes it") from None
+            found.append(StoredTurn(seq, entries, chain(before, body) == digest, sound(digest)))
+        before = sound(digest)
+    return found
 
 
 def taken_id(run_id: str) -> RunConflict:

@@ -1,6 +1,6 @@
 """A process that works on a run and kills itself (SIGKILL, no goodbye) at a named place.
 
-    python child.py FILE KEYS [--die PLACE] [--doubt done|redo] [--no-answer] [--verb run|resume]
+    python child.py JOURNAL KEYS [--die PLACE] [--doubt done|redo] [--no-answer] [--verb run|resume]
 
 Agents append their name and idempotency key to KEYS, a file outside the journal, and put the key into their output, so
 that a reader of both knows which calls were made and which were recorded. What the run came to is printed as JSON.
@@ -17,13 +17,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from stepladder.app.journals import open_journal
 from stepladder.app.loading import Workflow
 from stepladder.app.orchestrator import Orchestrator
 from stepladder.app.run import Run
 from stepladder.drivers import AgentCall, Artifact
 from stepladder.errors import RunConflict, StepladderError
 from stepladder.events import AgentFailed, AgentReturned, Event, RunStarted
-from stepladder.journal import InboxItem, Turn, decode_turn
+from stepladder.journal import InboxItem, Journal, Turn, decode_turn
+from stepladder.journal.address import is_address
+from stepladder.journal.postgres import PostgresJournal
 from stepladder.journal.sqlite import SqliteJournal
 from stepladder.llm import ModelRequest, ScriptedProvider
 from stepladder.record import Entry, Settled
@@ -124,12 +127,10 @@ class Death:
         asyncio.get_running_loop().call_later(seconds, self.at, place)
 
 
-class DeadlyJournal(SqliteJournal):
-    """A real journal, with places to die around each append."""
+class Deadly:
+    """Places to die around each append to a real journal."""
 
-    def __init__(self, path: Path, death: Death) -> None:
-        super().__init__(path)
-        self.death = death
+    death: Death
 
     def write(self, turns: Sequence[Turn]) -> list[StepladderError | None]:
         (turn,) = turns  # one run is at work
@@ -139,7 +140,7 @@ class DeadlyJournal(SqliteJournal):
             self.death.at("after returning before the append")
         if kind == "ModelAnswered":
             self.death.at("after a model answered before the append")
-        refused = super().write(turns)
+        refused: list[StepladderError | None] = super().write(turns)  # type: ignore[misc]
         if kind == "RunStarted":
             self.death.at("before the first call")
         if kind == "AgentReturned" and event.command == 2:  # type: ignore[union-attr]
@@ -152,9 +153,24 @@ class DeadlyJournal(SqliteJournal):
         return refused
 
     def put(self, *what: Any) -> InboxItem:
-        item = super().put(*what)
+        item: InboxItem = super().put(*what)  # type: ignore[misc]
         self.death.at("after an answer was put")
         return item
+
+
+class DeadlySqlite(Deadly, SqliteJournal):
+    """In a file."""
+
+
+class DeadlyPostgres(Deadly, PostgresJournal):
+    """On a server."""
+
+
+def deadly(journal: str, death: Death) -> Journal:
+    """The journal that this names."""
+    opened = DeadlyPostgres(journal) if is_address(journal) else DeadlySqlite(journal)
+    opened.death = death
+    return opened
 
 
 class Agents:
@@ -226,7 +242,7 @@ def journey() -> Workflow:
 async def go(given: argparse.Namespace) -> dict[str, Any]:
     """Work until there is nothing more to say to the run."""
     death = Death(given.die)
-    journal = DeadlyJournal(Path(given.file), death)
+    journal = deadly(given.journal, death)
     agents = Agents(Path(given.keys), death)
 
     def listen(run: Run, entries: Sequence[Event | Entry]) -> None:
@@ -267,9 +283,9 @@ def told(orchestrator: Orchestrator, run: Run) -> dict[str, Any]:
     }
 
 
-def recorded(file: Path) -> set[str]:
+def recorded(place: str) -> set[str]:
     """The keys of the calls whose result is in the journal."""
-    journal = SqliteJournal(file)
+    journal = open_journal(place)
     entries = [entry for turn in journal.turns(RUN) for entry in turn.entries]
     journal.close()
     return {entry.output["key"] for entry in entries if isinstance(entry, AgentReturned)}
@@ -284,7 +300,7 @@ def life(folder: str) -> None:
 def work(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     """Work as the command line says."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("file")
+    parser.add_argument("journal")
     parser.add_argument("keys")
     parser.add_argument("--die", default="", choices=["", *PLACES])
     parser.add_argument("--doubt", default="done", choices=["done", "redo"])

@@ -20,14 +20,20 @@ from typing import Any, Final
 
 import pytest
 
-from stepladder.journal.sqlite import SqliteJournal
+from stepladder.app.journals import open_journal
 from tests.durability.child import PLACES, RUN, life, recorded
 
 CHILD: Final = Path(__file__).with_name("child.py")
 
 
+def journal_of(folder: Path) -> str:
+    """The journal of the runs in this folder: on a server, where the folder names one."""
+    server = folder / "server"
+    return server.read_text() if server.exists() else str(folder / "runs.db")
+
+
 def child(folder: Path, *options: str) -> subprocess.Popen[str]:
-    command = [sys.executable, str(CHILD), str(folder / "runs.db"), str(folder / "keys"), *options]
+    command = [sys.executable, str(CHILD), journal_of(folder), str(folder / "keys"), *options]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
@@ -47,6 +53,14 @@ def killed(process: subprocess.Popen[str]) -> None:
 def keys(folder: Path) -> list[str]:
     file = folder / "keys"
     return file.read_text().split("\n")[:-1] if file.exists() else []
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Where a run is worked on."""
+    if request.param == "postgres":
+        (tmp_path / "server").write_text(request.getfixturevalue("postgres").new_database())
+    return tmp_path
 
 
 @pytest.fixture(scope="module")
@@ -81,13 +95,13 @@ def same(run: dict[str, Any], undisturbed: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_killed_at_a_named_place(tmp_path: Path, undisturbed: dict[str, Any], place: str) -> None:
-    killed(child(tmp_path, "--die", place))
-    before, known = keys(tmp_path), recorded(tmp_path / "runs.db")
-    run = finished(child(tmp_path, "--doubt", "redo" if "before its effect" in place else "done"))
+def test_killed_at_a_named_place(folder: Path, undisturbed: dict[str, Any], place: str) -> None:
+    killed(child(folder, "--die", place))
+    before, known = keys(folder), recorded(journal_of(folder))
+    run = finished(child(folder, "--doubt", "redo" if "before its effect" in place else "done"))
     same(run, undisturbed)
-    only_what_was_not_recorded(tmp_path, known, before)
-    assert Counter(keys(tmp_path))[next(line for line in keys(tmp_path) if line.startswith("bank"))] == 1
+    only_what_was_not_recorded(folder, known, before)
+    assert Counter(keys(folder))[next(line for line in keys(folder) if line.startswith("bank"))] == 1
     assert ("RunResumed" in run["kinds"]) == (place not in RESTING)
 
 
@@ -103,11 +117,11 @@ RESTING: Final = (
 @pytest.mark.parametrize(
     "place", ["after the effect before returning", "in the middle of a panel", "in the bank after its effect"]
 )
-def test_killed_again_and_again_at_the_same_place(tmp_path: Path, undisturbed: dict[str, Any], place: str) -> None:
+def test_killed_again_and_again_at_the_same_place(folder: Path, undisturbed: dict[str, Any], place: str) -> None:
     for _ in range(3):
-        process = child(tmp_path, "--die", place, "--doubt", "redo")
+        process = child(folder, "--die", place, "--doubt", "redo")
         killed(process)
-    run = finished(child(tmp_path, "--doubt", "done"))
+    run = finished(child(folder, "--doubt", "done"))
     same(run, undisturbed)
 
 
@@ -123,15 +137,15 @@ def test_killed_at_each_place_in_turn(tmp_path: Path, undisturbed: dict[str, Any
 
 @pytest.mark.parametrize(("doubt", "charges"), [("done", 1), ("redo", 2)])
 def test_an_effect_in_doubt_is_put_to_a_person(
-    tmp_path: Path, undisturbed: dict[str, Any], doubt: str, charges: int
+    folder: Path, undisturbed: dict[str, Any], doubt: str, charges: int
 ) -> None:
-    killed(child(tmp_path, "--die", "in the bank after its effect"))
-    resting = finished(child(tmp_path, "--verb", "resume", "--no-answer"))
+    killed(child(folder, "--die", "in the bank after its effect"))
+    resting = finished(child(folder, "--verb", "resume", "--no-answer"))
     assert (resting["waiting"], resting["end"]) == ("effect", "")
-    assert sum(line.startswith("bank") for line in keys(tmp_path)) == 1, "it is not called again by itself"
-    run = finished(child(tmp_path, "--verb", "resume", "--doubt", doubt))
+    assert sum(line.startswith("bank") for line in keys(folder)) == 1, "it is not called again by itself"
+    run = finished(child(folder, "--verb", "resume", "--doubt", doubt))
     same(run, undisturbed)
-    bank = [line for line in keys(tmp_path) if line.startswith("bank")]
+    bank = [line for line in keys(folder) if line.startswith("bank")]
     assert (len(bank), len(set(bank))) == (charges, 1), "redone under the same key"
 
 
@@ -145,27 +159,27 @@ def test_an_answer_given_by_another_process_while_the_first_is_dead(
 
 
 def test_an_answer_that_was_put_and_not_taken_is_taken_once_by_the_next(
-    tmp_path: Path, undisturbed: dict[str, Any]
+    folder: Path, undisturbed: dict[str, Any]
 ) -> None:
-    killed(child(tmp_path, "--die", "after an answer was put"))
-    journal = SqliteJournal(tmp_path / "runs.db")
+    killed(child(folder, "--die", "after an answer was put"))
+    journal = open_journal(journal_of(folder))
     assert len(journal.inbox(RUN)) == 1
-    run = finished(child(tmp_path, "--verb", "resume", "--no-answer"))
+    run = finished(child(folder, "--verb", "resume", "--no-answer"))
     same(run, undisturbed)
     assert run["kinds"].count("PersonAnswered") == 1
     assert list(journal.inbox(RUN)) == []
     journal.close()
 
 
-def test_two_processes_that_resume_the_same_run_at_once(tmp_path: Path, undisturbed: dict[str, Any]) -> None:
-    killed(child(tmp_path, "--die", "in the middle of a model ask"))
-    before, known = keys(tmp_path), recorded(tmp_path / "runs.db")
-    found = [finished(each) for each in [child(tmp_path, "--verb", "resume") for _ in range(3)]]
+def test_two_processes_that_resume_the_same_run_at_once(folder: Path, undisturbed: dict[str, Any]) -> None:
+    killed(child(folder, "--die", "in the middle of a model ask"))
+    before, known = keys(folder), recorded(journal_of(folder))
+    found = [finished(each) for each in [child(folder, "--verb", "resume") for _ in range(3)]]
     assert all("is being worked on by process" in each["conflict"] for each in found if "conflict" in each)
     assert sum(each.get("end") == "there" for each in found) >= 1
-    run = finished(child(tmp_path, "--verb", "resume"))
+    run = finished(child(folder, "--verb", "resume"))
     same(run, undisturbed)
-    assert not {line.split()[1] for line in keys(tmp_path)[len(before) :]} & known
+    assert not {line.split()[1] for line in keys(folder)[len(before) :]} & known
 
 
 def test_killed_at_any_time(tmp_path: Path, undisturbed: dict[str, Any]) -> None:

@@ -2,8 +2,28 @@
 
 from __future__ import annotations
 
-from stepladder.journal import NO_DIGEST, Journal, RunRow, Turn, chain
+from typing import Any
+
+from stepladder.events import AgentReturned, RunStarted
+from stepladder.journal import NO_DIGEST, Journal, RunRow, Turn, chain, encode_turn
 from stepladder.journal import append as append_turn
+from stepladder.record import Opened, Verdict
+
+Pair = tuple[Journal, Journal]
+
+STARTED = RunStarted(1.0, "a", "w", "h", "p", {"x": 1})
+RETURNED = AgentReturned(2.0, 1, {"a": [1, {"b": None}]})
+OPENED = Opened(1, "step", ("GO",), Verdict("GO"))
+
+
+def row(run_id: str = "a", **more: Any) -> RunRow:
+    return RunRow(
+        **{"run_id": run_id, "workflow": "w", "workflow_hash": "h", "started_at": 1.0, "updated_at": 1.0, **more}
+    )
+
+
+def body(*entries: Any) -> bytes:
+    return encode_turn(entries)
 
 
 def create(journal: Journal, row: RunRow, body: bytes, owner: str = "") -> None:

@@ -1,60 +1,19 @@
-"""What every journal does, told once: each test runs against memory, against one SQLite file, and against that file
-opened twice, where the second handle does what another process would."""
+"""What every journal does, told once: each test runs against memory, against a SQLite file and a Postgres schema, and
+against these opened twice, where the second handle does what another process would."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+import time
+from collections.abc import Callable
+from hashlib import blake2b
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from stepladder.errors import RunConflict, RunNotFound
-from stepladder.events import AgentReturned, RunStarted
-from stepladder.journal import NO_DIGEST, Journal, MemoryJournal, RunRow, Turn, encode_turn
-from stepladder.journal.sqlite import SqliteJournal
-from stepladder.record import Opened, Verdict
-from tests.journal.desk import append, create
-
-Pair = tuple[Journal, Journal]
-
-
-def two_handles(path: Path) -> Pair:
-    return SqliteJournal(path), SqliteJournal(path)
-
-
-def one_handle(path: Path) -> Pair:
-    journal = SqliteJournal(path)
-    return journal, journal
-
-
-def in_memory(_: Path) -> Pair:
-    journal = MemoryJournal()
-    return journal, journal
-
-
-@pytest.fixture(params=[in_memory, one_handle, two_handles], ids=lambda make: make.__name__)
-def journals(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pair]:
-    make: Callable[[Path], Pair] = request.param
-    pair = make(tmp_path / "runs.db")
-    yield pair
-    for journal in pair:
-        journal.close()
-
-
-def row(run_id: str = "a", **more: Any) -> RunRow:
-    return RunRow(
-        **{"run_id": run_id, "workflow": "w", "workflow_hash": "h", "started_at": 1.0, "updated_at": 1.0, **more}
-    )
-
-
-STARTED = RunStarted(1.0, "a", "w", "h", "p", {"x": 1})
-RETURNED = AgentReturned(2.0, 1, {"a": [1, {"b": None}]})
-OPENED = Opened(1, "step", ("GO",), Verdict("GO"))
-
-
-def body(*entries: Any) -> bytes:
-    return encode_turn(entries)
+from stepladder.journal import NO_DIGEST, Checkpoint, Journal, Turn, chain
+from tests.journal.desk import OPENED, RETURNED, STARTED, Pair, append, body, create, row, turn_of
 
 
 def test_a_new_run_is_its_first_turn(journals: Pair) -> None:
@@ -158,6 +117,142 @@ def test_rows_come_newest_first_and_are_filtered(journals: Pair) -> None:
     assert names(workflow="none") == []
 
 
+# --- many turns at once
+
+
+def test_the_turns_of_many_runs_are_appended_in_one_go(journals: Pair) -> None:
+    first, second = journals
+    beginnings = [Turn(name, 1, body(STARTED), chain(NO_DIGEST, body(STARTED)), row(name)) for name in "cab"]
+    assert first.write(beginnings) == [None] * 3
+    items = {name: first.put(name, "message", {"name": name}, 1.0).number for name in "ab"}
+    turns = [
+        turn_of(second, "a", 2, body(RETURNED), taken=items["a"]),
+        replace(turn_of(second, "c", 2, body(OPENED), row("c", status="ended", end="e")), artifacts={"d": b"1"}),
+        turn_of(second, "b", 2, body(RETURNED, OPENED), row("b", status="waiting"), items["b"]),
+        Turn("n", 1, body(STARTED), chain(NO_DIGEST, body(STARTED)), row("n", started_at=2.0)),
+    ]
+    assert second.write(turns) == [None] * 4
+    for name in "abc":
+        stored = first.turns(name)
+        assert [turn.seq for turn in stored] == [1, 2]
+        assert all(turn.intact for turn in stored)
+        assert list(first.inbox(name)) == []
+    assert [first.row(name) for name in "ab"] == [row("a"), row("b", status="waiting")]
+    assert first.row("c") == row("c", status="ended", end="e")
+    assert [each.run_id for each in first.rows(1)] == ["n"]
+    assert first.artifact("d") == b"1"
+
+
+def test_no_turns_are_no_answers(journals: Pair) -> None:
+    assert journals[0].write([]) == []
+
+
+def test_each_refused_turn_is_refused_alone(journals: Pair) -> None:
+    """What a refused turn brings along is not kept; all others are durable with everything that they bring."""
+    first, second = journals
+    for name in ("late", "sound", "robbed", "owned"):
+        create(first, row(name), body(STARTED), "me" if name == "owned" else "")
+    append(second, "late", 2, body(RETURNED))
+    item = second.put("robbed", "message", {"name": "n"}, 1.0)
+    second.drop("robbed", item.number)
+
+    def brings(turn: Turn) -> Turn:
+        kept = {f"of {turn.run_id} {turn.seq}": b"bytes"}
+        return replace(turn, artifacts=kept, checkpoint=Checkpoint(turn.seq, b"1" * 16, b"{}"))
+
+    new = Turn("late", 1, body(STARTED), chain(NO_DIGEST, body(STARTED)), row("late", step="again"))
+    refused = first.write(
+        [
+            brings(turn_of(first, "sound", 2, body(RETURNED), row("sound", step="s"))),
+            brings(replace(turn_of(first, "late", 3, body(OPENED), row("late", step="x")), seq=2)),
+            brings(Turn("no", 2, body(OPENED), NO_DIGEST, row("no"))),
+            brings(turn_of(first, "robbed", 2, body(OPENED), row("robbed", step="x"), item.number)),
+            brings(turn_of(first, "owned", 2, body(OPENED), row("owned", step="x"))),
+            brings(replace(new, run_id="fresh", row=row("fresh"))),
+        ]
+    )
+    kinds = [type(each).__name__ for each in refused]
+    assert kinds == ["NoneType", "RunConflict", "RunNotFound", "RunConflict", "RunConflict", "NoneType"]
+    assert [str(error).partition(": ")[0] for error in refused if error] == [
+        f"run '{name}'" for name in ("late", "no", "robbed", "owned")
+    ]
+    assert type(first.write([brings(new)])[0]) is RunConflict
+    assert [len(second.turns(name)) for name in ("sound", "late", "no", "robbed", "owned", "fresh")] == [
+        2,
+        2,
+        0,
+        1,
+        1,
+        1,
+    ]
+    assert [each.step for each in second.rows()] == ["", "", "", "s", ""]
+    kept = [
+        name
+        for name in ("sound 2", "late 2", "late 1", "no 2", "robbed 2", "owned 2", "fresh 1")
+        if second.artifact(f"of {name}") is not None
+    ]
+    assert kept == ["sound 2", "fresh 1"]
+    assert [name for name in ("sound", "late", "robbed", "owned", "fresh") if second.checkpoint(name)] == [
+        "sound",
+        "fresh",
+    ]
+
+
+def test_a_group_of_a_thousand(journals: Pair) -> None:
+    first, second = journals
+    names = [f"r{number}" for number in range(1000)]
+    digest = chain(NO_DIGEST, body(STARTED))
+    assert first.write([Turn(name, 1, body(STARTED), digest, row(name)) for name in names]) == [None] * 1000
+    later = chain(digest, body(RETURNED))
+    assert second.write([Turn(name, 2, body(RETURNED), later) for name in reversed(names)]) == [None] * 1000
+    assert all(each.intact for name in names[::100] for each in first.turns(name))
+
+
+# --- parts of a run
+
+
+def test_turns_behind_an_entry(journals: Pair) -> None:
+    first, second = journals
+    create(first, row(), body(STARTED, OPENED))
+    append(first, "a", 3, body(RETURNED))
+    append(first, "a", 4, body(RETURNED, OPENED))
+    everything = second.turns("a")
+    for after in range(7):
+        assert second.turns("a", after) == [turn for turn in everything if turn.seq > after]
+
+
+def test_what_follows_a_changed_turn_is_judged_by_its_own_digest(journals: Pair) -> None:
+    first, second = journals
+    create(first, row(), body(STARTED))
+    assert first.write([Turn("a", 2, body(RETURNED), b"x" * 16)]) == [None]
+    append(first, "a", 3, body(OPENED))
+    assert [turn.intact for turn in second.turns("a")] == [True, False, True]
+    assert [turn.intact for turn in second.turns("a", 1)] == [False, True]
+    assert [turn.intact for turn in second.turns("a", 2)] == [True]
+
+
+def test_the_chain_runs_over_the_digests_of_bodies(journals: Pair) -> None:
+    first, second = journals
+    create(first, row(), body(STARTED))
+    append(first, "a", 2, body(RETURNED))
+    before = NO_DIGEST
+    for turn, text in zip(second.turns("a"), (body(STARTED), body(RETURNED)), strict=True):
+        of_body = blake2b(text, digest_size=16).digest()
+        before = blake2b(of_body, digest_size=16, key=before).digest()
+        assert turn.digest == before
+
+
+def test_the_newest_checkpoint_counts(journals: Pair) -> None:
+    first, second = journals
+    create(first, row(), body(STARTED))
+    assert second.checkpoint("a") is None
+    assert second.checkpoint("no") is None
+    for seq in (2, 3):
+        kept = Checkpoint(seq, bytes([seq]) * 16, b'{"state": %d}' % seq)
+        assert first.write([replace(turn_of(first, "a", seq, body(RETURNED)), checkpoint=kept)]) == [None]
+        assert second.checkpoint("a") == kept
+
+
 # --- the inbox
 
 
@@ -209,6 +304,38 @@ def test_what_is_put_comes_back_as_it_was(journals: Pair, value: dict[str, Any])
     first.put("a", "message", {"name": "n", "payload": value}, 1.5)
     (item,) = second.inbox("a")
     assert (item.kind, item.body, item.put_at) == ("message", {"name": "n", "payload": value}, 1.5)
+
+
+def test_what_an_item_refers_to_is_kept_with_it(journals: Pair) -> None:
+    first, second = journals
+    create(first, row(), body(STARTED))
+    first.put("a", "answer", {"value": {}}, 1.0, {"d": b"\0bytes", "e": b""})
+    assert (second.artifact("d"), second.artifact("e")) == (b"\0bytes", b"")
+    with pytest.raises(RunNotFound):
+        first.put("no", "answer", {}, 1.0, {"f": b"f"})
+    assert second.artifact("f") is None
+
+
+def posted(journal: Journal, enough: Callable[[set[str]], bool]) -> bool:
+    """Whether it tells this within five seconds: a server tells when it comes to it."""
+    give_up = time.monotonic() + 5
+    while not enough(set(journal.posted())):
+        if time.monotonic() > give_up:
+            return False
+    return True
+
+
+def test_runs_with_something_new_in_their_inbox_are_told_until_it_is_quiet(journals: Pair) -> None:
+    first, second = journals
+    for name in ("a", "b"):
+        create(first, row(name), body(STARTED))
+    second.put("a", "message", {"name": "n"}, 1.0)
+    assert posted(first, lambda told: told == {"a"})
+    item = second.put("b", "message", {"name": "n"}, 1.0)
+    second.put("b", "message", {"name": "m"}, 2.0)
+    assert posted(first, lambda told: "b" in told)
+    append(second, "b", 2, body(RETURNED), taken=item.number)
+    assert posted(first, lambda told: not told)
 
 
 # --- what is kept beside the runs

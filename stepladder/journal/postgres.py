@@ -1,0 +1,377 @@
+"""A journal in a Postgres database, shared by processes on many machines.
+
+The tables are those of SQLite, one row a turn. The turns of many runs are appended in one transaction and two trips:
+the first locks their runs and sees how they stand, the second writes what is not refused, and commits. Under the lock
+of its run a turn meets nobody: a takeover waits for the turn or comes before it.
+
+Leases run by the server's clock, for those of machines differ: what counts of an owner's `until` is how long it is from
+now, as its own machine sees it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
+
+from stepladder.errors import JournalError, RunNotFound, RunOwned, StepladderError
+from stepladder.journal.address import shown
+from stepladder.journal.owner import Owner
+from stepladder.journal.store import (
+    NONE,
+    Checkpoint,
+    InboxItem,
+    InboxKind,
+    RunRow,
+    Status,
+    StoredTurn,
+    Turn,
+    item_taken,
+    moved_on,
+    not_mine,
+    stored,
+    taken_id,
+)
+
+if TYPE_CHECKING:
+    from stepladder.journal.postgres_server import Transaction
+
+SCHEMA: Final = "stepladder"
+_COLUMNS: Final = (
+    "run_id, workflow, workflow_hash, started_at, updated_at, status, step, waiting, ended, success, decisions, usd"
+)
+_ROWS: Final = (
+    "unnest(%b::text[], %b::text[], %b::text[], %b::float8[], %b::float8[], %b::text[], %b::text[], %b::text[],"
+    " %b::text[], %b::boolean[], %b::bigint[], %b::float8[], %b::text[]"
+)
+"""Lines of the list of runs and their owners, a column an array; the bracket is left open for one column more."""
+_BEGIN: Final = (
+    f"INSERT INTO runs ({_COLUMNS}, owner) SELECT * FROM {_ROWS}) ON CONFLICT DO NOTHING RETURNING run_id, number"
+)
+_LOCK: Final = "SELECT number, owner FROM runs WHERE number = ANY(%b::bigint[]) ORDER BY number FOR NO KEY UPDATE"
+_PASSED: Final = """SELECT run FROM unnest(%b::bigint[], %b::bigint[]) AS turn (run, place)
+    WHERE EXISTS (SELECT FROM turns WHERE turns.run = turn.run AND seq >= place)"""
+_THERE: Final = """SELECT run_id FROM unnest(%b::text[], %b::bigint[], %b::bytea[]) AS turn (id, place, mark)
+    JOIN runs ON run_id = id JOIN turns ON run = number AND seq = place AND digest = mark"""
+_OPEN: Final = """SELECT number, run FROM inbox WHERE number = ANY(%b::bigint[]) AND taken = 0
+    ORDER BY number FOR UPDATE"""
+_APPEND: Final = "INSERT INTO turns SELECT * FROM unnest(%b::bigint[], %b::bigint[], %b::text[], %b::bytea[])"
+_UPDATE: Final = (
+    "UPDATE runs SET step = new.step, status = new.status, waiting = new.waiting, ended = new.ended,"
+    " workflow = new.workflow, workflow_hash = new.workflow_hash, started_at = new.started_at,"
+    " updated_at = new.updated_at, success = new.success, decisions = new.decisions, usd = new.usd, owner = new.owner"
+    f" FROM {_ROWS}, %b::bigint[]) AS new ({_COLUMNS}, owner, number) WHERE runs.number = new.number"
+)
+_TAKE: Final = """UPDATE inbox SET taken = seq FROM unnest(%b::bigint[], %b::bigint[]) AS turn (item, seq)
+    WHERE number = item"""
+_CHECKPOINT: Final = """INSERT INTO checkpoints
+    SELECT * FROM unnest(%b::bigint[], %b::bigint[], %b::bytea[], %b::text[]) ON CONFLICT (run)
+    DO UPDATE SET entries = excluded.entries, digest = excluded.digest, state = excluded.state"""
+_KEEP: Final = "INSERT INTO artifacts SELECT * FROM unnest(%b::text[], %b::bytea[]) ON CONFLICT DO NOTHING"
+_ENROLL: Final = """INSERT INTO owners VALUES (%s, %s, %s, %s, extract(epoch FROM clock_timestamp()) + %s)
+    ON CONFLICT (id) DO UPDATE SET until = excluded.until"""
+_PUT: Final = "INSERT INTO inbox (run, kind, body, put_at) VALUES (%s, %s, %s, %s) RETURNING number"
+_PUT_BEFORE: Final = "SELECT number FROM inbox WHERE run = %s AND kind = %s AND body = %s AND put_at = %s"
+_OWNER: Final = """SELECT id, host, pid, started, until, extract(epoch FROM clock_timestamp())::float8
+    FROM owners WHERE id = %s"""
+
+
+class _Place(NamedTuple):
+    """How a run stands whose turn is to be written: whom it belongs to, and whether the turn's place is taken."""
+
+    number: int
+    owner: str | None = None
+    passed: bool = False
+
+
+class PostgresJournal:
+    """A journal in a schema of the database at `address`, made where it is missing (unless `create` is false).
+
+    `patience_s` is how long a lock, or a server that is away, is waited for.
+    """
+
+    grouped = True
+
+    def __init__(self, address: str, *, schema: str = SCHEMA, create: bool = True, patience_s: float = 10.0) -> None:
+        try:
+            from stepladder.journal.postgres_server import PostgresServer
+        except ModuleNotFoundError as missing:
+            if (missing.name or "").startswith("stepladder"):
+                raise
+            needed = "psycopg: pip install 'stepladder[postgres]'"
+            raise JournalError(shown(address), f"no module {missing.name!r}", needed) from missing
+        self._server = PostgresServer(address, schema=schema, create=create, patience_s=patience_s)
+        self.name = self._server.name
+        self._numbers: dict[str, int] = {}
+
+    # --- turns
+
+    def write(self, turns: Sequence[Turn]) -> list[StepladderError | None]:
+        """Append turns."""
+        self._learn(turn.run_id for turn in turns if turn.seq > 1 and turn.run_id not in self._numbers)
+        refused = self._server.write(lambda on: self._write(on, turns))
+        for turn in turns:
+            if turn.row is not None and turn.row.status == "ended":
+                self._numbers.pop(turn.run_id, None)
+        return refused
+
+    def _write(self, on: Transaction, turns: Sequence[Turn]) -> list[StepladderError | None]:
+        places, items, there = self._seen(on, turns)
+        refused = [None if turn.run_id in there else self._refused(turn, places, items) for turn in turns]
+        _append(
+            on,
+            [
+                (places[turn.run_id].number, turn)
+                for turn, error in zip(turns, refused, strict=True)
+                if error is None and turn.run_id not in there
+            ],
+        )
+        return refused
+
+    def _seen(self, on: Transaction, turns: Sequence[Turn]) -> tuple[dict[str, _Place], set[tuple[int, int]], set[str]]:
+        """How the runs stand, what lies in their inboxes, and which turns were written already; all of it is locked."""
+        first = sorted((turn for turn in turns if turn.seq == 1), key=lambda turn: turn.run_id)
+        later = {self._numbers[turn.run_id]: turn for turn in turns if turn.seq > 1 and turn.run_id in self._numbers}
+        taken = [turn.taken for turn in turns if turn.taken]
+        begun, locked, passed, items, there = on.answers(
+            on.ask(_BEGIN, _columns(first)) if first else None,
+            on.ask(_LOCK, [list(later)]) if later else None,
+            on.ask(_PASSED, [list(later), [turn.seq for turn in later.values()]]) if later else None,
+            on.ask(_OPEN, [taken]) if taken else None,
+            on.ask(_THERE, _transposed((turn.run_id, turn.seq, turn.digest) for turn in turns)) if on.again else None,
+        )
+        self._numbers |= dict(begun)
+        places = {run_id: _Place(number) for run_id, number in begun}
+        for number, owner in locked:
+            places[later[number].run_id] = _Place(number, owner, (number,) in passed)
+        return places, set(items), {run_id for (run_id,) in there}
+
+    def _refused(self, turn: Turn, places: Mapping[str, _Place], items: set[tuple[int, int]]) -> StepladderError | None:
+        place = places.get(turn.run_id)
+        if turn.seq == 1:
+            return taken_id(turn.run_id) if place is None else None
+        if place is None:
+            return RunNotFound(turn.run_id, self.name)
+        if place.owner not in (None, turn.owner):
+            return not_mine(turn.run_id)
+        if place.passed:
+            return moved_on(turn.run_id, turn.seq)
+        if turn.taken and (turn.taken, place.number) not in items:
+            return item_taken(turn.run_id, turn.taken)
+        return None
+
+    def turns(self, run_id: str, after: int = 0) -> list[StoredTurn]:
+        """The run's turns."""
+        rows = self._server.read(
+            "SELECT seq, body, digest FROM turns JOIN runs ON run = number WHERE run_id = %s AND seq >= ("
+            "SELECT coalesce(max(seq), 0) FROM turns WHERE run = number AND seq <= %s) ORDER BY seq",
+            (run_id, after),
+        )
+        return stored(self.name, run_id, ((seq, text.encode(), digest) for seq, text, digest in rows), after)
+
+    def checkpoint(self, run_id: str) -> Checkpoint | None:
+        """The newest kept state."""
+        found = self._server.read(
+            "SELECT entries, digest, state FROM checkpoints JOIN runs ON run = number WHERE run_id = %s", (run_id,)
+        )
+        return Checkpoint(found[0][0], found[0][1], found[0][2].encode()) if found else None
+
+    # --- runs
+
+    def row(self, run_id: str) -> RunRow | None:
+        """The run's line."""
+        found = self._server.read(f"SELECT {_COLUMNS} FROM runs WHERE run_id = %s", (run_id,))
+        return RunRow(*found[0]) if found else None
+
+    def rows(self, limit: int = 100, status: Status | None = None, workflow: str | None = None) -> list[RunRow]:
+        """The newest runs first."""
+        found = self._server.read(
+            f"SELECT {_COLUMNS} FROM runs WHERE (%s::text IS NULL OR status = %s)"
+            " AND (%s::text IS NULL OR workflow = %s) ORDER BY started_at DESC, number DESC LIMIT %s",
+            (status, status, workflow, workflow, limit),
+        )
+        return [RunRow(*each) for each in found]
+
+    # --- who works on what
+
+    def enroll(self, owner: Owner) -> None:
+        """Make an owner known."""
+        lease_s = owner.until - time.time()
+        known = (owner.id, owner.host, owner.pid, owner.started, lease_s)
+        self._server.write(lambda on: on.ask(_ENROLL, known))
+
+    def leave(self, owner_id: str) -> None:
+        """Forget an owner."""
+
+        def left(on: Transaction) -> None:
+            on.ask("DELETE FROM owners WHERE id = %s", (owner_id,))
+            on.ask(
+                "UPDATE runs SET owner = NULL WHERE number IN ("
+                "SELECT number FROM runs WHERE owner = %s ORDER BY number FOR NO KEY UPDATE)",
+                (owner_id,),
+            )
+
+        self._server.write(left)
+
+    def claim(self, run_id: str, owner_id: str) -> None:
+        """Make the run this owner's."""
+
+        def claimed(on: Transaction) -> None:
+            number, before = self._locked(on, run_id)
+            if before == owner_id:
+                return
+            if before is not None:
+                self._relieve(on, run_id, number, before)
+            on.ask("UPDATE runs SET owner = %s WHERE number = %s", (owner_id, number))
+
+        self._server.write(claimed)
+
+    def _locked(self, on: Transaction, run_id: str) -> tuple[int, str | None]:
+        """The run's number and its owner, once nobody else is at it. Raises RunNotFound."""
+        asked = on.ask("SELECT number, owner FROM runs WHERE run_id = %s FOR NO KEY UPDATE", (run_id,))
+        (found,) = on.answers(asked)
+        if not found:
+            raise RunNotFound(run_id, self.name)
+        number, owner = found[0]
+        return number, owner
+
+    def _relieve(self, on: Transaction, run_id: str, number: int, before: str) -> None:
+        """Take the run from an owner that is not alive. Raises RunOwned."""
+        (found,) = on.answers(on.ask(_OWNER, (before,)))
+        for *known, now in found:
+            if (owner := Owner(*known)).alive(now):
+                raise RunOwned(run_id, owner.told())
+        on.ask(
+            "INSERT INTO takeovers (run, owner, at) VALUES (%s, %s, extract(epoch FROM clock_timestamp()))",
+            (number, before),
+        )
+
+    def release(self, run_id: str, owner_id: str) -> None:
+        """Let go of a run."""
+        values = (run_id, owner_id)
+        self._server.write(lambda on: on.ask("UPDATE runs SET owner = NULL WHERE run_id = %s AND owner = %s", values))
+
+    # --- inbox
+
+    def put(
+        self, run_id: str, kind: InboxKind, body: dict[str, Any], at: float, artifacts: Mapping[str, bytes] = NONE
+    ) -> InboxItem:
+        """Keep an item for the run."""
+        item = (kind, msgspec.json.encode(body).decode(), at)
+
+        def kept(on: Transaction) -> int:
+            values = (self._locked(on, run_id)[0], *item)
+            (made,) = on.answers(on.ask(_PUT_BEFORE, values)) if on.again else [[]]
+            if not made:
+                _keep(on, artifacts)
+                on.ask("SELECT pg_notify(%s, %s)", (self._server.schema, run_id))
+                (made,) = on.answers(on.ask(_PUT, values))
+            ((number,),) = made
+            return int(number)
+
+        return InboxItem(self._server.write(kept), kind, body, at)
+
+    def inbox(self, run_id: str) -> Sequence[InboxItem]:
+        """What the run has not taken yet."""
+        rows = self._server.read(
+            "SELECT inbox.number, kind, body, put_at FROM inbox JOIN runs ON run = runs.number"
+            " WHERE run_id = %s AND taken = 0 ORDER BY inbox.number",
+            (run_id,),
+        )
+        return [InboxItem(number, kind, msgspec.json.decode(body), put_at) for number, kind, body, put_at in rows]
+
+    def posted(self) -> Sequence[str]:
+        """The runs with something new in their inbox; at first, and after a lost connection, with anything in it."""
+        heard = self._server.heard()
+        if heard is not None:
+            return list(dict.fromkeys(heard))
+        rows = self._server.read(
+            "SELECT run_id FROM runs WHERE EXISTS (SELECT FROM inbox WHERE run = runs.number AND taken = 0)"
+        )
+        return [run_id for (run_id,) in rows]
+
+    def drop(self, run_id: str, number: int) -> None:
+        """Take an item out."""
+
+        def dropped(on: Transaction) -> None:
+            done = on.ask("UPDATE inbox SET taken = -1 WHERE number = %s AND taken = 0 RETURNING 1", (number,))
+            if not on.answers(done)[0]:
+                raise item_taken(run_id, number)
+
+        self._server.write(dropped)
+
+    # --- what is kept beside the runs
+
+    def keep_definition(self, hash_: str, kind: str, body: bytes) -> None:
+        """Keep a definition."""
+        values = (hash_, kind, body.decode())
+        self._server.write(
+            lambda on: on.ask("INSERT INTO definitions VALUES (%s, %s, %s) ON CONFLICT DO NOTHING", values)
+        )
+
+    def definition(self, hash_: str) -> bytes | None:
+        """A kept definition."""
+        found = self._server.read("SELECT body FROM definitions WHERE hash = %s", (hash_,))
+        return found[0][0].encode() if found else None
+
+    def artifact(self, digest: str) -> bytes | None:
+        """Kept bytes."""
+        found = self._server.read("SELECT body FROM artifacts WHERE digest = %s", (digest,))
+        return found[0][0] if found else None
+
+    def close(self) -> None:
+        """Let go of the server."""
+        self._server.close()
+
+    def _learn(self, run_ids: Iterable[str]) -> None:
+        """Find out the numbers of runs that were not met yet."""
+        unknown = list(run_ids)
+        if unknown:
+            self._numbers |= dict(
+                self._server.read("SELECT run_id, number FROM runs WHERE run_id = ANY(%s)", (unknown,))
+            )
+
+
+def _append(on: Transaction, turns: Sequence[tuple[int, Turn]]) -> None:
+    """Write turns, each with the number of its run, and everything that goes with them."""
+    if not turns:
+        return
+    on.ask(_APPEND, _transposed((run, turn.seq, turn.body.decode(), turn.digest) for run, turn in turns))
+    changed = [(run, turn) for run, turn in turns if turn.row is not None and turn.seq > 1]
+    if changed:
+        on.ask(_UPDATE, [*_columns([turn for _, turn in changed]), [run for run, _ in changed]])
+    taken = [(turn.taken, turn.seq) for _, turn in turns if turn.taken]
+    if taken:
+        on.ask(_TAKE, _transposed(taken))
+    kept = [
+        (run, turn.checkpoint.entries, turn.checkpoint.digest, turn.checkpoint.state.decode())
+        for run, turn in turns
+        if turn.checkpoint is not None
+    ]
+    if kept:
+        on.ask(_CHECKPOINT, _transposed(kept))
+    _keep(on, {digest: data for _, turn in turns for digest, data in turn.artifacts.items()})
+
+
+def _keep(on: Transaction, artifacts: Mapping[str, bytes]) -> None:
+    """Keep artifacts, in an order that is the same for everybody: whoever waits for another one is not waited for."""
+    if artifacts:
+        on.ask(_KEEP, _transposed(sorted(artifacts.items())))
+
+
+def _transposed(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
+    """An array a column."""
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _columns(turns: Sequence[Turn]) -> list[list[Any]]:
+    """The columns of the turns' lines in the list of runs, and their owners."""
+    rows = []
+    for turn in turns:
+        assert turn.row is not None, "the first turn brings the run's line"
+        rows.append(
+            (*msgspec.structs.astuple(turn.row), (turn.owner or None) if turn.row.status == "working" else None)
+        )
+    return _transposed(rows)
