@@ -9,6 +9,7 @@
     │   ├── RunNotWaiting     an answer nobody asked for
     │   ├── RunConflict       the same id with another input, or another process moved the run on
     │   │   └── RunOwned      a living process works on the run
+    │   ├── RunPruned         what it was decided on is not there any more
     │   └── WrongDefinition   the run is pinned to another workflow
     ├── NoRule                a decision point whose rules cannot answer a legal set
     ├── IllegalAction         an action that is not legal here reached the machine (a bug, never a model's doing)
@@ -120,6 +121,13 @@ class RunOwned(RunConflict):
     def __init__(self, run_id: str, owner: str) -> None:
         self.owner = owner
         super().__init__(run_id, f"is being worked on by {owner}; wait for that process, or end it")
+
+
+class RunPruned(RunError):
+    """The run was pruned, with its payloads or whole: it is not decided again and does not go on."""
+
+    def __init__(self, run_id: str, left: str = "its payloads; `stepladder show` shows what is left of it") -> None:
+        super().__init__(run_id, f"was pruned: {left}")
 
 
 class WrongDefinition(RunError):
