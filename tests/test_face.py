@@ -14,6 +14,7 @@ OFFERED = {
     *("ManualClock", "MemoryJournal", "Observation", "Orchestrator", "OutcomeUnknownError", "Rule", "Run", "RunError"),
     *("ScriptedProvider", "Signal", "SqliteJournal", "StepladderError", "SyncOrchestrator", "Waiting", "Workflow"),
     *("http_agent", "log_run", "make_orchestration_decision", "mcp_agent", "rule", "signal"),
+    *("head_of", "prune", "read_head", "verify"),
 }
 HEAVY = ("openai", "google", "pydantic", "jinja2", "transitions", "loguru", "rich", "typer", "sklearn", "networkx")
 
