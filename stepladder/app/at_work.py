@@ -137,6 +137,19 @@ class AtWork:
         if self._runners.get(run_id) is runner and runner.idle and not runner.watching:
             del self._runners[run_id]
 
+    async def drain(self, within_s: float) -> bool:
+        """Begin nothing new, and let what is in flight come to its end; whether it did in this time (seconds)."""
+        self.resources.draining = True
+        loop = asyncio.get_running_loop()
+        until = loop.time() + within_s
+        while flights := [task for runner in self._runners.values() for task in runner.flights]:
+            if loop.time() >= until:
+                return False
+            await asyncio.wait(flights, timeout=until - loop.time())
+        while self._runners and any(runner.writing for runner in self._runners.values()):
+            await asyncio.sleep(0)
+        return True
+
     async def close(self, grace_s: float) -> None:
         """Cut off what is in flight; it can be resumed. Raises what a script in shadow raised."""
         runners = list(self._runners.values())

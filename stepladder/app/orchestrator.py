@@ -109,6 +109,14 @@ class Orchestrator:
         """
         await self._runs.close(grace_s)
 
+    async def drain(self, within_s: float = 30.0) -> bool:
+        """Before a stop: begin nothing new, and let agents and models in flight come to their ends and be written.
+
+        Gives whether they did within so many seconds. Then `close`, which leaves every run resumable either way; what
+        was let come to its end need not be done again, or put to a person. New runs are refused with Draining.
+        """
+        return await self._runs.drain(within_s)
+
     # --- verbs
 
     async def run(self, input: Mapping[str, Any], *, run_id: str | None = None) -> Run:  # noqa: A002

@@ -44,11 +44,14 @@ def main() -> None:
     try:
         app()
     except SystemExit as left:
-        if left.code == Exit.INTERRUPTED:  # an agent's thread cannot be interrupted, and leaving would wait for it
+        if left.code in (
+            Exit.INTERRUPTED,
+            Exit.TERMINATED,
+        ):  # an agent's thread cannot be interrupted, and leaving would wait for it
             with contextlib.suppress(OSError):
                 sys.stdout.flush()
                 sys.stderr.flush()
-            os._exit(Exit.INTERRUPTED)
+            os._exit(left.code)
         raise
 
 

@@ -15,6 +15,7 @@ class Exit(IntEnum):
     NOTHING_THERE = 4
     BUG = 70
     INTERRUPTED = 130
+    TERMINATED = 143
 
 
 MEANING = {
@@ -25,4 +26,5 @@ MEANING = {
     Exit.NOTHING_THERE: "there is no such run, or no journal",
     Exit.BUG: "a bug in stepladder",
     Exit.INTERRUPTED: "interrupted; the run can be resumed",
+    Exit.TERMINATED: "ended from outside (SIGTERM) after what was in flight was written; the run can be resumed",
 }

@@ -44,10 +44,9 @@ def misused(message: str, hint: str = "", *, json: bool) -> Exit:
     return Exit.BAD_INPUT
 
 
-def interrupted(message: str, *, json: bool) -> Exit:
+def interrupted(message: str, *, json: bool, code: Exit = Exit.INTERRUPTED) -> None:
     """Tell how to go on."""
-    _tell("Interrupted", message, Exit.INTERRUPTED, json=json)
-    return Exit.INTERRUPTED
+    _tell(code.name.capitalize(), message, code, json=json)
 
 
 def note(message: str, *, json: bool) -> None:

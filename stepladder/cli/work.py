@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from stepladder.workflow.definition import Definition
 
 Verb = Callable[[SyncOrchestrator], "Run"]
+DRAIN_S: Final = 10.0
+"""Seconds that agents in flight have to come to their end when the process is asked to stop (SIGTERM)."""
 LINES: Final = 16
 LONGEST: Final = 1_200
 """How much of one field of the output is shown."""

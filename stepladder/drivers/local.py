@@ -182,6 +182,21 @@ class Runner:
         """Whether it will come back by itself, for a deadline."""
         return self._forget is not None
 
+    @property
+    def at_work(self) -> bool:
+        """Whether it works, or waits for something that is in flight."""
+        return self._at_work
+
+    @property
+    def writing(self) -> bool:
+        """Whether a turn is on its way to the disk."""
+        return self._turn is not None
+
+    @property
+    def flights(self) -> list[asyncio.Task[None]]:
+        """The agents that are called and the models that are asked now."""
+        return [flight.task for flight in self._flying.values()]
+
     def forget(self) -> None:
         """Do not come back for a deadline."""
         if self._forget is not None:
