@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stepladder.app.decision_point import DecisionPoint
+    from stepladder.app.heads import head_of, read_head
     from stepladder.app.loading import Workflow
     from stepladder.app.orchestrator import Orchestrator
+    from stepladder.app.pruning import prune
     from stepladder.app.run import Run, Waiting
     from stepladder.app.run_log import log_run
     from stepladder.app.sync import SyncOrchestrator
+    from stepladder.app.verifying import verify
     from stepladder.app.w_document import make_orchestration_decision
     from stepladder.drivers import AgentCall, AgentResult, Artifact, ManualClock
     from stepladder.drivers.agents import OutcomeUnknownError
@@ -56,12 +59,16 @@ _HOME = {
     "SyncOrchestrator": "stepladder.app.sync",
     "Waiting": "stepladder.app.run",
     "Workflow": "stepladder.app.loading",
+    "head_of": "stepladder.app.heads",
     "http_agent": "stepladder.drivers.remote",
     "log_run": "stepladder.app.run_log",
     "make_orchestration_decision": "stepladder.app.w_document",
     "mcp_agent": "stepladder.drivers.mcp",
+    "prune": "stepladder.app.pruning",
+    "read_head": "stepladder.app.heads",
     "rule": "stepladder.rules",
     "signal": "stepladder.signals",
+    "verify": "stepladder.app.verifying",
 }
 
 __all__ = [
@@ -88,12 +95,16 @@ __all__ = [
     "SyncOrchestrator",
     "Waiting",
     "Workflow",
+    "head_of",
     "http_agent",
     "log_run",
     "make_orchestration_decision",
     "mcp_agent",
+    "prune",
+    "read_head",
     "rule",
     "signal",
+    "verify",
 ]
 
 

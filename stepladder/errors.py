@@ -10,6 +10,7 @@
     │   ├── RunConflict       the same id with another input, or another process moved the run on
     │   │   └── RunOwned      a living process works on the run
     │   ├── Draining          this process is about to stop
+    │   ├── RunPruned         what it was decided on is not there any more
     │   └── WrongDefinition   the run is pinned to another workflow
     ├── NoRule                a decision point whose rules cannot answer a legal set
     ├── IllegalAction         an action that is not legal here reached the machine (a bug, never a model's doing)
@@ -131,6 +132,13 @@ class Draining(RunError):
 
     def __init__(self, run_id: str) -> None:
         super().__init__(run_id, "is not taken up: this process begins nothing any more; another one can take it up")
+
+
+class RunPruned(RunError):
+    """The run was pruned, with its payloads or whole: it is not decided again and does not go on."""
+
+    def __init__(self, run_id: str, left: str = "its payloads; `stepladder show` shows what is left of it") -> None:
+        super().__init__(run_id, f"was pruned: {left}")
 
 
 class WrongDefinition(RunError):

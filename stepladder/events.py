@@ -181,6 +181,15 @@ class OutcomeAttached(Event, frozen=True, gc=False, tag="outcome"):
     by: str = ""
 
 
+class PayloadsPruned(Event, frozen=True, gc=False, tag="payloads_pruned"):
+    """What the run took in and gave out was taken out of its journal: it is past its time.
+
+    `left` is the seal of the turns before, as they are now: from here on the chain covers what is left of them.
+    """
+
+    left: str
+
+
 class QuestionPut(Event, frozen=True, gc=False, tag="question_put"):
     """A decision point that stands alone was asked to decide on these facts among these legal actions."""
 
@@ -207,5 +216,6 @@ AnyEvent = (
     | PolicyChanged
     | WorkflowChanged
     | OutcomeAttached
+    | PayloadsPruned
     | QuestionPut
 )

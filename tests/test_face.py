@@ -24,6 +24,7 @@ OFFERED = {
         "Workflow",
     ),
     *("http_agent", "log_run", "make_orchestration_decision", "mcp_agent", "rule", "signal"),
+    *("head_of", "prune", "read_head", "verify"),
 }
 HEAVY = (
     "openai",

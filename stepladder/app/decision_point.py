@@ -11,13 +11,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from stepladder.app.journals import open_journal
+from stepladder.app.left import is_pruned
 from stepladder.app.lone import Decision, Desk, Lone, asked_person
 from stepladder.app.secrets import secrets_of
 from stepladder.clauses import AnyOf
 from stepladder.decision import Attachments, Invalid, Route, Rung, judge
 from stepladder.drivers.artifacts import taken_in
 from stepladder.drivers.clock import Clock, SystemClock
-from stepladder.errors import InputError, RunConflict, RunNotWaiting, WrongDefinition
+from stepladder.errors import InputError, RunConflict, RunNotWaiting, RunPruned, WrongDefinition
 from stepladder.events import Event, OutcomeAttached, PersonAnswered, QuestionPut
 from stepladder.journal import Journal, Redactor
 from stepladder.llm import Provider, Providers
@@ -182,8 +183,10 @@ class DecisionPoint:
         return self._desk.lone(decision_id).seen()
 
     def replay(self, decision_id: str) -> bool:
-        """Whether deciding again gives the same entries. No model is asked. Raises RunNotFound."""
+        """Whether deciding again gives the same entries. No model is asked. Raises RunNotFound, RunPruned."""
         recorded = self._desk.entries(decision_id)
+        if is_pruned(recorded):
+            raise RunPruned(decision_id)
         standing, again = Standing(), list[Event | Entry]()
         for entry in recorded:
             if isinstance(entry, Event):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from stepladder.app.left import is_pruned, state_left
 from stepladder.app.upgrading import Upgrading
 from stepladder.drivers.checkpoints import state_at
-from stepladder.errors import RunNotFound
+from stepladder.errors import RunPruned
 from stepladder.events import Event, PolicyChanged, WorkflowChanged
-from stepladder.journal import Journal
+from stepladder.journal import Journal, not_there
 from stepladder.orchestrator import Machine, fold
 from stepladder.record import Entry
 from stepladder.state import RunState
@@ -17,7 +18,7 @@ from stepladder.state import RunState
 class Found(NamedTuple):
     """A run: the machine it is seen under, its state, how many entries its journal has, and the last turn's digest.
 
-    `change` is what has to be journaled before it goes on.
+    `change` is what has to be journaled before it goes on, `pruned` says that its payloads are gone.
     """
 
     machine: Machine
@@ -25,6 +26,7 @@ class Found(NamedTuple):
     seq: int
     digest: bytes
     change: PolicyChanged | WorkflowChanged | None = None
+    pruned: bool = False
 
 
 class History:
@@ -34,20 +36,24 @@ class History:
         self.journal, self.upgrading = journal, upgrading
 
     def seen(self, run_id: str) -> Found:
-        """The run, to look at. Raises RunNotFound, WrongDefinition, JournalError."""
+        """The run, to look at. Raises RunNotFound, RunPruned, WrongDefinition, JournalError."""
         found = self._kept(run_id)
         if found is not None:
             return found
         entries, digest = self._entries(run_id)
         machine = self.upgrading.machine(run_id, entries)
+        if is_pruned(entries):
+            return Found(machine, state_left(self.journal, run_id, entries), len(entries), digest, pruned=True)
         return Found(machine, fold(machine, entries), len(entries), digest)
 
     def taken(self, run_id: str, at: float, *, again: bool = False) -> Found:
-        """The run, to go on with; `again`: also where it has ended. Raises as `seen`."""
+        """The run, to go on with; `again`: also where it has ended. Raises as `seen`, RunPruned in any case."""
         found = self._kept(run_id)
         if found is not None:
             return found
         entries, digest = self._entries(run_id)
+        if is_pruned(entries):
+            raise RunPruned(run_id)
         machine, state, change = self.upgrading.taken(run_id, entries, at, again=again)
         return Found(machine, state, len(entries), digest, change)
 
@@ -67,5 +73,5 @@ class History:
     def _entries(self, run_id: str) -> tuple[list[Event | Entry], bytes]:
         turns = self.journal.turns(run_id)
         if not turns:
-            raise RunNotFound(run_id, self.journal.name)
+            raise not_there(self.journal, run_id)
         return [entry for turn in turns for entry in turn.entries], turns[-1].digest

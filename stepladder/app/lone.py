@@ -7,15 +7,26 @@ from typing import Any
 
 import msgspec
 
+from stepladder.app.left import is_pruned
 from stepladder.app.run import Waiting
 from stepladder.commands import AskModel, AskPerson
 from stepladder.drivers.artifacts import noted
 from stepladder.drivers.attachments import attach
 from stepladder.drivers.clock import Clock
 from stepladder.drivers.models import ModelEvent, ask_model
-from stepladder.errors import RunNotFound
 from stepladder.events import Event, TimePassed
-from stepladder.journal import NO_DIGEST, Journal, Redactor, RunRow, StoredTurn, Turn, append, chain, encode_turn
+from stepladder.journal import (
+    NO_DIGEST,
+    Journal,
+    Redactor,
+    RunRow,
+    StoredTurn,
+    Turn,
+    append,
+    chain,
+    encode_turn,
+    not_there,
+)
 from stepladder.llm import Providers
 from stepladder.orchestrator import DecisionRecord, decision_records
 from stepladder.points import Moved, Point, Standing, advance_alone, fold_alone
@@ -103,7 +114,7 @@ class Desk:
     def _turns(self, decision_id: str) -> list[StoredTurn]:
         turns = self.journal.turns(decision_id)
         if not turns:
-            raise RunNotFound(decision_id, self.journal.name)
+            raise not_there(self.journal, decision_id)
         return turns
 
     async def ask(self, standing: Standing, command: AskModel) -> ModelEvent:
@@ -164,7 +175,7 @@ class Lone:
         """Write a turn down: only then has it happened. Raises RunConflict, JournalError."""
         body = encode_turn(moved.entries)
         digest = chain(self.digest, body)
-        row = row_of(self.desk.point, self.id, moved.standing)
+        row = msgspec.structs.replace(row_of(self.id, moved.standing), pruned=is_pruned(self.entries))
         append(self.desk.journal, Turn(self.id, len(self.entries) + 1, body, digest, row, artifacts=kept or {}))
         self.standing, self.digest = moved.standing, digest
         self.entries.extend(moved.entries)
@@ -230,17 +241,18 @@ def asked_person(standing: Standing) -> AskPerson | None:
     return next((each for each in standing.outstanding.values() if isinstance(each, AskPerson)), None)
 
 
-def row_of(point: Point, decision_id: str, standing: Standing) -> RunRow:
+def row_of(decision_id: str, standing: Standing) -> RunRow:
     """A lone decision's line in the list of runs."""
-    settled, waiting = standing.settled, asked_person(standing) is not None
+    put, settled, waiting = standing.put, standing.settled, asked_person(standing) is not None
+    assert put is not None, "a decision begins with its question"
     return RunRow(
         run_id=decision_id,
-        workflow=point.name,
-        workflow_hash=point.hash,
-        started_at=standing.put.at if standing.put else standing.now,
+        workflow=put.point,
+        workflow_hash=put.policy_hash,
+        started_at=put.at,
         updated_at=standing.now,
         status="ended" if settled else "waiting" if waiting else "working",
-        step=point.name,
+        step=put.point,
         waiting="decision" if waiting else "",
         end=settled.action if settled else "",
         success=True if settled else None,

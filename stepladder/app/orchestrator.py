@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from stepladder.app.answers import check_answer, checked_outcome, waits_for
 from stepladder.app.at_work import AtWork, Listener
@@ -29,12 +29,15 @@ from stepladder.app.run import Run
 from stepladder.app.secrets import secrets_of
 from stepladder.app.upgrading import OnChanged, Upgrading
 from stepladder.drivers import Clock, Replayed, Resources, Runner, SystemClock
-from stepladder.errors import JournalError, RunConflict, RunEnded, RunNotWaiting, RunOwned
+from stepladder.errors import JournalError, RunConflict, RunEnded, RunNotWaiting, RunOwned, RunPruned
 from stepladder.events import Event, OutcomeAttached, RunStarted
 from stepladder.journal import Journal, Redactor, RunRow
 from stepladder.llm import Provider, Providers
 from stepladder.orchestrator import Machine
 from stepladder.record import Entry
+
+KEEP_EVERY_S: Final = 3600.0
+"""Seconds between two signs that a workflow is in use."""
 
 
 class Orchestrator:
@@ -93,7 +96,8 @@ class Orchestrator:
         )
         history = History(self.journal, self._upgrading)
         self._runs = AtWork(self._resources, history, [listen] if listen else [], at_once)
-        self._definitions.keep(self.workflow)
+        self._kept_at = 0.0
+        self._keep()
 
     async def __aenter__(self) -> Self:
         return self
@@ -217,12 +221,12 @@ class Orchestrator:
         return await self._runs.rest(runner)
 
     def get(self, run_id: str) -> Run:
-        """The run as its journal has it. Raises RunNotFound, WrongDefinition."""
+        """The run as its journal has it. Raises RunNotFound, RunPruned (it was pruned whole), WrongDefinition."""
         live = self._runs.live(run_id)
         if live is not None:
             return self._runs.seen(live)
         found = self._runs.history.seen(run_id)
-        return Run(found.machine, found.state, self.journal, found.seq)
+        return Run(found.machine, found.state, self.journal, found.seq, pruned=found.pruned)
 
     def runs(self, limit: int = 100) -> list[RunRow]:
         """The newest runs of this workflow."""
@@ -296,6 +300,12 @@ class Orchestrator:
     def _now(self) -> float:
         return self._resources.clock.now()
 
+    def _keep(self) -> None:
+        """Keep the workflow for later replays, and from time to time say that it is in use: it is not pruned then."""
+        if abs(self._now() - self._kept_at) > KEEP_EVERY_S:
+            self._definitions.keep(self.workflow)
+            self._kept_at = self._now()
+
     async def _begin(self, given: Mapping[str, Any], run_id: str | None) -> Runner:
         name = uuid.uuid4().hex if run_id is None else run_id
         check_id(name)
@@ -303,6 +313,7 @@ class Orchestrator:
         found = self._resources.redactor.value(plain_mapping(given, "input", kept))
         if name in self._runs:
             return self._same(name, found)
+        self._keep()
         value = run_input(self.machine.definition, found)
         hashes = (self.machine.definition.hash, self.machine.policy.hash)
         try:
@@ -314,6 +325,8 @@ class Orchestrator:
     def _same(self, run_id: str, given: dict[str, Any]) -> Runner:
         """The same id is the same run, if the input is the same."""
         run = self.get(run_id)
+        if run.pruned:
+            raise RunPruned(run_id)
         if run.state.input != run_input(run.machine.definition, given):
             raise RunConflict(run_id, "there is already a run of this id with another input; choose another id")
         return self._runs.taken(run_id)

@@ -9,31 +9,34 @@ from msgspec.structs import replace
 
 from stepladder.app.answers import checked_outcome
 from stepladder.app.definitions import Definitions, Pin, pin_of
+from stepladder.app.left import is_pruned, state_left
 from stepladder.app.loading import Workflow
 from stepladder.app.run import Run
 from stepladder.app.upgrading import wrong_definition
 from stepladder.drivers import Divergence, Replayed, replay
 from stepladder.drivers.rows import row_of
-from stepladder.errors import RunConflict, RunError, RunNotFound
+from stepladder.errors import RunConflict, RunError, RunPruned
 from stepladder.events import Event, OutcomeAttached, QuestionPut, RunStarted
-from stepladder.journal import Journal, StoredTurn, Turn, append, chain, encode_turn
+from stepladder.journal import Journal, StoredTurn, Turn, append, chain, encode_turn, not_there
 from stepladder.orchestrator import Machine, advance, fold, retold
 from stepladder.record import Entry
 from stepladder.signals import Signal
 
 
 def read_run(journal: Journal, run_id: str, signals: Iterable[Signal] = ()) -> Run:
-    """The run, folded under the policy it has now.
+    """The run, folded under the policy it has now; where its payloads were pruned, what is left of it.
 
     Raises:
-        RunNotFound: there is none of this id.
+        RunNotFound, RunPruned: there is none of this id (any more).
         RunError: it is a lone decision.
         JournalError: the journal does not keep its definition.
         InputError: its definition cannot be built, for want of its own signals.
     """
     entries = entries_of(journal, run_id)
     machine = machine_now(journal, run_id, entries, signals)
-    return Run(machine, fold(machine, entries), journal)
+    pruned = is_pruned(entries)
+    state = state_left(journal, run_id, entries) if pruned else fold(machine, entries)
+    return Run(machine, state, journal, pruned=pruned)
 
 
 def entries_of(journal: Journal, run_id: str) -> tuple[Event | Entry, ...]:
@@ -66,10 +69,13 @@ def replay_run(
     place of `signals`), so that each is built once.
 
     Raises:
+        RunPruned: what it was decided on is not there any more.
         WrongDefinition: `under` is of another workflow than the run.
         And as `read_run`.
     """
     turns = _turns(journal, run_id)
+    if any(is_pruned(turn.entries) for turn in turns):
+        raise RunPruned(run_id)
     first = next(iter(turns[0].entries), None)
     if not isinstance(first, (RunStarted, QuestionPut)):
         return Replayed(run_id, 0, 0, Divergence(1, 1, first, None, "entry 1 is missing"))
@@ -96,6 +102,8 @@ def attach_outcome(journal: Journal, run_id: str, outcome: OutcomeAttached, sign
         And as `read_run`.
     """
     run = read_run(journal, run_id, signals)
+    if run.pruned:
+        raise RunPruned(run_id)
     said = checked_outcome(outcome, run.state.opened)
     if run.status == "working":
         raise RunConflict(
@@ -112,7 +120,7 @@ def attach_outcome(journal: Journal, run_id: str, outcome: OutcomeAttached, sign
 def _turns(journal: Journal, run_id: str) -> list[StoredTurn]:
     turns = journal.turns(run_id)
     if not turns:
-        raise RunNotFound(run_id, journal.name)
+        raise not_there(journal, run_id)
     return turns
 
 

@@ -34,10 +34,15 @@ class Waiting(msgspec.Struct, frozen=True):
 
 
 class Run:
-    """A run at one moment; a later moment is another Run. Its entries are read when they are first asked for."""
+    """A run at one moment; a later moment is another Run. Its entries are read when they are first asked for.
 
-    def __init__(self, machine: Machine, state: RunState, journal: Journal, seq: int | None = None) -> None:
-        self._machine, self.state, self._journal, self._seq = machine, state, journal, seq
+    `pruned` says that its payloads are gone: it has no input, no output and no results any more.
+    """
+
+    def __init__(
+        self, machine: Machine, state: RunState, journal: Journal, seq: int | None = None, *, pruned: bool = False
+    ) -> None:
+        self._machine, self.state, self._journal, self._seq, self.pruned = machine, state, journal, seq, pruned
 
     def __repr__(self) -> str:
         return f"Run({self.id!r}, {self.status}, step={self.step!r}, end={self.end!r})"
@@ -103,8 +108,8 @@ class Run:
 
     @cached_property
     def output(self) -> dict[str, Any] | None:
-        """What the workflow says the run gives at its end; None while it has not ended."""
-        if self.state.status != "ended":
+        """What the workflow says the run gives at its end; None while it has not ended, and when it was pruned."""
+        if self.state.status != "ended" or self.pruned:
             return None
         end = self._machine.definition.ends.get(self.state.end)
         return end.output.resolve(facts_of(self._machine, self.state)) if end else {"reason": self.state.end_reason}

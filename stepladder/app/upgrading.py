@@ -11,8 +11,9 @@ from typing import Any, Final, Literal, NamedTuple, get_args
 
 from stepladder.app.definitions import Definitions, Pin, pin_of
 from stepladder.app.inputs import agents_called
+from stepladder.app.left import is_pruned
 from stepladder.app.loading import Workflow
-from stepladder.errors import InputError, JournalError, StepladderError, WrongDefinition
+from stepladder.errors import InputError, JournalError, RunPruned, StepladderError, WrongDefinition
 from stepladder.events import Event, PolicyChanged, Renames, RunStarted, WorkflowChanged
 from stepladder.orchestrator import Compared, Machine, compare, fold, in_flight, retold
 from stepladder.record import Entry
@@ -117,6 +118,8 @@ def compare_run(definitions: Definitions, workflow: Workflow, entries: Entries) 
     started = entries[0] if entries else None
     if not isinstance(started, RunStarted):
         return compare(workflow.machine, entries)
+    if is_pruned(entries):
+        return Compared("incomparable", cause=str(RunPruned(started.run_id)))
     pin = pin_of(started, entries)
     if pin.workflow_hash == workflow.hash:
         return compare(workflow.machine, retold(entries)[0])

@@ -2,6 +2,7 @@
 
     run, answer, send, resume, retry, cancel    work on runs            (runs)
     runs, show, outcome, replay, export         read the journal        (show, replay)
+    verify, head, prune                         keep the journal        (keeping)
     check, explain, schema, diagram             look at workflow files  (check, diagrams)
     init, play                                  projects and scenarios  (project, scenarios)
 
@@ -63,5 +64,6 @@ def _text(argument: str) -> str:
         return argument
 
 
-for _module in ("runs", "show", "replay", "check", "diagrams", "project", "scenarios"):  # the order of the help
+# in the order of the help
+for _module in ("runs", "show", "replay", "keeping", "check", "diagrams", "project", "scenarios"):
     import_module(f"stepladder.cli.{_module}")

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from stepladder.cli.exits import Exit
 from stepladder.cli.screen import SETTINGS, clean, console, document
-from stepladder.errors import DefinitionError, Diverged, Problem, RunNotFound, StepladderError
+from stepladder.errors import DefinitionError, Diverged, Problem, RunNotFound, RunPruned, StepladderError
 
 
 class UsageError(StepladderError):
@@ -22,6 +22,7 @@ class NothingThere(StepladderError):
 CODES: Final[tuple[tuple[type[Exception], Exit], ...]] = (
     (RunNotFound, Exit.NOTHING_THERE),
     (NothingThere, Exit.NOTHING_THERE),
+    (RunPruned, Exit.NOTHING_THERE),
     (Diverged, Exit.NEGATIVE),
     (StepladderError, Exit.BAD_INPUT),
 )

@@ -46,10 +46,10 @@ def named(journal: Journal, name: str) -> str:
     """The id of the run that `name` means: the id itself, the newest run for `last`, else the only id that begins so.
 
     Raises:
-        RunNotFound: there is none.
+        RunNotFound, RunPruned: there is none (any more).
         UsageError: several ids begin so.
     """
-    from stepladder.errors import RunNotFound
+    from stepladder.journal import not_there
 
     if journal.row(name) is not None:
         return name
@@ -62,7 +62,7 @@ def named(journal: Journal, name: str) -> str:
     if len(found) > 1:
         raise UsageError(f"run {name!r}: {len(found)} ids begin so ({', '.join(found[:5])} ...); type more of it")
     if not found:
-        raise RunNotFound(name, journal.name)
+        raise not_there(journal, name)
     return found[0]
 
 

@@ -64,26 +64,35 @@ def remember(journal: Place, run_id: str, setup: Setup) -> list[str]:
 
 def recall(journal: Place, run_id: str) -> Setup | None:
     """The setup that was noted last for the run, or None."""
-    try:
-        lines = kept_in(journal).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        return None
     mark = json.dumps(run_id, ensure_ascii=False)
-    for line in reversed(lines):
-        if mark in line and (found := _setup(journal, run_id, line)) is not None:
-            return found
+    for line in reversed(_noted(journal)):
+        if mark in line and (found := _setup(journal, line)) is not None and found[0] == run_id:
+            return found[1]
     return None
 
 
-def _setup(journal: Place, run_id: str, line: str) -> Setup | None:
+def recall_all(journal: Place) -> dict[str, Setup]:
+    """The setups that were noted last, by run."""
+    return dict(found for line in _noted(journal) if (found := _setup(journal, line)) is not None)
+
+
+def _noted(journal: Place) -> list[str]:
+    try:
+        return kept_in(journal).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return []
+
+
+def _setup(journal: Place, line: str) -> tuple[str, Setup] | None:
     try:
         said = json.loads(line)
-        if said["run"] != run_id or not _mark(journal).items() <= said.items():
+        if not _mark(journal).items() <= said.items():
             return None
         agents = _to(journal, said["agents"]) if said["agents"] else None
         policy = _to(journal, said["policy"]) if said.get("policy") else None
         options = {str(name): str(value) for name, value in said["options"].items()}
-        return Setup(_to(journal, said["workflow"]), agents, options, str(said["base_url"]), policy=policy)
+        setup = Setup(_to(journal, said["workflow"]), agents, options, str(said["base_url"]), policy=policy)
+        return str(said["run"]), setup
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import mimetypes
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from stepladder.errors import InputError
 
 if TYPE_CHECKING:
     from stepladder.drivers import Artifact
+
+_AGE: Final = re.compile(r"(\d+(?:\.\d+)?)([smhdw])", re.ASCII)
+_SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 
 
 def pairs(given: Iterable[str] | None, option: str) -> dict[str, str]:
@@ -70,6 +74,14 @@ def typed(text: str, schema: Mapping[str, Any]) -> Any:
         return json.loads(text, parse_constant=lambda _: text)
     except ValueError:
         return text
+
+
+def seconds_of(text: str, what: str) -> float:
+    """A length of time such as 90s, 12h, 30d, in seconds. Raises InputError."""
+    found = _AGE.fullmatch(text.strip())
+    if found is None:
+        raise InputError(what, "", repr(text), "a number with s, m, h, d or w, such as 30d")
+    return float(found[1]) * _SECONDS[found[2]]
 
 
 def mapping(text: str, what: str) -> dict[str, Any]:

@@ -42,7 +42,8 @@ def replay(
 ) -> Exit:
     """Decide a run again from its journal, and show the first decision that would be made otherwise.
 
-    No agent is called and no model asked. Leaves with 1 at a divergence, and with --all where a run cannot be replayed.
+    No agent is called and no model asked. Leaves with 1 at a divergence, and with --all where a run cannot be replayed;
+    of those that were pruned it only says how many they are.
     """
     from stepladder.app.definitions import Definitions
     from stepladder.app.reading import is_lone, replay_run
@@ -51,7 +52,7 @@ def replay(
     from stepladder.cli.loading import looked_at
     from stepladder.cli.pairs import pairs
     from stepladder.cli.screen import Screen
-    from stepladder.errors import StepladderError
+    from stepladder.errors import RunPruned, StepladderError
 
     if bool(name) == every:
         raise UsageError("replay: give either a RUN or --all")
@@ -60,6 +61,7 @@ def replay(
     signals = signals_of(agents, options)
     under = looked_at(workflow, agents, options) if workflow else None
     found: list[Replayed] = []
+    pruned: list[str] = []
     left_out: dict[str, StepladderError] = {}
     with opened(journal) as kept:
         definitions = Definitions(kept, signals)
@@ -72,15 +74,18 @@ def replay(
             except StepladderError as error:
                 if not every:
                     raise
+                if isinstance(error, RunPruned):
+                    pruned.append(run_id)
+                    continue
                 left_out[run_id] = error
                 continue
             if found[-1].divergence is not None:
                 break
-    _tell(found, left_out, screen)
+    _tell(found, left_out, pruned, screen)
     return Exit.NEGATIVE if left_out or any(each.divergence for each in found) else Exit.DONE
 
 
-def _tell(found: list[Replayed], left_out: dict[str, StepladderError], screen: Screen) -> None:
+def _tell(found: list[Replayed], left_out: dict[str, StepladderError], pruned: list[str], screen: Screen) -> None:
     from stepladder.cli.screen import clean
     from stepladder.cli.tell import many
 
@@ -89,14 +94,16 @@ def _tell(found: list[Replayed], left_out: dict[str, StepladderError], screen: S
     if screen.json:
         runs = [_replayed_json(each) for each in found]
         errors = [{"run": run, "error": str(error)} for run, error in left_out.items()]
-        screen.emit({"decisions": decisions, "divergences": len(diverged), "runs": runs, "not_replayable": errors})
+        told = {"decisions": decisions, "divergences": len(diverged), "runs": runs}
+        screen.emit({**told, "not_replayable": errors, "pruned": pruned})
         return
     for run, error in left_out.items():
         screen.out.print(f"run {clean(run)} cannot be replayed: {clean(error)}", style="red", soft_wrap=True)
     about = clean(found[0].run_id) if len(found) == 1 else f"{len(found)} runs"
-    told = f"{many(decisions, 'decision')}, {many(len(diverged), 'divergence')}"
-    told += f", {many(len(left_out), 'run')} not replayable" if left_out else ""
-    screen.out.print(f"{about}: {told}", style="red" if diverged or left_out else "green", soft_wrap=True)
+    counts = f"{many(decisions, 'decision')}, {many(len(diverged), 'divergence')}"
+    counts += f", {many(len(left_out), 'run')} not replayable" if left_out else ""
+    counts += f", {many(len(pruned), 'run')} pruned" if pruned else ""
+    screen.out.print(f"{about}: {counts}", style="red" if diverged or left_out else "green", soft_wrap=True)
     for each in diverged:
         assert each.divergence is not None, "these have one"
         where = f"run {clean(each.run_id)}, decision {each.divergence.decision}, entry {each.divergence.seq}"

@@ -217,12 +217,18 @@ def send(
     )
 
 
-@app.command(rich_help_panel=PANEL, epilog="Examples:\n  stepladder resume last\n  stepladder resume --all")
+@app.command(
+    rich_help_panel=PANEL,
+    epilog="Examples:\n  stepladder resume last\n  stepladder resume --all\n  stepladder resume --all --at-once 200",
+)
 def resume(
     name: Annotated[str, typer.Argument(metavar="[RUN]", help="A run's id, the beginning of one, or `last`.")] = "",
     every: Annotated[
         bool, typer.Option("--all", metavar="", help="Every run of the journal that has not ended.")
     ] = False,
+    at_once: Annotated[
+        int, typer.Option("--at-once", metavar="N", min=1, help="With --all: so many at the same time.")
+    ] = 32,
     workflow: WorkflowOption = None,
     policy: PolicyFile = None,
     agents: AgentsFile = None,
@@ -235,17 +241,19 @@ def resume(
 ) -> Exit:
     """Take up a run that another process left, and work on until it ends or waits.
 
-    With --policy another policy decides from here on, and the journal says so. Only resume runs whose process is gone:
-    of two that work on one run, the slower is refused.
+    With --policy another policy decides from here on, and the journal says so. A run that a living process works on is
+    refused; --all only names it and goes on with the others. SIGTERM and Ctrl-C let what is in flight come to its end.
     """
     from stepladder.cli.failures import UsageError
 
     if bool(name) == every:
         raise UsageError("resume: give either a RUN or --all")
     if every:
-        from stepladder.cli.resuming import resume_all
+        from stepladder.cli.resuming import Said, resume_all
+        from stepladder.cli.screen import Screen
 
-        return resume_all(journal, workflow, agents, option, base_url, on_changed, as_json, policy)
+        said = Said(workflow, agents, option, base_url, on_changed, policy)
+        return resume_all(journal, said, at_once, Screen(json=as_json))
     run_id, setup = _setup(name, workflow, agents, option, base_url, on_changed, journal, policy)
     work = _work(setup, journal, interactive, as_json)
     return work.finish(work.through(lambda orchestrator: orchestrator.resume(run_id), run_id))

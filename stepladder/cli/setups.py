@@ -24,6 +24,21 @@ def setup_for(
 ) -> Setup:
     """The setup. Raises UsageError where the workflow file is neither named nor remembered."""
     kept = recall(journal, run_id)
+    return setup_from(kept, journal, run_id, workflow, agents, option, base_url, on_changed, policy)
+
+
+def setup_from(
+    kept: Setup | None,
+    journal: Place,
+    run_id: str,
+    workflow: Path | None,
+    agents: Path | None,
+    option: list[str] | None,
+    base_url: str | None,
+    on_changed: str,
+    policy: Path | None = None,
+) -> Setup:
+    """The same, from what is remembered. Raises UsageError."""
     own = pairs(option, "--option")
     if kept is None:
         if workflow is None:

@@ -14,7 +14,7 @@ from stepladder.cli.options import Place
 from stepladder.cli.screen import Screen, clean, line, spelt, told
 from stepladder.cli.tables import decisions_table
 from stepladder.cli.tell import because, command_for, cost, moment, run_json, scripted, seconds, who
-from stepladder.errors import InputError
+from stepladder.errors import InputError, RunPruned
 from stepladder.events import Event, OutcomeAttached, QuestionPut
 from stepladder.orchestrator.records import went_along
 from stepladder.record import Answered, Asked, Entry
@@ -43,6 +43,8 @@ def show_overview(run: Run, journal: Place, screen: Screen) -> None:
     head.add_row(Text("run", "bold"), Text.assemble((clean(run.id), "bold"), about))
     for name, value in run.state.input.items():
         head.add_row(Text(line(name), "dim"), Text(spelt(value, 300)))
+    if run.pruned:
+        head.add_row(Text("pruned", "dim"), Text("its input, its output and what was said to it are gone", "yellow"))
     screen.out.print(Padding(head, (0, 0, 0, 1), expand=False))
     screen.out.print()
     screen.out.print(decisions_table(run.decisions))
@@ -67,7 +69,9 @@ def show_lone(name: str, entries: Sequence[Event | Entry], screen: Screen) -> No
 
 
 def show_log(run: Run, screen: Screen) -> None:
-    """The run log."""
+    """The run log. Raises RunPruned."""
+    if run.pruned:
+        raise RunPruned(run.id)
     RunLog(run.machine, screen.out).write(run.retold)
 
 

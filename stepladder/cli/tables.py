@@ -57,7 +57,8 @@ def runs_table(rows: Sequence[RunRow]) -> Table:
 
 def _status(row: RunRow) -> Text:
     if row.status == "ended":
-        return Text(clean(row.end), "green" if row.success else "red")
+        end = Text(clean(row.end), "green" if row.success else "red")
+        return end.append(" (pruned)", "dim") if row.pruned else end
     detail = f"{row.step}: {row.waiting}" if row.waiting else row.step
     return Text(f"{row.status} ({clean(detail)})", STATUS[row.status])
 

@@ -130,6 +130,7 @@ def run_json(run: Run) -> dict[str, Any]:
         "workflow_hash": run.machine.definition.hash,
         "policy_hash": run.state.policy_hash,
         "outcomes": [msgspec.to_builtins(outcome) for outcome in run.outcomes],
+        **({"pruned": True} if run.pruned else {}),
     }
 
 

@@ -15,6 +15,8 @@ from stepladder.errors import InputError
 from stepladder.values import NOT_PLAIN, plain, plain_already
 
 ARTIFACT: Final = "$artifact"
+TAKEN_IN: Final = re.compile(rb'\{"\$artifact":"([0-9a-f]{64})","bytes":\d+,"media_type":"')
+"""A reference as it is journaled; the group is its digest."""
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 

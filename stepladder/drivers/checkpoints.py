@@ -34,6 +34,15 @@ def kept_state(machine: Machine, state: RunState) -> bytes | None:
         return None
 
 
+def kept_under(checkpoint: Checkpoint) -> tuple[str, str] | None:
+    """The hashes of workflow and policy that it was folded under; None where it cannot be read."""
+    try:
+        kept = _DECODER.decode(checkpoint.state)
+    except (msgspec.MsgspecError, ValueError):
+        return None
+    return kept.workflow, kept.policy
+
+
 def state_at(machine: Machine, checkpoint: Checkpoint | None) -> RunState | None:
     """The state that was kept, if it was folded under this very machine."""
     if checkpoint is None:

@@ -3,6 +3,7 @@
 from stepladder.journal.codec import decode_turn, encode_turn, joined
 from stepladder.journal.memory import MemoryJournal
 from stepladder.journal.owner import LEASE_S, Owner, gone, new_owner
+from stepladder.journal.pruned import seal, without_payload
 from stepladder.journal.redact import REDACTED, Redactor
 from stepladder.journal.store import (
     NO_DIGEST,
@@ -10,11 +11,18 @@ from stepladder.journal.store import (
     InboxItem,
     InboxKind,
     Journal,
+    Kept,
+    Pruned,
+    RawRun,
+    RawTurn,
     RunRow,
     StoredTurn,
+    Swept,
+    TakenItem,
     Turn,
     append,
     chain,
+    not_there,
 )
 
 __all__ = [
@@ -25,11 +33,17 @@ __all__ = [
     "InboxItem",
     "InboxKind",
     "Journal",
+    "Kept",
     "MemoryJournal",
     "Owner",
+    "Pruned",
+    "RawRun",
+    "RawTurn",
     "Redactor",
     "RunRow",
     "StoredTurn",
+    "Swept",
+    "TakenItem",
     "Turn",
     "append",
     "chain",
@@ -38,4 +52,7 @@ __all__ = [
     "gone",
     "joined",
     "new_owner",
+    "not_there",
+    "seal",
+    "without_payload",
 ]

@@ -1,6 +1,7 @@
 """Entries as bytes: a turn (an event and what was concluded from it) is one JSON array.
 
 Where the rule decided, its verdict stands in `opened` already; `settled` behind it does not write it again.
+What is left of a turn whose payload was pruned is an object: the digest of what it was, and its entries.
 """
 
 from __future__ import annotations
@@ -14,8 +15,15 @@ from msgspec.structs import replace
 from stepladder.events import AnyEvent, Event
 from stepladder.record import AnyEntry, Entry, Opened, Settled
 
+
+class _Left(msgspec.Struct):
+    left_of: str
+    entries: tuple[AnyEvent | AnyEntry, ...]
+
+
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder(tuple[AnyEvent | AnyEntry, ...])
+_LEFT: Final = msgspec.json.Decoder(_Left)
 
 
 def encode_turn(entries: Sequence[Event | Entry]) -> bytes:
@@ -33,6 +41,11 @@ def joined(event: bytes, conclusions: Sequence[Event | Entry]) -> bytes:
     return b"[%b,%b" % (event, _ENCODER.encode(_short(conclusions))[1:]) if conclusions else b"[%b]" % event
 
 
+def encode_left(digest_of_body: bytes, entries: Sequence[AnyEvent | AnyEntry]) -> bytes:
+    """What is left of the turn whose body had this digest."""
+    return _ENCODER.encode(_Left(digest_of_body.hex(), tuple(entries)))
+
+
 def decode_turn(body: bytes) -> tuple[AnyEvent | AnyEntry, ...]:
     """The turn's entries.
 
@@ -40,6 +53,8 @@ def decode_turn(body: bytes) -> tuple[AnyEvent | AnyEntry, ...]:
         ValueError: these bytes are no turn.
     """
     try:
+        if body.startswith(b"{"):
+            return _whole(_LEFT.decode(body).entries)
         return _whole(_DECODER.decode(body))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(str(error)) from None

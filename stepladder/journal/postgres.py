@@ -11,7 +11,7 @@ now, as its own machine sees it.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
@@ -24,9 +24,13 @@ from stepladder.journal.store import (
     Checkpoint,
     InboxItem,
     InboxKind,
+    Kept,
+    Pruned,
+    RawRun,
     RunRow,
     Status,
     StoredTurn,
+    Swept,
     Turn,
     item_taken,
     moved_on,
@@ -321,6 +325,31 @@ class PostgresJournal:
         found = self._server.read("SELECT body FROM artifacts WHERE digest = %s", (digest,))
         return found[0][0] if found else None
 
+    # --- what only files can do so far
+
+    def raw(self, run_id: str | None = None) -> Iterator[RawRun | Kept]:
+        """Refused: it is not verified and no head of it is kept yet."""
+        raise self._only_files()
+
+    def empty(self, turn: Turn, bodies: Mapping[int, bytes]) -> None:
+        """Refused: nothing in it is pruned yet."""
+        raise self._only_files()
+
+    def remove(self, left: Pruned) -> None:
+        """Refused: nothing in it is pruned yet."""
+        raise self._only_files()
+
+    def pruned(self, run_id: str | None = None) -> Sequence[Pruned]:
+        """Nothing was."""
+        return ()
+
+    def sweep(self, before: float) -> Swept:
+        """Refused: nothing in it is pruned yet."""
+        raise self._only_files()
+
+    def _only_files(self) -> JournalError:
+        return JournalError(self.name, "a journal in Postgres", "a SQLite file: verify, head and prune read only these")
+
     def close(self) -> None:
         """Let go of the server."""
         self._server.close()
@@ -372,6 +401,6 @@ def _columns(turns: Sequence[Turn]) -> list[list[Any]]:
     for turn in turns:
         assert turn.row is not None, "the first turn brings the run's line"
         rows.append(
-            (*msgspec.structs.astuple(turn.row), (turn.owner or None) if turn.row.status == "working" else None)
+            (*msgspec.structs.astuple(turn.row)[:12], (turn.owner or None) if turn.row.status == "working" else None)
         )
     return _transposed(rows)

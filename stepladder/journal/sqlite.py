@@ -8,27 +8,34 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from stepladder.errors import RunError, RunNotFound, RunOwned, StepladderError
+from stepladder.errors import RunError, RunOwned, StepladderError
 from stepladder.journal.owner import Owner
 from stepladder.journal.sqlite_file import SqliteFile, Synchronous
+from stepladder.journal.sqlite_raw import COLUMNS, Loose, raw_kept, raw_runs, row_from
 from stepladder.journal.store import (
     NONE,
     Checkpoint,
     InboxItem,
     InboxKind,
+    Kept,
+    Pruned,
+    RawRun,
     RunRow,
     Status,
     StoredTurn,
+    Swept,
     Turn,
     item_taken,
     moved_on,
+    not_ended,
     not_mine,
+    not_there,
     sound,
     stored,
     taken_id,
@@ -36,10 +43,11 @@ from stepladder.journal.store import (
 
 MOST_ROWS: Final = 128
 """Rows that one statement inserts at most."""
-_COLUMNS: Final = (
-    "run_id, workflow, workflow_hash, started_at, updated_at, status, step, waiting, ended, success, decisions, usd"
+_BEGIN: Final = (
+    f"INSERT INTO runs ({COLUMNS}, owner) SELECT {', '.join('?' * 14)}"
+    " WHERE NOT EXISTS (SELECT 1 FROM pruned WHERE run_id = ?1)"
 )
-_SETS: Final = ", ".join(f"{name} = ?" for name in _COLUMNS.split(", "))
+_SETS: Final = ", ".join(f"{name} = ?" for name in COLUMNS.split(", "))
 
 
 class SqliteJournal:
@@ -107,11 +115,12 @@ class SqliteJournal:
     def _begin(self, db: sqlite3.Connection, turn: Turn) -> int:
         assert turn.row is not None, "the first turn brings the run's line"
         owner = turn.owner if turn.row.status == "working" and turn.owner else None
-        marks = ", ".join("?" * 13)
         try:
-            made = db.execute(f"INSERT INTO runs ({_COLUMNS}, owner) VALUES ({marks})", (*_values(turn.row), owner))
+            made = db.execute(_BEGIN, (*_values(turn.row), owner))
         except sqlite3.IntegrityError:
             raise taken_id(turn.run_id) from None
+        if made.rowcount != 1:
+            raise taken_id(turn.run_id)
         assert made.lastrowid is not None, "an insert gives a row id"
         self._numbers[turn.run_id] = made.lastrowid
         return made.lastrowid
@@ -161,17 +170,17 @@ class SqliteJournal:
 
     def row(self, run_id: str) -> RunRow | None:
         """The run's line."""
-        found = self._file.read(f"SELECT {_COLUMNS} FROM runs WHERE run_id = ?", (run_id,))
-        return _row(found[0]) if found else None
+        found = self._file.read(f"SELECT {COLUMNS} FROM runs WHERE run_id = ?", (run_id,))
+        return row_from(found[0]) if found else None
 
     def rows(self, limit: int = 100, status: Status | None = None, workflow: str | None = None) -> list[RunRow]:
         """The newest runs first."""
         found = self._file.read(
-            f"SELECT {_COLUMNS} FROM runs WHERE (?1 IS NULL OR status = ?1) AND (?2 IS NULL OR workflow = ?2)"
+            f"SELECT {COLUMNS} FROM runs WHERE (?1 IS NULL OR status = ?1) AND (?2 IS NULL OR workflow = ?2)"
             " ORDER BY started_at DESC, number DESC LIMIT ?3",
             (status, workflow, limit),
         )
-        return [_row(each) for each in found]
+        return [row_from(each) for each in found]
 
     # --- who works on what
 
@@ -267,7 +276,10 @@ class SqliteJournal:
     def keep_definition(self, hash_: str, kind: str, body: bytes) -> None:
         """Keep a definition."""
         with self._file.transaction() as db:
-            db.execute("INSERT OR IGNORE INTO definitions VALUES (?, ?, ?)", (hash_, kind, body.decode()))
+            db.execute(
+                "INSERT INTO definitions VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET kept_at = excluded.kept_at",
+                (hash_, kind, body.decode(), self._now()),
+            )
 
     def definition(self, hash_: str) -> bytes | None:
         """A kept definition."""
@@ -279,6 +291,66 @@ class SqliteJournal:
         found = self._file.read("SELECT body FROM artifacts WHERE digest = ?", (digest,))
         return found[0][0] if found else None
 
+    # --- as it is stored
+
+    def raw(self, run_id: str | None = None) -> Iterator[RawRun | Kept]:
+        """Everything as it is stored."""
+        with self._file.snapshot() as db:
+            yield from raw_runs(db, run_id)
+            if run_id is None:
+                yield from raw_kept(db)
+
+    def empty(self, turn: Turn, bodies: Mapping[int, bytes]) -> None:
+        """Put these bodies in the place of those that are there."""
+        with self._file.erasing() as db:
+            number = self._ended(db, turn.run_id)
+            db.executemany(
+                "UPDATE turns SET body = ? WHERE run = ? AND seq = ?",
+                ((body.decode(), number, seq) for seq, body in bodies.items()),
+            )
+            db.execute("DELETE FROM checkpoints WHERE run = ?", (number,))
+            db.execute("DELETE FROM inbox WHERE run = ? AND taken <= 0", (number,))
+            db.execute("UPDATE inbox SET body = '{}' WHERE run = ?", (number,))
+            self._write(db, [turn])
+
+    def remove(self, left: Pruned) -> None:
+        """Remove a run."""
+        with self._file.erasing() as db:
+            number = self._ended(db, left.run_id)
+            last = db.execute("SELECT digest FROM turns WHERE run = ? ORDER BY seq DESC LIMIT 1", (number,)).fetchone()
+            if last is None or sound(last[0]) != left.digest:
+                raise moved_on(left.run_id, left.entries + 1)
+            for table in ("turns", "inbox", "checkpoints", "takeovers"):
+                db.execute(f"DELETE FROM {table} WHERE run = ?", (number,))
+            db.execute("DELETE FROM runs WHERE number = ?", (number,))
+            db.execute("INSERT INTO pruned VALUES (?, ?, ?, ?)", msgspec.structs.astuple(left))
+        self._numbers.pop(left.run_id, None)
+
+    def pruned(self, run_id: str | None = None) -> Sequence[Pruned]:
+        """The runs that were removed."""
+        rows = self._file.read("SELECT * FROM pruned WHERE ?1 IS NULL OR run_id = ?1", (run_id,))
+        return [Pruned(run_id, entries, sound(digest), at) for run_id, entries, digest, at in rows]
+
+    def sweep(self, before: float) -> Swept:
+        """Remove what nobody refers to."""
+        while True:
+            with self._file.snapshot() as db:
+                loose = Loose(db, before)
+            with self._file.erasing() as db:
+                found = loose.removed(db)
+            if found is not None:
+                self._file.shrink()
+                return found
+
+    def _ended(self, db: sqlite3.Connection, run_id: str) -> int:
+        """The number of a run that has ended and that nobody works on."""
+        found = db.execute("SELECT number, status, owner FROM runs WHERE run_id = ?", (run_id,)).fetchone()
+        if found is None:
+            raise not_there(self, run_id)
+        if found[1:] != ("ended", None):
+            raise not_ended(run_id)
+        return int(found[0])
+
     def close(self) -> None:
         """Let go of the file."""
         self._file.close()
@@ -287,7 +359,7 @@ class SqliteJournal:
         if run_id not in self._numbers:
             found = self._file.read("SELECT number FROM runs WHERE run_id = ?", (run_id,))
             if not found:
-                raise RunNotFound(run_id, self.name)
+                raise not_there(self, run_id)
             self._numbers[run_id] = found[0][0]
         return self._numbers[run_id]
 
@@ -308,8 +380,3 @@ def _insert(db: sqlite3.Connection, values: list[Any]) -> None:
 
 def _values(row: RunRow) -> tuple[Any, ...]:
     return msgspec.structs.astuple(row)
-
-
-def _row(values: tuple[Any, ...]) -> RunRow:
-    row = RunRow(*values)
-    return row if row.success is None else msgspec.structs.replace(row, success=bool(row.success))

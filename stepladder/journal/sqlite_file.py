@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal
@@ -21,15 +21,18 @@ from stepladder.journal.store import NO_DIGEST, chain, sound
 
 Synchronous = Literal["full", "normal"]
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 APPLICATION: Final = 0x57E90001
 """SQLite's application_id of a journal, so that another program's file is never mistaken for one."""
+_RUNS: Final = """CREATE TABLE {} (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, run_id TEXT NOT NULL UNIQUE, workflow TEXT NOT NULL,
+    workflow_hash TEXT NOT NULL, started_at REAL NOT NULL, updated_at REAL NOT NULL, status TEXT NOT NULL,
+    step TEXT NOT NULL, waiting TEXT NOT NULL, ended TEXT NOT NULL, success INTEGER, decisions INTEGER NOT NULL,
+    usd REAL NOT NULL, owner TEXT, pruned INTEGER NOT NULL DEFAULT 0)"""
+_BY_START: Final = "CREATE INDEX runs_by_start ON runs (started_at)"
 _SCHEMA: Final = (
-    """CREATE TABLE runs (
-    number INTEGER PRIMARY KEY, run_id TEXT NOT NULL UNIQUE, workflow TEXT NOT NULL, workflow_hash TEXT NOT NULL,
-    started_at REAL NOT NULL, updated_at REAL NOT NULL, status TEXT NOT NULL, step TEXT NOT NULL, waiting TEXT NOT NULL,
-    ended TEXT NOT NULL, success INTEGER, decisions INTEGER NOT NULL, usd REAL NOT NULL, owner TEXT)""",
-    "CREATE INDEX runs_by_start ON runs (started_at)",
+    _RUNS.format("runs"),
+    _BY_START,
     """CREATE TABLE turns (
     run INTEGER NOT NULL REFERENCES runs, seq INTEGER NOT NULL, body TEXT NOT NULL, digest BLOB NOT NULL,
     UNIQUE (run, seq))""",
@@ -37,7 +40,8 @@ _SCHEMA: Final = (
     number INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL REFERENCES runs, kind TEXT NOT NULL,
     body TEXT NOT NULL, put_at REAL NOT NULL, taken INTEGER NOT NULL DEFAULT 0)""",
     "CREATE INDEX inbox_open ON inbox (run) WHERE taken = 0",
-    "CREATE TABLE definitions (hash TEXT PRIMARY KEY, kind TEXT NOT NULL, body TEXT NOT NULL)",
+    """CREATE TABLE definitions (
+    hash TEXT PRIMARY KEY, kind TEXT NOT NULL, body TEXT NOT NULL, kept_at REAL NOT NULL DEFAULT 0)""",
     "CREATE TABLE artifacts (digest TEXT PRIMARY KEY, body BLOB NOT NULL)",
 )
 _OWNERSHIP: Final = (
@@ -50,6 +54,13 @@ _OWNERSHIP: Final = (
     run INTEGER PRIMARY KEY REFERENCES runs, entries INTEGER NOT NULL, digest BLOB NOT NULL, state TEXT NOT NULL)""",
 )
 """Who works on what, whom it was taken from, and the newest state of long runs: since version 2."""
+_PRUNED: Final = (
+    "CREATE TABLE pruned (run_id TEXT PRIMARY KEY, entries INTEGER NOT NULL, digest BLOB NOT NULL, at REAL NOT NULL)",
+    "CREATE INDEX inbox_by_run ON inbox (run)",
+)
+"""The runs that were removed: since version 3. Their ids stay taken, and no number of a run is given twice."""
+VACUUM_PAGES: Final = 1000
+"""Pages that are given back at a time; others may write in between."""
 
 
 class SqliteFile:
@@ -86,6 +97,37 @@ class SqliteFile:
         with self.mapped(), self._looking:
             return self._reader.execute(statement, values).fetchall()
 
+    @contextmanager
+    def erasing(self) -> Iterator[sqlite3.Connection]:
+        """Write as in `transaction`; what is deleted or replaced is overwritten in the file, not only let go of."""
+        with self.transaction() as db:
+            db.execute("PRAGMA secure_delete = ON").fetchall()
+            try:
+                yield db
+            finally:
+                db.execute("PRAGMA secure_delete = OFF").fetchall()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """Read everything as of one moment, while others write. Raises JournalError."""
+        with self.mapped(), closing(self._connected()) as db:
+            db.execute("PRAGMA query_only = ON")
+            db.execute("BEGIN")
+            yield db
+
+    def shrink(self) -> None:
+        """Give free pages back to the disk, a few at a time.
+
+        A file that was made before version 3 is written anew once; meanwhile nobody else can write.
+        """
+        with self.mapped(), closing(self._connected()) as db:
+            if db.execute("PRAGMA auto_vacuum").fetchone() == (0,):
+                db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+                db.execute("VACUUM")
+            while db.execute("PRAGMA freelist_count").fetchone() != (0,):
+                db.execute(f"PRAGMA incremental_vacuum({VACUUM_PAGES})").fetchall()
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
     def version_of_data(self) -> int:
         """A number that changes when another process has written."""
         with self.mapped(), self.writing:
@@ -118,6 +160,7 @@ class SqliteFile:
 
     def _open(self) -> None:
         version = self._version()
+        self._patiently("PRAGMA auto_vacuum = INCREMENTAL")  # counts while a file is new
         self._patiently("PRAGMA journal_mode = WAL")
         self.db.execute(f"PRAGMA synchronous = {self._synchronous.upper()}")
         if version != SCHEMA_VERSION:
@@ -206,7 +249,7 @@ class _Transaction:
 
 def _make(db: sqlite3.Connection) -> None:
     """An empty journal, of today's version."""
-    for statement in (*_SCHEMA, *_OWNERSHIP):
+    for statement in (*_SCHEMA, *_OWNERSHIP, *_PRUNED):
         db.execute(statement)
 
 
@@ -219,6 +262,21 @@ def _from_1(db: sqlite3.Connection) -> None:
         db.execute(statement)
     for (number,) in db.execute("SELECT number FROM runs").fetchall():
         _chain_anew(db, number)
+
+
+def _from_2(db: sqlite3.Connection) -> None:
+    """Version 3: runs can be pruned."""
+    if "pruned" in {column[1] for column in db.execute("PRAGMA table_info(runs)")}:
+        return  # it was made just now
+    db.execute(_RUNS.format("runs_3"))
+    db.execute("INSERT INTO runs_3 SELECT *, 0 FROM runs")
+    db.execute("DROP TABLE runs")
+    db.execute("ALTER TABLE runs_3 RENAME TO runs")
+    db.execute(_BY_START)
+    for statement in _PRUNED:
+        db.execute(statement)
+    db.execute("ALTER TABLE definitions ADD COLUMN kept_at REAL NOT NULL DEFAULT 0")
+    db.execute("UPDATE definitions SET kept_at = ?", (time.time(),))
 
 
 def _chain_anew(db: sqlite3.Connection, number: int) -> None:
@@ -236,5 +294,5 @@ def _chain_anew(db: sqlite3.Connection, number: int) -> None:
         db.execute("UPDATE turns SET digest = ? WHERE rowid = ?", (new, rowid))
 
 
-UPGRADES: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (_make, _from_1)
+UPGRADES: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (_make, _from_1, _from_2)
 """The n-th leads from version n to a later one."""

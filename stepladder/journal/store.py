@@ -8,13 +8,13 @@ turn of anybody else is refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 import msgspec
 
-from stepladder.errors import JournalError, RunConflict, StepladderError
+from stepladder.errors import JournalError, RunConflict, RunError, RunNotFound, RunPruned, StepladderError
 from stepladder.events import AnyEvent
 from stepladder.journal.codec import decode_turn
 from stepladder.journal.owner import Owner
@@ -25,11 +25,22 @@ InboxKind = Literal["answer", "message", "cancel", "retry"]
 
 NO_DIGEST: Final = b"\0" * 16
 NONE: Final[Mapping[str, bytes]] = {}
+LEFT_OF: Final = b'{"left_of":"'
+"""How the body of a turn begins whose payload was pruned; the digest of what it was follows."""
 
 
 def body_digest(body: bytes) -> bytes:
     """What stands for a turn's bytes in the chain, and in their place once they are pruned."""
+    if body.startswith(LEFT_OF):
+        return _digest_in(body)
     return blake2b(body, digest_size=16).digest()
+
+
+def _digest_in(body: bytes) -> bytes:
+    try:
+        return bytes.fromhex(body[len(LEFT_OF) : len(LEFT_OF) + 32].decode())
+    except ValueError:
+        return NO_DIGEST
 
 
 def chain(before: bytes, body: bytes) -> bytes:
@@ -48,7 +59,10 @@ def sound(digest: object) -> bytes:
 
 
 class RunRow(msgspec.Struct, frozen=True):
-    """One line of the list of runs. Times are seconds since 1970; `waiting` says for what, `end` where it ended."""
+    """One line of the list of runs.
+
+    Times are seconds since 1970; `waiting` says for what, `end` where it ended, `pruned` that its payloads are gone.
+    """
 
     run_id: str
     workflow: str
@@ -62,6 +76,7 @@ class RunRow(msgspec.Struct, frozen=True):
     success: bool | None = None
     decisions: int = 0
     usd: float = 0.0
+    pruned: bool = False
 
 
 class Checkpoint(msgspec.Struct, frozen=True, gc=False):
@@ -99,6 +114,56 @@ class StoredTurn(msgspec.Struct, frozen=True):
     entries: tuple[AnyEvent | AnyEntry, ...]
     intact: bool = True
     digest: bytes = NO_DIGEST
+
+
+class RawTurn(NamedTuple):
+    """A turn as it is stored."""
+
+    seq: int
+    body: bytes
+    digest: bytes
+
+
+class TakenItem(NamedTuple):
+    """An item that came through a run's inbox, and the turn that took it."""
+
+    number: int
+    kind: str
+    seq: int
+
+
+class RawRun(msgspec.Struct, frozen=True, gc=False):
+    """A run as it is stored. `row` is None where turns have no line; `name` is the best that is known of its id."""
+
+    name: str
+    row: RunRow | None
+    turns: Sequence[RawTurn]
+    taken: Sequence[TakenItem] = ()
+    checkpoint: Checkpoint | None = None
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """What is kept beside the runs: an artifact under its digest, a definition under its hashes."""
+
+    kind: Literal["artifact", "definition"]
+    name: str
+    body: bytes
+
+
+class Pruned(msgspec.Struct, frozen=True):
+    """What is left of a run that was pruned whole: how many entries it had, its last digest, and when (since 1970)."""
+
+    run_id: str
+    entries: int
+    digest: bytes
+    at: float
+
+
+class Swept(NamedTuple):
+    """How much that nobody referred to any more was removed."""
+
+    artifacts: int = 0
+    definitions: int = 0
 
 
 class InboxItem(msgspec.Struct, frozen=True):
@@ -186,7 +251,7 @@ class Journal(Protocol):
         ...
 
     def keep_definition(self, hash_: str, kind: str, body: bytes) -> None:
-        """Keep a workflow or policy under its hash, for later replays."""
+        """Keep a workflow or policy under its hash, for later replays; note that it is still in use."""
         ...
 
     def definition(self, hash_: str) -> bytes | None:
@@ -195,6 +260,39 @@ class Journal(Protocol):
 
     def artifact(self, digest: str) -> bytes | None:
         """The bytes of this digest."""
+        ...
+
+    def raw(self, run_id: str | None = None) -> Iterator[RawRun | Kept]:
+        """Everything as it is stored at one moment: the runs, oldest first, then what is kept; or this one run.
+
+        Nothing is judged on the way: whoever changed it may have written anything.
+        """
+        ...
+
+    def empty(self, turn: Turn, bodies: Mapping[int, bytes]) -> None:
+        """Put these bodies in the place of those of an ended run's turns, by number, and append a turn, all in one go.
+
+        What lay in its inbox goes, and its checkpoint.
+
+        Raises:
+            RunConflict: it has moved on meanwhile, or is worked on, or has not ended.
+            RunNotFound, JournalError.
+        """
+        ...
+
+    def remove(self, left: Pruned) -> None:
+        """Remove an ended run, if it still has this last digest; its id stays taken. Raises as `empty`."""
+        ...
+
+    def pruned(self, run_id: str | None = None) -> Sequence[Pruned]:
+        """The runs that were removed; or this one, if it was."""
+        ...
+
+    def sweep(self, before: float) -> Swept:
+        """Remove artifacts that no run refers to, and definitions that besides nobody has kept since `before`.
+
+        Gives the space that was pruned back to the disk.
+        """
         ...
 
     def close(self) -> None:
@@ -226,6 +324,18 @@ def stored(journal: str, run_id: str, rows: Iterable[tuple[int, bytes, object]],
             found.append(StoredTurn(seq, entries, chain(before, body) == digest, sound(digest)))
         before = sound(digest)
     return found
+
+
+def not_there(journal: Journal, run_id: str) -> RunError:
+    """Why a run cannot be had: it was pruned, or there is none of this id."""
+    if journal.pruned(run_id):
+        return RunPruned(run_id, "nothing is left but its id, which stays taken")
+    return RunNotFound(run_id, journal.name)
+
+
+def not_ended(run_id: str) -> RunConflict:
+    """The refusal to prune what still goes on."""
+    return RunConflict(run_id, "has not ended, or is worked on; it is not pruned")
 
 
 def taken_id(run_id: str) -> RunConflict:

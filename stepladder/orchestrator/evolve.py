@@ -20,6 +20,7 @@ from stepladder.events import (
     ModelAnswered,
     ModelFailed,
     OutcomeAttached,
+    PayloadsPruned,
     PersonAnswered,
     PolicyChanged,
     QuestionPut,
@@ -138,7 +139,7 @@ def _on_workflow(machine: Machine, state: RunState, event: WorkflowChanged) -> R
     return _on_policy(machine, state, event)
 
 
-def _on_noted(_: Machine, state: RunState, __: OutcomeAttached | QuestionPut) -> RunState:
+def _on_noted(_: Machine, state: RunState, __: OutcomeAttached | PayloadsPruned | QuestionPut) -> RunState:
     return state
 
 
@@ -239,6 +240,7 @@ TURNS: Final[dict[type, Callable[[Machine, RunState, Any], RunState]]] = {
     PolicyChanged: _on_policy,
     WorkflowChanged: _on_workflow,
     OutcomeAttached: _on_noted,
+    PayloadsPruned: _on_noted,
     QuestionPut: _on_noted,
     Opened: _on_opened,
     Asked: _on_asked,

@@ -6,8 +6,8 @@ from stepladder.cli.exits import MEANING
 from tests.cli.desk import Desk
 
 COMMANDS = [
-    "run", "answer", "send", "resume", "retry", "cancel", "runs", "show", "outcome", "replay", "export", "check",
-    "explain", "schema", "diagram", "init", "play",
+    "run", "answer", "send", "resume", "retry", "cancel", "runs", "show", "outcome", "replay", "export", "verify",
+    "head", "prune", "check", "explain", "schema", "diagram", "init", "play",
 ]  # fmt: skip
 
 

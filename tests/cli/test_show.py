@@ -43,7 +43,7 @@ def test_runs_say_where_they_stand(runs: Desk) -> None:
     assert "given_up" in out
     assert list(runs.json("runs")["runs"][0]) == [
         "run", "workflow", "workflow_hash", "started_at", "updated_at", "status", "step", "waiting", "end", "success",
-        "decisions", "usd",
+        "decisions", "usd", "pruned",
     ]  # fmt: skip
 
 

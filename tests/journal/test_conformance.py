@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from stepladder.errors import RunConflict, RunNotFound
-from stepladder.journal import NO_DIGEST, Checkpoint, Journal, Turn, chain
+from stepladder.errors import JournalError, RunConflict, RunNotFound, RunPruned
+from stepladder.events import AgentReturned, RunStarted
+from stepladder.journal import NO_DIGEST, Checkpoint, Journal, Kept, Pruned, Turn, chain, without_payload
 from tests.journal.desk import OPENED, RETURNED, STARTED, Pair, append, body, create, row, turn_of
 
 
@@ -367,3 +368,114 @@ def test_any_id_is_an_id(journals: Pair, run_id: str) -> None:
     append(second, run_id, 2, body(RETURNED), row(run_id, step="s"))
     assert second.row(run_id) == row(run_id, step="s")
     assert len(first.turns(run_id)) == 2
+
+
+# --- as it is stored, and pruned
+
+
+def raw(journal: Journal, run_id: str | None = None) -> list[Any]:
+    return list(journal.raw(run_id))
+
+
+def ended(journal: Journal, run_id: str = "a") -> None:
+    create(journal, row(run_id), body(STARTED))
+    append(journal, run_id, 2, body(RETURNED, OPENED), row(run_id, status="ended", end="done", success=True))
+
+
+@pytest.fixture
+def archives(journals: Pair) -> Pair:
+    """Journals that can be verified and pruned."""
+    try:
+        list(journals[0].raw())
+    except JournalError as error:
+        pytest.skip(str(error))
+    return journals
+
+
+def test_everything_is_shown_as_it_is_stored(archives: Pair) -> None:
+    first, second = archives
+    create(first, row("a", started_at=9.0), body(STARTED))
+    create(first, row("b"), body(STARTED, OPENED))
+    item = second.put("a", "message", {"name": "n"}, 1.0)
+    append(first, "a", 2, body(RETURNED), taken=item.number)
+    second.put("a", "cancel", {}, 1.0, {"f" * 64: b"bytes"})
+    first.keep_definition("w/p", "workflow", b"{}")
+    one, two, *kept = raw(second)
+    digests = [turn.digest for turn in first.turns("a")]
+    assert one.turns == [(1, body(STARTED), digests[0]), (2, body(RETURNED), digests[1])]
+    assert (one.name, one.row, list(one.taken)) == ("a", first.row("a"), [(item.number, "message", 2)])
+    assert (two.name, two.checkpoint, list(two.taken)) == ("b", None, [])
+    assert kept == [Kept("artifact", "f" * 64, b"bytes"), Kept("definition", "w/p", b"{}")]
+    assert raw(second, "a") == [one]
+    assert raw(second, "c") == []
+
+
+def test_bodies_are_emptied_with_the_turn_that_says_so(archives: Pair) -> None:
+    first, second = archives
+    ended(first)
+    first.put("a", "message", {"name": "n"}, 1.0)
+    turn = turn_of(first, "a", 4, body(RETURNED), row(status="ended", pruned=True))
+    left = {each.seq: without_payload(each.body) for each in raw(second, "a")[0].turns}
+    second.empty(turn, left)
+    found = first.turns("a")
+    assert [(each.seq, each.intact) for each in found] == [(1, True), (2, True), (4, True)]
+    assert found[0].entries == (RunStarted(1.0, "a", "w", "h", "p", {}),)
+    assert first.row("a") == turn.row
+    assert list(first.inbox("a")) == []
+    with pytest.raises(RunConflict):
+        second.empty(turn, left)
+    assert len(first.turns("a")) == 3
+
+
+def test_a_removed_run_leaves_its_id_and_its_last_digest(archives: Pair) -> None:
+    first, second = archives
+    for name in ("a", "b"):
+        ended(first, name)
+    second.put("a", "message", {"name": "n"}, 1.0)
+    gone = Pruned("a", 3, first.turns("a")[-1].digest, 7.0)
+    with pytest.raises(RunConflict):
+        second.remove(replace(gone, digest=b"\0" * 16))
+    second.remove(gone)
+    assert list(first.pruned()) == list(first.pruned("a")) == [gone]
+    assert list(first.pruned("b")) == []
+    assert (first.row("a"), first.turns("a"), [each.name for each in raw(first)]) == (None, [], ["b"])
+    for work in (
+        lambda: create(first, row("a"), body(STARTED)),
+        lambda: first.put("a", "message", {}, 1.0),
+        lambda: first.claim("a", "me"),
+        lambda: second.remove(gone),
+    ):
+        with pytest.raises((RunConflict, RunPruned)):
+            work()
+    create(first, row("c"), body(STARTED))
+    assert [(each.name, len(each.turns)) for each in raw(second)] == [("b", 2), ("c", 1)]
+
+
+@pytest.mark.parametrize("status", ["working", "waiting", "ended and owned"])
+def test_what_goes_on_is_not_pruned(archives: Pair, status: str) -> None:
+    first, second = archives
+    create(first, row(status=status.split(maxsplit=1)[0]), body(STARTED))
+    if "owned" in status:
+        first.claim("a", "me")
+    (run,) = raw(first)
+    with pytest.raises(RunConflict, match="not pruned"):
+        second.remove(Pruned("a", 1, run.turns[0].digest, 1.0))
+    with pytest.raises(RunConflict, match="not pruned"):
+        second.empty(turn_of(first, "a", 2, body(RETURNED), row()), {1: without_payload(body(STARTED))})
+    with pytest.raises(RunNotFound):
+        second.remove(Pruned("no", 1, b"", 1.0))
+    assert raw(second) == [run]
+
+
+def test_what_nobody_refers_to_is_swept(archives: Pair) -> None:
+    first, second = archives
+    digests = [letter * 64 for letter in "abcd"]
+    ended(first)
+    first.put("a", "message", {"page": {"$artifact": digests[0]}}, 1.0, dict.fromkeys(digests, b"bytes"))
+    append(first, "a", 4, body(AgentReturned(3.0, 1, {"page": {"$artifact": digests[1]}})))
+    for name in ("h/p", "h/q", "new/p"):
+        first.keep_definition(name, "workflow", b"{}")
+    assert second.sweep(0.0) == (2, 0)
+    assert [first.artifact(digest) is not None for digest in digests] == [True, True, False, False]
+    assert second.sweep(4e9) == (0, 2)
+    assert [first.definition(name) is not None for name in ("h/p", "h/q", "new/p")] == [True, False, False]

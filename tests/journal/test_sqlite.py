@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from stepladder.errors import JournalError, RunConflict
 from stepladder.events import AgentReturned, RunStarted
-from stepladder.journal import RunRow, encode_turn
+from stepladder.journal import Pruned, RunRow, encode_turn
 from stepladder.journal.sqlite import SqliteJournal
 from stepladder.journal.sqlite_file import APPLICATION, SCHEMA_VERSION
 from tests.journal.desk import append, create, turn_of
@@ -408,3 +408,63 @@ def test_a_turn_put_in_between_is_seen(file: Path) -> None:
         "INSERT INTO turns SELECT run, 6, body, digest FROM turns WHERE seq = 5",
     )
     assert [seq for seq, sound in intact(file).items() if not sound] == [6]
+
+
+# --- files of before
+
+
+RUNS_2 = """CREATE TABLE runs (
+    number INTEGER PRIMARY KEY, run_id TEXT NOT NULL UNIQUE, workflow TEXT NOT NULL, workflow_hash TEXT NOT NULL,
+    started_at REAL NOT NULL, updated_at REAL NOT NULL, status TEXT NOT NULL, step TEXT NOT NULL, waiting TEXT NOT NULL,
+    ended TEXT NOT NULL, success INTEGER, decisions INTEGER NOT NULL, usd REAL NOT NULL, owner TEXT)"""
+
+
+def of_version_2(path: Path) -> None:
+    """A journal as version 2 made it, with one ended run."""
+    written(path, 40)
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE runs SET status = 'ended', ended = 'done', success = 1")
+        rows = db.execute("SELECT * FROM runs").fetchall()
+        db.execute("DROP TABLE runs")
+        db.execute(RUNS_2)
+        db.executemany(f"INSERT INTO runs VALUES ({', '.join('?' * 14)})", [row[:14] for row in rows])
+        db.execute("CREATE INDEX runs_by_start ON runs (started_at)")
+        db.execute("DROP TABLE pruned")
+        db.execute("DROP INDEX inbox_by_run")
+        db.execute("DROP TABLE definitions")
+        db.execute("CREATE TABLE definitions (hash TEXT PRIMARY KEY, kind TEXT NOT NULL, body TEXT NOT NULL)")
+        db.execute("INSERT INTO definitions VALUES ('h/p', 'workflow', '{}')")
+        db.execute("PRAGMA user_version = 2")
+    with sqlite3.connect(path, isolation_level=None) as db:
+        db.execute("PRAGMA auto_vacuum = NONE")
+        db.execute("VACUUM")
+
+
+def schema(path: Path) -> set[str]:
+    with sqlite3.connect(path) as db:
+        found = db.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'")
+        return {" ".join(sql.replace('"', "").split()).replace("( ", "(") for (sql,) in found}
+
+
+def test_a_file_of_version_2_is_taken_over_whole_and_can_be_pruned(tmp_path: Path) -> None:
+    path, new = tmp_path / "runs.db", tmp_path / "new.db"
+    of_version_2(path)
+    SqliteJournal(new).close()
+    journal = SqliteJournal(path)
+    assert schema(path) == schema(new)
+    assert pragma(path, "user_version") == SCHEMA_VERSION
+    line = journal.row("a")
+    assert line is not None
+    assert (line.end, line.success, line.pruned) == ("done", True, False)
+    turns = journal.turns("a")
+    assert len(turns) == 40
+    assert all(each.intact for each in turns)
+    assert journal.sweep(time.time() - 60).definitions == 0, "it is not known since when nobody uses it"
+    size = path.stat().st_size
+    journal.remove(Pruned("a", 40, turns[-1].digest, 1.0))
+    journal.sweep(0.0)
+    assert path.stat().st_size < size / 1.2
+    create(journal, row("b"), STARTED)
+    with sqlite3.connect(path) as db:
+        assert db.execute("SELECT number FROM runs").fetchall() == [(2,)], "no number is given twice"
+    journal.close()

@@ -20,6 +20,7 @@ from stepladder.events import (
     ModelAnswered,
     ModelFailed,
     OutcomeAttached,
+    PayloadsPruned,
     PersonAnswered,
     PolicyChanged,
     QuestionPut,
@@ -93,6 +94,7 @@ EVENTS: Final[dict[str, Callable[[float, int], Event]]] = {
     "policy_changed": lambda at, _: PolicyChanged(at, "another"),
     "workflow_changed": lambda at, _: WorkflowChanged(at, "another", "another"),
     "outcome": lambda at, _: OutcomeAttached(at, 1, success=True),
+    "payloads_pruned": lambda at, _: PayloadsPruned(at, "0" * 32),
     "question_put": lambda at, _: QuestionPut(at, "triage", "p", {}, ("A", "B")),
 }
 
