@@ -56,7 +56,9 @@ class Lines:
             return
         lines = [replace(line, pruned=pruned) for line in lines]
         if not any(all(getattr(row, name) == getattr(line, name) for name in names) for line in lines):
-            both = [(name, getattr(row, name), getattr(lines[-1], name)) for name in names]
+            both = [
+                (name, getattr(row, name), getattr(lines[-1], name)) for name in sorted(names, key="updated_at".__eq__)
+            ]
             said = "; ".join(f"{name} {was!r}, its turns {now!r}" for name, was, now in both if was != now)
             yield f"its line in the list of runs has {said}"
 

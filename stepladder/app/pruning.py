@@ -13,7 +13,7 @@ from typing import Final, Literal
 import msgspec
 from msgspec.structs import replace
 
-from stepladder.app.verifying import Chained, chained
+from stepladder.app.verifying import Chained, Look
 from stepladder.errors import InputError, JournalError, RunConflict, StepladderError
 from stepladder.events import PayloadsPruned
 from stepladder.journal import (
@@ -86,14 +86,14 @@ def prune(
         raise InputError("prune", "", f"{degree} of {state}", f"payloads or runs, of {', '.join(STATES)}")
     at = time.time() if now is None else now
     rows = [row for row in reversed(journal.rows(EVERYTHING, status="ended")) if row.updated_at < at - older_than_s]
-    names, entries, left = list[str](), 0, dict[str, str]()
+    look, names, entries, left = Look(journal), list[str](), 0, dict[str, str]()
     for row in rows:
         if not STATES[state](row) or (degree == "payloads" and row.pruned):
             continue
         try:
             if not dry_run:
                 before(row.run_id)
-            entries += pruner(journal, row, at, dry_run)
+            entries += pruner(look, row, at, dry_run)
         except JournalError:
             raise
         except StepladderError as error:
@@ -104,31 +104,32 @@ def prune(
     return PrunedNow(tuple(names), entries, swept, left)
 
 
-def _payloads(journal: Journal, row: RunRow, at: float, dry_run: bool) -> int:
+def _payloads(look: Look, row: RunRow, at: float, dry_run: bool) -> int:
     """Take the payloads out of a run; how many entries it has."""
-    run = _whole(journal, row)
+    run = _whole(look, row)
     if not dry_run:
         last = run.turns[-1][0]
         bodies = {turn.seq: without_payload(turn.body) for turn, _ in run.turns}
         event = encode_turn([PayloadsPruned(at, seal(bodies.values()).hex())])
         turn = Turn(row.run_id, run.entries + 1, event, chain(last.digest, event), replace(row, pruned=True))
-        journal.empty(turn, bodies)
+        look.journal.empty(turn, bodies)
     return run.entries
 
 
-def _run(journal: Journal, row: RunRow, at: float, dry_run: bool) -> int:
+def _run(look: Look, row: RunRow, at: float, dry_run: bool) -> int:
     """Remove a run; how many entries it had."""
-    run = _whole(journal, row)
+    run = _whole(look, row)
     if not dry_run:
-        journal.remove(Pruned(row.run_id, run.entries, run.turns[-1][0].digest, at))
+        look.journal.remove(Pruned(row.run_id, run.entries, run.turns[-1][0].digest, at))
     return run.entries
 
 
-def _whole(journal: Journal, row: RunRow) -> Chained:
-    """The run's turns. Raises RunConflict where they are not as they were written: they are evidence, and stay."""
-    turns = [turn for run in journal.raw(row.run_id) if isinstance(run, RawRun) for turn in run.turns]
-    found = chained(row.run_id, turns)
-    if found.findings or not turns:
-        said = found.findings[0] if turns else "it has no turns"
-        raise RunConflict(row.run_id, f"is not as it was written, and is left as it is: {said}")
-    return found
+def _whole(look: Look, row: RunRow) -> Chained:
+    """The run's turns. Raises RunConflict where it is not as it was written: it is evidence, and stays."""
+    for run in look.journal.raw(row.run_id):
+        if isinstance(run, RawRun):
+            found = look.run(run)
+            if found.findings:
+                raise RunConflict(row.run_id, f"is not as it was written, and is left as it is: {found.findings[0]}")
+            return found
+    raise RunConflict(row.run_id, "is not there any more")

@@ -80,7 +80,7 @@ def verify(
         RunNotFound, RunPruned: there is no such run (any more).
         JournalError: it cannot be read.
     """
-    look = _Look(journal, head, signals)
+    look = Look(journal, head, signals)
     for each in journal.raw(run_id):
         if isinstance(each, RawRun):
             look.run(each)
@@ -133,8 +133,10 @@ def chained(name: str, turns: Iterable[RawTurn]) -> Chained:
     return found._replace(entries=end.seq - 1 + len(held))
 
 
-class _Look:
-    def __init__(self, journal: Journal, head: Head | None, signals: Iterable[Signal]) -> None:
+class Look:
+    """A look at the runs of a journal, one after the other, and at what is kept beside them."""
+
+    def __init__(self, journal: Journal, head: Head | None = None, signals: Iterable[Signal] = ()) -> None:
         self.journal, self.places = journal, head.runs if head else {}
         self.lines = Lines(journal, signals)
         self.findings: list[Finding] = []
@@ -142,15 +144,17 @@ class _Look:
         self.entries = self.pruned = self.gone = 0
         self._referred: dict[str, tuple[str, int]] = {}
 
-    def run(self, run: RawRun) -> None:
-        """One run."""
+    def run(self, run: RawRun) -> Chained:
+        """One run: its turns, and what is wrong with it."""
         found = chained(run.name, run.turns)
         self.seen.add(run.name)
         self.entries += found.entries
-        said = found.findings or [*_sealed(run.name, found), *self._beside(run, found)]
-        self.findings += said
-        self.findings += self._headed(run, found)
+        if not found.findings:
+            found.findings.extend([*_sealed(run.name, found), *self._beside(run, found)])
+        found.findings.extend(self._headed(run, found))
+        self.findings += found.findings
         self._refer(run)
+        return found
 
     def kept(self, kept: Kept) -> None:
         """An artifact or a definition."""

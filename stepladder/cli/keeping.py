@@ -149,7 +149,7 @@ def prune(
         raise UsageError("prune: give either --payloads or --runs")
     age = seconds_of(older_than, "--older-than")
     signals = signals_of(agents, pairs(option, "--option"))
-    size = journal.stat().st_size if journal.exists() else 0
+    size = _size(journal)
     with opened(journal) as found:
         keep = Archive(found, export, signals).keep if export else lambda _: None
         pruned = prune_journal(
@@ -160,8 +160,12 @@ def prune(
             dry_run=dry_run,
             before=keep,
         )
-    _tell_pruned(pruned, size, journal.stat().st_size, Screen(json=as_json), dry_run=dry_run)
+    _tell_pruned(pruned, size, _size(journal), Screen(json=as_json), dry_run=dry_run)
     return Exit.NEGATIVE if pruned.left else Exit.DONE
+
+
+def _size(journal: Path) -> int:
+    return journal.stat().st_size if journal.is_file() else 0
 
 
 def _tell_pruned(found: PrunedNow, before: int, after: int, screen: Screen, *, dry_run: bool) -> None:

@@ -8,7 +8,7 @@ import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args, get_origin, get_type_hints
 
 import pytest
 
@@ -23,7 +23,7 @@ from stepladder.app.verifying import verify
 from stepladder.cli.exporting import exported
 from stepladder.drivers import Artifact, ManualClock
 from stepladder.errors import InputError, RunConflict, RunError, RunPruned
-from stepladder.events import AgentReturned, OutcomeAttached, PersonAnswered, RunStarted
+from stepladder.events import AgentReturned, AnyEvent, OutcomeAttached, PersonAnswered, RunStarted
 from stepladder.journal import (
     Journal,
     Kept,
@@ -37,6 +37,7 @@ from stepladder.journal import (
     sqlite_raw,
     without_payload,
 )
+from stepladder.journal.pruned import PAYLOAD
 from stepladder.journal.sqlite import SqliteJournal
 from stepladder.rules import rule
 from tests.app.letters import PAGE, SECRET, fill, letters, orchestrator, write_letter
@@ -291,6 +292,18 @@ def test_what_is_left_of_a_turn() -> None:
     assert seal([whole]) != seal([left]) != seal([left, left])
     for bad in (b'{"left_of":"zz","entries":[]}', b'{"left_of":"', b"{}"):
         assert chain(b"before", bad) != chain(b"before", whole)
+
+
+NO_PAYLOAD: Final = {("model_answered", "left_out"), ("model_failed", "left_out"), ("question_put", "facts")}
+"""Digests with why they were left out; signals."""
+
+
+def test_of_every_event_it_is_said_what_is_payload() -> None:
+    for event in get_args(AnyEvent):
+        hints = get_type_hints(event)
+        open_ended = {name for name, hint in hints.items() if hint is Any or get_origin(hint) is dict}
+        said = {(event.__struct_config__.tag, name) for name in open_ended - set(PAYLOAD.get(event, ()))}
+        assert said <= NO_PAYLOAD, f"{event.__name__}: payload, or none?"
 
 
 # --- whole runs

@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Final
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
-PAGES: Final = ("quickstart", "workflow-file", "signals", "embedding", "command-line", "scenarios", "upgrading")
+PAGES: Final = (
+    *("quickstart", "workflow-file", "signals", "embedding", "command-line", "scenarios", "upgrading", "operating"),
+)
 KINDS: Final = ("file:", "builds", "builds in", "refused", "refused in", "runs", "session", "prints")
 _FENCE: Final = re.compile(
     r"(?:<!-- (?P<mark>[^\n]*?) -->\n)?```(?P<lang>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE
