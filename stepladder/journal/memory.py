@@ -73,7 +73,7 @@ class MemoryJournal:
             return taken_id(turn.run_id) if written else None
         if written is None:
             return RunNotFound(turn.run_id, self.name)
-        if self._owned.get(turn.run_id, turn.owner) != turn.owner:
+        if self._owned.get(turn.run_id, "") != turn.owner:
             return not_mine(turn.run_id)
         if turn.seq <= written[-1][0]:
             return moved_on(turn.run_id, turn.seq)
