@@ -88,7 +88,7 @@ class MemoryJournal:
             return taken_id(turn.run_id) if written or turn.run_id in self._pruned else None
         if written is None:
             return not_there(self, turn.run_id)
-        if self._owned.get(turn.run_id, turn.owner) != turn.owner:
+        if self._owned.get(turn.run_id, "") != turn.owner:
             return not_mine(turn.run_id)
         if turn.seq <= written[-1][0]:
             return moved_on(turn.run_id, turn.seq)

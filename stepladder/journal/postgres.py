@@ -158,7 +158,7 @@ class PostgresJournal:
             return taken_id(turn.run_id) if place is None else None
         if place is None:
             return RunNotFound(turn.run_id, self.name)
-        if place.owner not in (None, turn.owner):
+        if (place.owner or "") != turn.owner:
             return not_mine(turn.run_id)
         if place.passed:
             return moved_on(turn.run_id, turn.seq)

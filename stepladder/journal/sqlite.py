@@ -130,17 +130,17 @@ class SqliteJournal:
         number = self._number(turn.run_id)
         if (number, turn.owner) not in self._held:
             (owner,) = db.execute("SELECT owner FROM runs WHERE number = ?", (number,)).fetchone()
-            if owner is not None:
-                if owner != turn.owner:
-                    raise not_mine(turn.run_id)
+            if (owner or "") != turn.owner:
+                raise not_mine(turn.run_id)
+            if owner:
                 self._held.add((number, owner))
         return number
 
     def _update(self, db: sqlite3.Connection, number: int, row: RunRow, owner: str) -> None:
         kept = owner if row.status == "working" and owner else None
         done = db.execute(
-            f"UPDATE runs SET {_SETS}, owner = ? WHERE number = ? AND ifnull(owner, ?) = ?",
-            (*_values(row), kept, number, owner, owner),
+            f"UPDATE runs SET {_SETS}, owner = ? WHERE number = ? AND ifnull(owner, '') = ?",
+            (*_values(row), kept, number, owner),
         )
         if done.rowcount != 1:
             raise not_mine(row.run_id)

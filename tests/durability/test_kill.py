@@ -117,11 +117,11 @@ RESTING: Final = (
 @pytest.mark.parametrize(
     "place", ["after the effect before returning", "in the middle of a panel", "in the bank after its effect"]
 )
-def test_killed_again_and_again_at_the_same_place(folder: Path, undisturbed: dict[str, Any], place: str) -> None:
+def test_killed_again_and_again_at_the_same_place(tmp_path: Path, undisturbed: dict[str, Any], place: str) -> None:
     for _ in range(3):
-        process = child(folder, "--die", place, "--doubt", "redo")
+        process = child(tmp_path, "--die", place, "--doubt", "redo")
         killed(process)
-    run = finished(child(folder, "--doubt", "done"))
+    run = finished(child(tmp_path, "--doubt", "done"))
     same(run, undisturbed)
 
 
@@ -137,15 +137,15 @@ def test_killed_at_each_place_in_turn(tmp_path: Path, undisturbed: dict[str, Any
 
 @pytest.mark.parametrize(("doubt", "charges"), [("done", 1), ("redo", 2)])
 def test_an_effect_in_doubt_is_put_to_a_person(
-    folder: Path, undisturbed: dict[str, Any], doubt: str, charges: int
+    tmp_path: Path, undisturbed: dict[str, Any], doubt: str, charges: int
 ) -> None:
-    killed(child(folder, "--die", "in the bank after its effect"))
-    resting = finished(child(folder, "--verb", "resume", "--no-answer"))
+    killed(child(tmp_path, "--die", "in the bank after its effect"))
+    resting = finished(child(tmp_path, "--verb", "resume", "--no-answer"))
     assert (resting["waiting"], resting["end"]) == ("effect", "")
-    assert sum(line.startswith("bank") for line in keys(folder)) == 1, "it is not called again by itself"
-    run = finished(child(folder, "--verb", "resume", "--doubt", doubt))
+    assert sum(line.startswith("bank") for line in keys(tmp_path)) == 1, "it is not called again by itself"
+    run = finished(child(tmp_path, "--verb", "resume", "--doubt", doubt))
     same(run, undisturbed)
-    bank = [line for line in keys(folder) if line.startswith("bank")]
+    bank = [line for line in keys(tmp_path) if line.startswith("bank")]
     assert (len(bank), len(set(bank))) == (charges, 1), "redone under the same key"
 
 

@@ -92,6 +92,8 @@ def test_whoever_lets_go_is_followed_by_the_next(journals: Pair, mine: Owner, le
             append(first, "a", 2, body(RETURNED), row(status="waiting"), owner=mine.id)
         case "end":
             append(first, "a", 2, body(RETURNED), row(status="ended"), owner=mine.id)
+    with pytest.raises(RunConflict):
+        append(first, "a", 3, body(RETURNED), owner=mine.id)
     second.claim("a", "other")
     append(second, "a", 3, body(RETURNED), row(step="on"), owner="other")
     with pytest.raises(RunOwned):
@@ -143,6 +145,9 @@ def test_an_owner_that_is_dead_is_relieved(journals: Pair, how: str) -> None:
     first.release("a", "dead")
     with pytest.raises(RunOwned):
         first.claim("a", "dead")
+    second.release("a", "next")
+    with pytest.raises(RunConflict, match="another process has taken it over"):
+        append(first, "a", 3, body(RETURNED), owner="dead")
     assert [turn.seq for turn in second.turns("a")] == [1, 2]
 
 
