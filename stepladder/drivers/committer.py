@@ -25,6 +25,10 @@ SLOW_S: Final = 0.002
 SLOW_IN_A_ROW: Final = 4
 """Slow commits after which a thread does it, until one is quick again: a single one is SQLite tidying up."""
 
+MOST: Final = 128
+"""Turns that are written without waiting for the end of the loop's turn: what waits is in memory twice, before and
+after its step, and a commit is shared by enough."""
+
 
 class _Waiting(NamedTuple):
     turn: Turn
@@ -56,11 +60,20 @@ class Committer:
                 raise refused
             return True
         loop = asyncio.get_running_loop()
+        group: list[_Waiting] = []
         with self._lock:
             if not self._waiting:
                 loop.call_soon(self._flush)
             self._waiting.append(_Waiting(turn, done, loop))
-        return False
+            if len(self._waiting) >= MOST and self._slow < SLOW_IN_A_ROW:
+                group, self._waiting = self._waiting, []
+        if not group:
+            return False
+        *answers, mine = self._write(group)
+        self._tell(group[:-1], answers, loop)
+        if mine is not None:
+            raise mine
+        return True
 
     def close(self) -> None:
         """Write what waits, and let the thread end."""
