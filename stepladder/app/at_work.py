@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
 from typing import Any
 
 from stepladder.app.history import Found, History
@@ -40,6 +39,7 @@ class AtWork:
         self._offered: dict[int, bool] = {}
         self._posted: set[str] = set()
         self._untold: list[Exception] = []
+        self._told = (self._heard, self._next_item, self._rested)
         resources.ownership.look = self.look
 
     def __contains__(self, run_id: str) -> bool:
@@ -100,10 +100,7 @@ class AtWork:
         return runner
 
     def _made(self, found: Found) -> Runner:
-        inbox = partial(self._next_item, found.machine)
-        runner = Runner(
-            found.machine, self.resources, found.state, found.seq, found.digest, self._heard, inbox, self._rested
-        )
+        runner = Runner(found.machine, self.resources, found.state, found.seq, found.digest, *self._told)
         runner.owned = True
         return runner
 

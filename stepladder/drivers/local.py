@@ -32,7 +32,7 @@ from stepladder.record import Asked, Entry
 from stepladder.state import RunState
 
 Listener = Callable[["Runner", Sequence[Event | Entry]], None]
-Inbox = Callable[[RunState], tuple[Event, int] | None]
+Inbox = Callable[[Machine, RunState], tuple[Event, int] | None]
 """The first item of a run's inbox that it can take in this state, as the event it becomes, with its number."""
 
 Flight = tuple[int, int]
@@ -89,7 +89,7 @@ class Runner:
         seq: int,
         digest: bytes,
         listener: Listener,
-        inbox: Inbox = lambda _: None,
+        inbox: Inbox = lambda *_: None,
         rested: Callable[[Runner], None] = lambda _: None,
     ) -> None:
         self.machine, self.resources, self.state, self.seq, self.digest = machine, resources, state, seq, digest
@@ -98,7 +98,7 @@ class Runner:
         self._listener, self._inbox, self._rested = listener, inbox, rested
         self._posts: list[Post] = []
         self._flying: dict[Flight, _Flight] = {}
-        self._stragglers: set[asyncio.Task[None]] = set()
+        self._stragglers: dict[asyncio.Task[None], None] = {}  # an empty set takes three times as much
         self._waiters: list[asyncio.Future[None]] = []
         self._asked_in: dict[int, RunState] = {}
         self._turn: _Turn | None = None
@@ -364,7 +364,7 @@ class Runner:
         """Take in what can be taken from the inbox, one item at a time; whether there was one."""
         if any(post.taken for post in self._posts) or (self._turn is not None and self._turn.taken):
             return False
-        found = self._inbox(self.state)
+        found = self._inbox(self.machine, self.state)
         if found is not None:
             self._posts.append(Post(*found))
         return found is not None
@@ -487,7 +487,7 @@ class Runner:
     def _landed(self, flight: Flight) -> None:
         task = asyncio.current_task()
         assert task is not None, "flights are tasks"
-        self._stragglers.discard(task)
+        self._stragglers.pop(task, None)
         if flight in self._flying and self._flying[flight].task is task:
             del self._flying[flight]
 
@@ -496,7 +496,7 @@ class Runner:
         wanted = {(command.number, getattr(command, "attempt", 1)) for command in self.state.outstanding.values()}
         for flight in [flight for flight in self._flying if flight not in wanted]:
             task, can_be_cut = self._flying.pop(flight)
-            self._stragglers.add(task)
+            self._stragglers[task] = None
             if can_be_cut:
                 task.cancel()
 

@@ -69,7 +69,8 @@ async def _result(resources: Resources, machine: Machine, run_id: str, command: 
     try:
         told = agent.wants_call or effect.prompt
         call = _agent_call(resources, machine, run_id, command, effect.prompt) if told else None
-        return await _given(resources, agent, agent.arguments(command, call, effect.arguments.placed, resources.secret))
+        arguments = agent.arguments(command, call, effect.arguments.placed, resources.secret)
+        return await (agent.function(**arguments) if agent.is_async else _threaded(resources, agent, arguments))
     except asyncio.CancelledError as error:
         if is_cut_off():
             raise
@@ -78,9 +79,7 @@ async def _result(resources: Resources, machine: Machine, run_id: str, command: 
         return Raised(error)
 
 
-async def _given(resources: Resources, agent: Agent, arguments: dict[str, object]) -> object:
-    if agent.is_async:
-        return await agent.function(**arguments)
+async def _threaded(resources: Resources, agent: Agent, arguments: dict[str, object]) -> object:
     loop = asyncio.get_running_loop()
     result = await loop.run_in_executor(resources.threads, attempt, agent.function, arguments)
     return await result if inspect.isawaitable(result) else result
