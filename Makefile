@@ -48,9 +48,10 @@ contract: $(READY)
 coverage: $(READY) ## Tests with a coverage report
 	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
 
-bench: $(READY) ## Time a decision side by side with other orchestrators
+bench: $(READY) ## Time a decision, and a durable step, side by side with other orchestrators
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python benchmarks/decide.py
+	$(BIN)/python benchmarks/durable.py --quick
 
 clean: ## Remove what was made
 	rm -rf $(VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage dist
