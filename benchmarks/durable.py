@@ -142,6 +142,9 @@ def show(measured: dict[str, Measured], options: argparse.Namespace, missing: st
     named = {figures.said("name"): figures.said("detail") for figures in measured.values() if figures.present}
     for name, detail in named.items():
         console.print(f"[dim]{name}: {detail}[/dim]")
+    for key, figures in measured.items():
+        if not figures.present:
+            console.print(f"[yellow]absent: {key}: {figures.why}[/yellow]")
     if missing:
         console.print(f"[yellow]Postgres: {missing}[/yellow]")
     syncs, loads = every(measured, "sync"), every(measured, "load")
@@ -187,7 +190,7 @@ def steps_table(measured: dict[str, Measured]) -> Table:
             continue
         name = f"{figures.said('name') or store} {'Postgres' if of == 'postgres' else f'SQLite {of.upper()}'}"
         if not figures.present:
-            table.add_row(f"{name} [yellow]{figures.why}[/yellow]", flight, *["-"] * 7)
+            table.add_row(f"{name} [yellow]absent[/yellow]", flight, *["-"] * 7)
             continue
         ours = measured.get(f"ours {what} {of} {flight}")
         ratio = ours.median("rate") / figures.median("rate") if ours is not None and ours.present else None
@@ -204,7 +207,7 @@ def memory_table(measured: dict[str, Measured]) -> Table:
     for key, figures in measured.items():
         store, what, _, runs = key.split()
         if what == "memory":
-            name = figures.said("name") or f"{store} [yellow]{figures.why}[/yellow]"
+            name = figures.said("name") or f"{store} [yellow]absent[/yellow]"
             table.add_row(name, runs, *(cell(figures.middle(each)) for each in ("before", "waiting", "most")))
     return table
 

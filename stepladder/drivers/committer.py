@@ -25,7 +25,7 @@ SLOW_S: Final = 0.002
 SLOW_IN_A_ROW: Final = 4
 """Slow commits after which a thread does it, until one is quick again: a single one is SQLite tidying up."""
 
-MOST: Final = 256
+MOST: Final = 128
 """Turns that are written without waiting for the end of the loop's turn: what waits is in memory twice, before and
 after its step, and a commit is shared by enough."""
 
