@@ -44,13 +44,12 @@ class Ownership:
 
     def alive(self) -> None:
         """Give a sign of life where one is due, and go on giving them while a run is at work."""
-        now = time.monotonic()
+        loop, now = asyncio.get_running_loop(), time.monotonic()
+        if self._tick is None or self._loop is not loop:  # before the journal: a sign that fails is given again
+            self._loop, self._tick = loop, loop.call_later(LOOK_EVERY_S, self._ticked)
         if not self._signed or now - self._signed >= SIGN_EVERY_S:
             self._journal.enroll(new_owner(self.id))
             self._signed = now
-        loop = asyncio.get_running_loop()
-        if self._tick is None or self._loop is not loop:
-            self._loop, self._tick = loop, loop.call_later(LOOK_EVERY_S, self._ticked)
 
     def leave(self) -> None:
         """Let go of every run."""
