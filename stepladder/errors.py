@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 LISTED: Final = 12
 """Differences that a message lists."""
@@ -39,6 +39,16 @@ class StepladderError(Exception):
     """Root of the tree. `retryable` says whether the same call may succeed later without a change."""
 
     retryable = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (type(self), self.args, self.__dict__)
+
+
+def _again(kind: type[StepladderError], args: tuple[Any, ...], fields: dict[str, Any]) -> StepladderError:
+    """A copy of an error, out of another process perhaps: its message and its fields."""
+    error = kind.__new__(kind, *args)
+    error.__dict__ |= fields
+    return error
 
 
 @dataclass(frozen=True, slots=True)

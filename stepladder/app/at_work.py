@@ -164,7 +164,8 @@ class AtWork:
         run_id = runner.state.run_id
         if runner.idle and runner.owned:
             runner.owned = False
-            self.resources.journal.release(run_id, self.resources.ownership.id)
+            with suppress(JournalError):  # whoever waits for the run has been told of the disk
+                self.resources.journal.release(run_id, self.resources.ownership.id)
         if runner.untold is not None and not isinstance(runner.untold, (RunError, JournalError)):
             self._untold.append(runner.untold)
         if self._runners.get(run_id) is runner and runner.idle and not runner.watching:

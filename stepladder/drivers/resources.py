@@ -74,9 +74,11 @@ class Resources:
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
         self.committer.close()
-        self.ownership.leave()
-        if self._owns_journal:
-            self.journal.close()
+        try:
+            self.ownership.leave()
+        finally:
+            if self._owns_journal:
+                self.journal.close()
         for error in found:
             if error is not None:
                 raise error

@@ -30,67 +30,8 @@ from stepladder.journal.postgres import PostgresJournal
 from stepladder.journal.sqlite import SqliteJournal
 from stepladder.llm import ModelRequest, ScriptedProvider
 from stepladder.record import Entry, Settled
-from stepladder.workflow.yaml_text import read_yaml
 
 RUN: Final = "journey"
-
-JOURNEY: Final = """
-workflow: journey
-input: {topic: string}
-start: fetching
-agents:
-  fetcher:  {idempotent: true}
-  parser:   {idempotent: true}
-  flaky:    {idempotent: true}
-  bank:     {}
-  reporter: {idempotent: true}
-phases:
-  way:
-    steps:
-      fetching:  {agent: fetcher, as: page, with: {topic: input.topic}}
-      parsing:   {agent: parser, as: facts, with: {page: result.page.key}}
-      checking:  {agent: flaky, as: check, retry: {attempts: 3, backoff_s: 0.08}, with: {facts: result.facts.key}}
-      asking:    {ask: person, as: wish, with: {question: "'How many?'"}, output: {count: integer}}
-      cooling:   {wait: {seconds: 0.05}}
-      judging:   {agent: fetcher, as: judged, with: {topic: "'judgement'", count: result.wish.count}}
-      voting:    {agent: parser, as: voted, with: {page: result.judged.key}}
-      charging:  {agent: bank, as: charge, with: {count: result.wish.count}}
-      reporting: {agent: reporter, as: report, with: {charge: result.charge.ok}}
-ends:
-  there: {success: true, output: {count: result.wish.count, charged: result.charge.ok}}
-  lost:  {success: false}
-actions:
-  PARSE:  {from: fetching, to: parsing, guard: [returned == ok]}
-  CHECK:  {from: parsing, to: checking, guard: [returned == ok]}
-  ASK:    {from: checking, to: asking, guard: [returned == ok]}
-  COOL:   {from: asking, to: cooling}
-  JUDGE:  {from: cooling, to: judging}
-  VOTE:   {from: judging, to: voting}
-  SKIP:   {from: judging, to: charging}
-  CHARGE: {from: voting, to: charging}
-  REPORT: {from: charging, to: reporting, guard: [returned == ok]}
-  ARRIVE: {from: reporting, to: there, guard: [returned == ok]}
-  LOSE:   {from: "*", to: lost}
-rules:
-  fetching:  {parse: {do: PARSE}, lose: {do: LOSE}}
-  parsing:   {check: {do: CHECK}, lose: {do: LOSE}}
-  checking:  {ask: {do: ASK}, lose: {do: LOSE}}
-  asking:    {cool: {do: COOL}}
-  cooling:   {judge: {do: JUDGE}}
-  judging:   {skip: {do: SKIP}}
-  voting:    {charge: {do: CHARGE}}
-  charging:  {report: {do: REPORT}, lose: {do: LOSE}}
-  reporting: {arrive: {do: ARRIVE}, lose: {do: LOSE}}
-policy:
-  limits: {then: lost}
-  classifier: {complex: {judged: [step == judging]}, hybrid: {voted: [step == voting]}}
-  rungs:
-    first: {model: "scripted:judge", deadline_s: 20, attachments: {types: [text/*]}}
-    panel: {models: ["scripted:a", "scripted:b", "scripted:c"], quorum: 2, deadline_s: 20}
-  routes:
-    complex: {ask: [first]}
-    hybrid:  {ask: [panel]}
-"""
 
 PLACES: Final = (
     "before the first call",
@@ -235,8 +176,7 @@ def models(death: Death) -> ScriptedProvider:
 
 def journey() -> Workflow:
     """The workflow."""
-    data, _ = read_yaml(JOURNEY)
-    return Workflow.define(data)
+    return Workflow.load(Path(__file__).with_name("journey.yaml"))
 
 
 async def go(given: argparse.Namespace) -> dict[str, Any]:
@@ -289,12 +229,6 @@ def recorded(place: str) -> set[str]:
     entries = [entry for turn in journal.turns(RUN) for entry in turn.entries]
     journal.close()
     return {entry.output["key"] for entry in entries if isinstance(entry, AgentReturned)}
-
-
-def life(folder: str) -> None:
-    """Work on the run in this folder, and write down what it came to."""
-    said = work([f"{folder}/runs.db", f"{folder}/keys"])
-    Path(folder, "said").write_text(json.dumps(said))
 
 
 def work(arguments: Sequence[str] | None = None) -> dict[str, Any]:

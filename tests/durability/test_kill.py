@@ -7,21 +7,18 @@ allowed, put to a person.
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
-import random
 import signal
 import subprocess
 import sys
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
 from stepladder.app.journals import open_journal
-from tests.durability.child import PLACES, RUN, life, recorded
+from tests.durability.child import PLACES, RUN, recorded
 
 CHILD: Final = Path(__file__).with_name("child.py")
 
@@ -180,40 +177,3 @@ def test_two_processes_that_resume_the_same_run_at_once(folder: Path, undisturbe
     run = finished(child(folder, "--verb", "resume"))
     same(run, undisturbed)
     assert not {line.split()[1] for line in keys(folder)[len(before) :]} & known
-
-
-def test_killed_at_any_time(tmp_path: Path, undisturbed: dict[str, Any]) -> None:
-    """Twenty seeds, two at a time; each life ends at its end or after a random while."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.durability.child"])
-
-    def one(seed: int) -> None:
-        folder, chance, lives = tmp_path / str(seed), random.Random(seed), 0
-        folder.mkdir()
-        process = None
-        while process is None or process.exitcode != 0:
-            lives += 1
-            process = context.Process(target=life, args=(str(folder),))
-            process.start()
-            process.join(chance.uniform(0.0, 0.6) if lives <= 5 else 30)
-            process.kill()
-            process.join()
-            assert process.exitcode in (0, -signal.SIGKILL, 255), (
-                "255: killed before the fork server could say how it went"
-            )
-        same(json.loads((folder / "said").read_text()), undisturbed)
-        assert max(Counter(keys(folder)).values()) <= lives
-        names = [line.split()[0] for line in dict.fromkeys(keys(folder))]
-        assert [name for name in names if name != "bank"] == [
-            "fetcher",
-            "parser",
-            "flaky",
-            "fetcher",
-            "parser",
-            "reporter",
-        ]
-        assert sum(line.startswith("bank") for line in keys(folder)) <= 1
-
-    with ThreadPoolExecutor(2) as threads:
-        for done in [threads.submit(one, seed) for seed in range(20)]:
-            done.result()
