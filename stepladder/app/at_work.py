@@ -162,7 +162,7 @@ class AtWork:
     def _rested(self, runner: Runner) -> None:
         """Forget a runner that has nothing more to do; one that watches a deadline is kept."""
         run_id = runner.state.run_id
-        if runner.idle and runner.owned:
+        if runner.owned and not runner.at_work:  # what nobody awaits may still be in flight
             runner.owned = False
             with suppress(JournalError):  # whoever waits for the run has been told of the disk
                 self.resources.journal.release(run_id, self.resources.ownership.id)

@@ -103,6 +103,9 @@ def _on_retried(machine: Machine, state: RunState, event: RunRetried) -> RunStat
     )
     if state.end == CANCELLED and not state.interrupted:  # its effect is done; it was the decision that did not come
         return again
+    call = state.cut_off
+    if call is not None and not machine.definition.agents[call.agent].idempotent:
+        return in_doubt(again, call, "cut_off")
     return perform(machine, again)
 
 

@@ -479,3 +479,14 @@ def test_what_nobody_refers_to_is_swept(archives: Pair) -> None:
     assert [first.artifact(digest) is not None for digest in digests] == [True, True, False, False]
     assert second.sweep(4e9) == (0, 2)
     assert [first.definition(name) is not None for name in ("h/p", "h/q", "new/p")] == [True, False, False]
+
+
+def test_what_a_relieved_owner_writes_is_refused_until_it_claims_the_run_again(journals: Pair) -> None:
+    first, second = journals
+    create(first, row("r"), body(STARTED), owner="gone")
+    second.claim("r", "mine")
+    second.release("r", "mine")
+    with pytest.raises(RunConflict, match="another process has taken it over"):
+        append(first, "r", 2, body(RETURNED), owner="gone")
+    first.claim("r", "gone")
+    append(first, "r", 2, body(RETURNED), owner="gone")
