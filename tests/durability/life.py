@@ -85,7 +85,7 @@ class MortalJournal(SqliteJournal):
         super().__init__(path)
         self.fate = fate
         with self._file.mapped():
-            self._file._db.execute(f"PRAGMA wal_autocheckpoint = {fate.pages}")
+            self._file.db.execute(f"PRAGMA wal_autocheckpoint = {fate.pages}")
 
     def write(self, turns: Sequence[Turn]) -> list[StepladderError | None]:
         self.fate.stands(turns)
