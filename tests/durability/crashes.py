@@ -144,9 +144,9 @@ def finished(
 ) -> Outcome:
     """Let a last life finish the runs, compare them, and clean up where nothing is wrong."""
     code = lived(story.kept, folder, runs, one_run=one_run)
-    problems = list(Outside(folder).problems)
+    problems = [*Outside(folder).problems, *([error_of(folder)] if error_of(folder) else [])]
     if code:
-        problems.append(f"the last life failed ({code}) {error_of(folder)}")
+        problems.append(f"the last life ended with {code}")
     else:
         said = json.loads((folder / "said").read_text())
         problems += [each for run_id in runs for each in differences(story, run_id, said[run_id])]
