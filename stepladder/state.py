@@ -7,7 +7,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec.structs import replace
 
-from stepladder.commands import AnyCommand, AskPerson, Wait
+from stepladder.commands import AnyCommand, AskPerson, CallAgent, Wait
 from stepladder.events import ModelAnswered, ModelFailed, PersonAnswered, TimePassed
 from stepladder.record import Answered, AnyEntry, Asked, Opened, Settled
 
@@ -82,7 +82,8 @@ class RunState(msgspec.Struct, frozen=True, gc=False):
     the decision it will judge next and that decision's time; `judging` names the agent whose scores judge now ("" for
     none). `refused` are the actions that a person did not approve in this visit of the step. `step` stays when a run
     ends;
-    `arguments` are those its effect was entered with, `interrupted` says that the run ended before its effect did.
+    `arguments` are those its effect was entered with, `interrupted` says that the run ended before its effect did, and
+    `cut_off` is the call whose outcome was not known then.
     """
 
     run_id: str = ""
@@ -128,6 +129,7 @@ class RunState(msgspec.Struct, frozen=True, gc=False):
     end: str = ""
     end_reason: str = ""
     interrupted: bool = False
+    cut_off: CallAgent | None = None
     ended_at: float = 0.0
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from msgspec.structs import replace
@@ -36,11 +37,20 @@ def ended(state: RunState, end: str, reason: str) -> RunState:
         ended_at=state.now,
         outstanding=left,
         interrupted=any(_is_effect(command) for command in state.outstanding.values()),
+        cut_off=next(calls_in_flight(state), state.cut_off),
         asking=None,
         approving=None,
         choosing=False,
         resting=False,
     )
+
+
+def calls_in_flight(state: RunState) -> Iterator[CallAgent]:
+    """The calls that may have been made and whose outcome is not known, also where a person is asked about one."""
+    for command in state.outstanding.values():
+        call = command.call if isinstance(command, AskPerson) else command
+        if isinstance(call, CallAgent):
+            yield call
 
 
 def _is_effect(command: AnyCommand) -> bool:

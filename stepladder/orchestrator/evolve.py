@@ -30,7 +30,7 @@ from stepladder.events import (
     TimePassed,
     WorkflowChanged,
 )
-from stepladder.orchestrator.effects import call, ended, enter, issue, perform, rests
+from stepladder.orchestrator.effects import call, calls_in_flight, ended, enter, issue, perform, rests
 from stepladder.orchestrator.machine import Machine
 from stepladder.orchestrator.progress import with_taken
 from stepladder.orchestrator.results import (
@@ -99,9 +99,13 @@ def _on_retried(machine: Machine, state: RunState, event: RunRetried) -> RunStat
         working_s=0.0,
         refused={},
         approving=None,
+        cut_off=None,
     )
     if state.end == CANCELLED and not state.interrupted:  # its effect is done; it was the decision that did not come
         return again
+    call = state.cut_off
+    if call is not None and not machine.definition.agents[call.agent].idempotent:
+        return in_doubt(again, call, "cut_off")
     return perform(machine, again)
 
 
@@ -203,6 +207,7 @@ def _on_settled(machine: Machine, state: RunState, entry: Settled) -> RunState:
         memory=memory,
         broken=broken,
         approving=entry if entry.approval else None,
+        cut_off=next(calls_in_flight(state), None),
     )
     if not entry.approval:
         return enter(machine, state, entry.to)

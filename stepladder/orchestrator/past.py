@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from stepladder.commands import AskPerson, CallAgent
 from stepladder.events import Event, RunStarted
 from stepladder.orchestrator.advance import advance
+from stepladder.orchestrator.effects import calls_in_flight
 from stepladder.orchestrator.machine import Machine
 from stepladder.record import STOP, Asked, Entry, Opened, Settled
 from stepladder.state import RunState
@@ -61,8 +61,7 @@ def compare(machine: Machine, entries: Sequence[Either]) -> Compared:
 
 def in_flight(state: RunState) -> set[str]:
     """The keys of the calls that may have been made, and whose outcome is not known."""
-    calls = (each.call if isinstance(each, AskPerson) else each for each in state.outstanding.values())
-    return {call.key for call in calls if isinstance(call, CallAgent)}
+    return {call.key for call in calls_in_flight(state)}
 
 
 class _Past:

@@ -289,8 +289,8 @@ def retried(play: Play) -> Play:
         ("timed out, redone", [late, redo], True),
         ("cut off, redone", [cut_off, redo], True),
         ("timed out, redone twice", [late, redo, late, redo], True),
-        ("cancelled in the middle, retried", [cancelled, retried], True),
-        ("in doubt, cancelled, retried", [late, cancelled, retried], True),
+        ("cancelled in the middle, retried, redone", [cancelled, retried, redo], True),
+        ("in doubt, cancelled, retried, redone", [late, cancelled, retried, redo], True),
         ("timed out, redone, answered, decided again", [late, redo, charged], False),
         (
             "in doubt, then done and failed",
@@ -582,3 +582,27 @@ def test_a_run_cancelled_while_an_approval_was_awaited_repeats_no_effect() -> No
     assert play.asked.about == "approval"
     play.cancel().retry()
     assert (play.all(CallAgent), play.asked.about) == ([], "approval")
+
+
+def out_of_time(play: Play) -> Play:
+    play.at += 1000
+    return play.tell(TimePassed(play.at))
+
+
+@pytest.mark.parametrize(
+    "story", [[cancelled], [late, cancelled], [out_of_time]], ids=["in flight", "in doubt", "stopped by a limit"]
+)
+def test_a_call_that_may_have_happened_is_put_to_a_person_when_its_run_is_taken_up(story: list[Any]) -> None:
+    """The money may be gone already: a retry of the run is no word on that."""
+    play = Play(machine(PAYMENT), amount=5)
+    for happens in (*story, retried):
+        happens(play)
+    assert (play.all(CallAgent), play.asked.about, play.state.resting) == ([], "effect", True)
+    play.returns({"ok": True}, to=play.asked)
+    assert play.where == "paid"
+
+
+def test_an_idempotent_call_that_may_have_happened_is_made_again_when_its_run_is_taken_up() -> None:
+    play = Play(machine(PAYMENT, {"agents": {"bank": {"idempotent": True}}}), amount=5)
+    key = play.call.key
+    assert play.cancel().retry().call.key == key
