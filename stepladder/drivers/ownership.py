@@ -44,13 +44,13 @@ class Ownership:
 
     def alive(self) -> None:
         """Give a sign of life where one is due, and go on giving them while a run is at work."""
+        loop = asyncio.get_running_loop()
+        if self._tick is None or self._loop is not loop:  # first, so that a disk that fails once does not end the signs
+            self._loop, self._tick = loop, loop.call_later(LOOK_EVERY_S, self._ticked)
         now = time.monotonic()
         if not self._signed or now - self._signed >= SIGN_EVERY_S:
             self._journal.enroll(new_owner(self.id))
             self._signed = now
-        loop = asyncio.get_running_loop()
-        if self._tick is None or self._loop is not loop:
-            self._loop, self._tick = loop, loop.call_later(LOOK_EVERY_S, self._ticked)
 
     def leave(self) -> None:
         """Let go of every run."""
