@@ -26,11 +26,20 @@ def event_of(machine: Machine, state: RunState, item: InboxItem, now: float) -> 
 
 
 def is_too_late(state: RunState, item: InboxItem) -> bool:
-    """Whether it answers a question that is not open any more; it must never answer the next one."""
-    return item.kind == "answer" and item.body.get("command", 0) not in (0, *state.outstanding)
+    """Whether it answers a question that is not open any more; it must never answer the next one.
+
+    A question that was not asked yet in this state is open in the journal: the run has moved on elsewhere.
+    """
+    return item.kind == "answer" and 0 < item.body.get("command", 0) < state.next_command and not _is_open(state, item)
+
+
+def _is_open(state: RunState, item: InboxItem) -> bool:
+    return item.body.get("command", 0) in (0, *state.outstanding)
 
 
 def _answer(machine: Machine, state: RunState, item: InboxItem, now: float) -> PersonAnswered | None:
+    if not _is_open(state, item):
+        return None
     try:
         command = check_answer(machine, state, item.body["value"])
     except (InputError, RunNotWaiting):  # it fits nothing now and stays where it is
