@@ -129,7 +129,7 @@ class AtWork:
     def _rested(self, runner: Runner) -> None:
         """Forget a runner that has nothing more to do; one that watches a deadline is kept."""
         run_id = runner.state.run_id
-        if runner.idle and runner.owned:
+        if runner.at_rest and runner.owned:
             runner.owned = False
             self.resources.journal.release(run_id, self.resources.ownership.id)
         if runner.untold is not None and not isinstance(runner.untold, (RunError, JournalError)):

@@ -178,6 +178,11 @@ class Runner:
         return not (self._at_work or self._flying or self._stragglers or self._posts)
 
     @property
+    def at_rest(self) -> bool:
+        """Whether nobody works on it; what nobody awaits may still be in flight."""
+        return not self._at_work
+
+    @property
     def watching(self) -> bool:
         """Whether it will come back by itself, for a deadline."""
         return self._forget is not None

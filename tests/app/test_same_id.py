@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from stepladder.app.orchestrator import Orchestrator
+from stepladder.drivers import ManualClock
 from stepladder.errors import RunConflict, RunOwned, WrongDefinition
 from stepladder.events import RunResumed
 from stepladder.journal import LEASE_S
 from stepladder.journal.sqlite import SqliteJournal
-from tests.app.cast import OWLS, talk
+from tests.app.cast import OWLS, Cast, talk
 from tests.drivers.desk import ONE, TALK, go, of, turns, until, workflow
 
 
@@ -224,6 +228,33 @@ def test_a_deadline_that_another_process_has_overtaken_is_left_to_it(tmp_path: P
             assert (await answering).step == "embargo"
             assert second.replay("r").divergence is None
         assert failures == []
+
+    go(body())
+
+
+def test_a_run_at_rest_belongs_to_nobody_though_an_agent_of_it_still_hangs(tmp_path: Path) -> None:
+    file = tmp_path / "runs.db"
+    let_go, calls = threading.Event(), itertools.count()
+
+    def writer(**_: Any) -> dict[str, Any]:
+        if next(calls) == 0:
+            assert let_go.wait(10)
+        return {"text": "t"}
+
+    drafting = {"timeout_s": 5, "retry": {"attempts": 2, "backoff_s": 0}}
+    changes = {"phases": {"work": {"steps": {"drafting": drafting}}}}
+    agents = {"writer": writer, "printer": Cast().printer}
+
+    async def body() -> None:
+        clock = ManualClock()
+        first = Orchestrator(workflow(TALK, changes), agents=agents, journal=file, clock=clock)
+        async with first, talk(journal=file, changes=changes) as (second, _, _clock):
+            await first.start(OWLS, run_id="r")
+            await until(lambda: first.get("r").waiting, clock, 1.0)
+            await first.send("r", "early")
+            assert not first._runs._runners["r"].idle
+            assert (await second.answer("r", {"text": "a"})).state.taken["REVISE"] == 1
+            let_go.set()
 
     go(body())
 
