@@ -50,9 +50,7 @@ class Committer:
         with self._some:
             self._waiting.append(_Waiting(turn, done, asyncio.get_running_loop()))
             self._some.notify()
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="stepladder-journal", daemon=True)
-            self._thread.start()
+        self._start()
         return False
 
     def close(self) -> None:
@@ -63,22 +61,33 @@ class Committer:
         if self._thread is not None:
             self._thread.join()
 
+    def _start(self) -> None:
+        """See to it that what waits is written; a simulation does it without a thread."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="stepladder-journal", daemon=True)
+            self._thread.start()
+
     def _work(self) -> None:
-        while True:
-            with self._some:
-                while not self._waiting and not self._closed:
-                    self._some.wait()
-                group, self._waiting = self._waiting, []
-                self._writing = bool(group)
-            if not group:
-                return
-            told = self._write(group)
-            self._writing = False
-            for loop, answers in told.items():
-                try:
-                    loop.call_soon_threadsafe(_tell, answers)
-                except RuntimeError:  # the loop is closed: nobody waits there any more
-                    continue
+        while group := self._gathered():
+            self._commit(group)
+
+    def _gathered(self) -> list[_Waiting]:
+        """The next group, as soon as there is one; [] once closed."""
+        with self._some:
+            while not self._waiting and not self._closed:
+                self._some.wait()
+            group, self._waiting = self._waiting, []
+            self._writing = bool(group)
+        return group
+
+    def _commit(self, group: list[_Waiting]) -> None:
+        told = self._write(group)
+        self._writing = False
+        for loop, answers in told.items():
+            try:
+                loop.call_soon_threadsafe(_tell, answers)
+            except RuntimeError:  # the loop is closed: nobody waits there any more
+                continue
 
     def _write(
         self, group: list[_Waiting]
