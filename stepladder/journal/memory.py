@@ -38,6 +38,7 @@ class MemoryJournal:
         self._rows: dict[str, RunRow] = {}
         self._turns: dict[str, list[tuple[int, bytes, bytes]]] = {}
         self._owned: dict[str, str] = {}
+        self._relieved: set[tuple[str, str]] = set()
         self._owners: dict[str, Owner] = {}
         self._checkpoints: dict[str, Checkpoint] = {}
         self._inbox: dict[str, dict[int, InboxItem]] = {}
@@ -74,7 +75,7 @@ class MemoryJournal:
             return taken_id(turn.run_id) if written else None
         if written is None:
             return RunNotFound(turn.run_id, self.name)
-        if self._owned.get(turn.run_id, turn.owner) != turn.owner:
+        if self._owned.get(turn.run_id, turn.owner) != turn.owner or (turn.run_id, turn.owner) in self._relieved:
             return not_mine(turn.run_id)
         if turn.seq <= written[-1][0]:
             return moved_on(turn.run_id, turn.seq)
@@ -121,9 +122,13 @@ class MemoryJournal:
         """Make the run this owner's."""
         if run_id not in self._rows:
             raise RunNotFound(run_id, self.name)
-        owner = self._owners.get(self._owned.get(run_id, owner_id))
-        if owner is not None and owner.id != owner_id and owner.alive(time.time()):
-            raise RunOwned(run_id, owner.told())
+        before = self._owned.get(run_id, owner_id)
+        if before != owner_id:
+            owner = self._owners.get(before)
+            if owner is not None and owner.alive(time.time()):
+                raise RunOwned(run_id, owner.told())
+            self._relieved.add((run_id, before))
+        self._relieved.discard((run_id, owner_id))
         self._owned[run_id] = owner_id
 
     def release(self, run_id: str, owner_id: str) -> None:

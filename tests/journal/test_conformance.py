@@ -240,3 +240,14 @@ def test_any_id_is_an_id(journals: Pair, run_id: str) -> None:
     append(second, run_id, 2, body(RETURNED), row(run_id, step="s"))
     assert second.row(run_id) == row(run_id, step="s")
     assert len(first.turns(run_id)) == 2
+
+
+def test_what_a_relieved_owner_writes_is_refused_until_it_claims_the_run_again(journals: Pair) -> None:
+    first, second = journals
+    create(first, row("r"), body(STARTED), owner="gone")
+    second.claim("r", "mine")
+    second.release("r", "mine")
+    with pytest.raises(RunConflict, match="another process has taken it over"):
+        append(first, "r", 2, body(RETURNED), owner="gone")
+    first.claim("r", "gone")
+    append(first, "r", 2, body(RETURNED), owner="gone")
