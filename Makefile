@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO := .demo
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lint types contract coverage bench clean
+.PHONY: help setup demo test torture check format lint types contract coverage bench clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ demo: $(READY) ## Run both example pipelines on real data, offline, and replay w
 
 test: $(READY) ## Run the tests
 	$(BIN)/python -m pytest
+
+torture: $(READY) ## Run 20,000 simulated worlds, each with its own faults
+	$(BIN)/python -m tests.simulation --seeds 20000 --jobs 2
 
 check: lint types contract test ## Lint, types, import contract, tests
 
