@@ -28,8 +28,9 @@ demo: $(READY) ## Run both example pipelines on real data, offline, and replay w
 test: $(READY) ## Run the tests
 	$(BIN)/python -m pytest
 
-torture: $(READY) ## Kill processes and break disks under the journal, tens of thousands of times
+torture: $(READY) ## Kill processes, break disks and run simulated worlds, tens of thousands of times
 	$(BIN)/python -m tests.durability.torture $(TORTURE)
+	$(BIN)/python -m tests.simulation --seeds 20000 --jobs 2
 
 check: lint types contract test ## Lint, types, import contract, tests
 

@@ -137,7 +137,8 @@ def _go_on(machine: Machine, state: RunState, asking: Asking) -> Entries:
         return asking.unrecorded(entries, shadowed=shadowed)
     if asking.received:
         question = reopened(machine, state, asking)
-        return _taken(machine, state, answer_decision(machine.policy.ladder, question, asking), question.facts)
+        if entries := answer_decision(machine.policy.ladder, question, asking):
+            return _taken(machine, state, entries, question.facts)
     if limit := _working_limit(machine, state):
         stopped = Settled(asking.opened.n, STOP, machine.limits.then, limit, source="limit")
         return _taken(machine, state, (stopped,), {})

@@ -37,7 +37,7 @@ def ended(state: RunState, end: str, reason: str) -> RunState:
         ended_at=state.now,
         outstanding=left,
         interrupted=any(_is_effect(command) for command in state.outstanding.values()),
-        cut_off=next(calls_in_flight(state), None),
+        cut_off=next(calls_in_flight(state), state.cut_off),
         asking=None,
         approving=None,
         choosing=False,

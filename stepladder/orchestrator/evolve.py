@@ -31,7 +31,7 @@ from stepladder.events import (
     TimePassed,
     WorkflowChanged,
 )
-from stepladder.orchestrator.effects import call, ended, enter, issue, perform, rests
+from stepladder.orchestrator.effects import call, calls_in_flight, ended, enter, issue, perform, rests
 from stepladder.orchestrator.machine import Machine
 from stepladder.orchestrator.progress import with_taken
 from stepladder.orchestrator.results import (
@@ -100,6 +100,7 @@ def _on_retried(machine: Machine, state: RunState, event: RunRetried) -> RunStat
         working_s=0.0,
         refused={},
         approving=None,
+        cut_off=None,
     )
     if state.end == CANCELLED and not state.interrupted:  # its effect is done; it was the decision that did not come
         return again
@@ -207,6 +208,7 @@ def _on_settled(machine: Machine, state: RunState, entry: Settled) -> RunState:
         memory=memory,
         broken=broken,
         approving=entry if entry.approval else None,
+        cut_off=next(calls_in_flight(state), None),
     )
     if not entry.approval:
         return enter(machine, state, entry.to)

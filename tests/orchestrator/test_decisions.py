@@ -230,6 +230,14 @@ def test_the_working_time_ends_an_open_decision() -> None:
     assert (play.where, play.state.usd) == ("closed", 0.3)
 
 
+def test_the_working_time_ends_a_panel_that_has_answered_in_part() -> None:
+    """Nothing follows from one voice of three, and time is up: without an end the driver would be told so for ever."""
+    play = triage("panel", limits={"working_s": 3})
+    play.later(1).answers(TRY, to=play.all(AskModel)[0])
+    play.later(2).tell(TimePassed(play.at))
+    assert (play.where, play.settled.source) == ("closed", "limit")
+
+
 def test_the_working_time_is_looked_at_when_an_answer_comes() -> None:
     play = triage("first", limits={"working_s": 3}).later(4).answers(TRY)
     assert (play.where, play.settled.source, play.settled.n) == ("closed", "limit", 1)

@@ -584,7 +584,14 @@ def test_a_run_cancelled_while_an_approval_was_awaited_repeats_no_effect() -> No
     assert (play.all(CallAgent), play.asked.about) == ([], "approval")
 
 
-@pytest.mark.parametrize("story", [[cancelled], [late, cancelled]], ids=["in flight", "in doubt"])
+def out_of_time(play: Play) -> Play:
+    play.at += 1000
+    return play.tell(TimePassed(play.at))
+
+
+@pytest.mark.parametrize(
+    "story", [[cancelled], [late, cancelled], [out_of_time]], ids=["in flight", "in doubt", "stopped by a limit"]
+)
 def test_a_call_that_may_have_happened_is_put_to_a_person_when_its_run_is_taken_up(story: list[Any]) -> None:
     """The money may be gone already: a retry of the run is no word on that."""
     play = Play(machine(PAYMENT), amount=5)
