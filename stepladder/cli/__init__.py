@@ -52,7 +52,7 @@ def main() -> None:
             with contextlib.suppress(OSError):
                 sys.stdout.flush()
                 sys.stderr.flush()
-            os._exit(left.code)
+            os._exit(int(left.code))
         raise
 
 
