@@ -45,14 +45,12 @@ def main() -> None:
     try:
         app()
     except SystemExit as left:
-        if left.code in (
-            Exit.INTERRUPTED,
-            Exit.TERMINATED,
-        ):  # an agent's thread cannot be interrupted, and leaving would wait for it
+        code = left.code
+        if isinstance(code, int) and code in (Exit.INTERRUPTED, Exit.TERMINATED):
             with contextlib.suppress(OSError):
                 sys.stdout.flush()
                 sys.stderr.flush()
-            os._exit(int(left.code))
+            os._exit(code)  # an agent's thread cannot be interrupted, and leaving would wait for it
         raise
 
 
