@@ -96,7 +96,7 @@ class Orchestrator:
         )
         history = History(self.journal, self._upgrading)
         self._runs = AtWork(self._resources, history, [listen] if listen else [], at_once)
-        self._kept_at = 0.0
+        self._kept_at = float("-inf")
         self._keep()
 
     async def __aenter__(self) -> Self:
