@@ -115,9 +115,9 @@ class MortalRedactor(Redactor):
         super().__init__({})
         self.fate = fate
 
-    def event(self, event: Any) -> Any:
+    def clean(self, event: Any) -> Any:
         self.fate.meets("after the result before it is looked at")
-        return super().event(event)
+        return super().clean(event)
 
 
 class HurriedClock(SystemClock):
