@@ -12,6 +12,8 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 from tests.durability.crashes import (
     Outcome,
     Undisturbed,
