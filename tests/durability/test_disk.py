@@ -5,6 +5,7 @@ Nothing that was promised is lost, nothing is torn, and a fresh process finishes
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections import Counter
@@ -17,6 +18,11 @@ from tests.durability.crashes import Outcome, Undisturbed
 from tests.durability.disk import FAULTS, built, faulted
 
 WORKERS = 2
+
+pytestmark = pytest.mark.skipif(
+    "STEPLADDER_TORTURE" not in os.environ,
+    reason="takes minutes; `make torture` runs it (STEPLADDER_TORTURE=1)",
+)
 
 
 @pytest.fixture(scope="module")
