@@ -16,16 +16,16 @@ from stepladder.llm.errors import Late, ModelError, RateLimited, Unavailable
 from tests.simulation.laws import Story
 from tests.simulation.loop import DiedError, Process, Took
 from tests.simulation.truth import SECRET
-from tests.simulation.workflows import ANSWERS, OUTPUTS, SYNCHRONOUS
+from tests.simulation.workflows import ANSWERS, OUTPUTS, SYNCHRONOUS, WORKFLOWS
 
 if TYPE_CHECKING:
-    from tests.simulation.world import World
+    from tests.simulation.world import Worker, World
 
 FOR_EVER_S: Final = 1e7
 AGENT_S: Final = (0.0, 0.0, 0.01, 0.5, 3.0, 20.0, 30.0, 45.0)
 MODEL_S: Final = (0.0, 0.01, 0.5, 2.0, 5.0, 7.0, 9.0)
-AGENT_FATES: Final = {"good": 56, "raises": 14, "garbage": 8, "unknown": 6, "hangs": 4, "stubborn": 4, "dies": 2}
-MODEL_FATES: Final = {"legal": 60, "illegal": 10, "garbage": 10, "fails": 10, "hangs": 5, "breaks": 5}
+AGENT_FATES: Final = {"good": 54, "raises": 14, "garbage": 8, "unknown": 6, "hangs": 4, "stubborn": 6, "dies": 2}
+MODEL_FATES: Final = {"legal": 56, "illegal": 14, "garbage": 10, "fails": 10, "hangs": 5, "breaks": 5}
 GARBAGE: Final = ("words", 5, {"status": 7, "ok": "yes", "good": 1, "success": None}, {"x": float("nan")}, object())
 TEXTS: Final = (
     "",
@@ -72,6 +72,8 @@ def _end(world: World, process: Process, call: AgentCall, fate: str, random: Ran
     match fate:
         case "raises":
             raise ConnectionError("refused")
+        case "stubborn" if random.random() < 0.7:
+            raise ConnectionError("refused at last")
         case "garbage":
             return random.choice(GARBAGE)
         case "unknown":
@@ -90,7 +92,7 @@ def _end(world: World, process: Process, call: AgentCall, fate: str, random: Ran
 class Models:
     """A provider whose models answer what they like."""
 
-    def __init__(self, world: World, process: Process, name: str) -> None:
+    def __init__(self, world: World, process: Worker, name: str) -> None:
         self.world, self.process, self.name, self.asked = world, process, name, 0
 
     async def ask(self, request: ModelRequest) -> ModelReply:
@@ -103,7 +105,8 @@ class Models:
         if fate == "fails":
             kind: type[ModelError] = random.choice((Late, RateLimited, Unavailable))
             raise kind(self.name, request.model, "not now")
-        return self._reply(request, _text(request, fate, random), random.choice((0.0, 0.02, 0.09, None)))
+        anything = list(WORKFLOWS[self.process.workflow].definition.actions)
+        return self._reply(request, _text(request, fate, random, anything), random.choice((0.0, 0.02, 0.09, None)))
 
     def _reply(self, request: ModelRequest, text: str, cost_usd: float | None) -> ModelReply:
         return ModelReply(
@@ -121,13 +124,11 @@ class Models:
         """Nothing to give back."""
 
 
-def _text(request: ModelRequest, fate: str, random: Random) -> str:
+def _text(request: ModelRequest, fate: str, random: Random, anything: list[str]) -> str:
     if fate == "garbage":
         return random.choice(TEXTS)
     legal = request.schema["properties"]["action"]["enum"]
-    action = random.choice(
-        legal if fate == "legal" else ["LOSE", "CLOSE", "STOP", "COMPLETE", "SOLVE", "CALL_EXECUTOR"]
-    )
+    action = random.choice(legal if fate == "legal" else anything)
     return json.dumps({"action": action, "reason": "so", "confidence": random.choice((0.2, 0.6, 0.9))})
 
 
