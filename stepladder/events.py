@@ -18,11 +18,15 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag_field
 
 
 class Usage(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """What a call used: tokens in and out, and its price in USD (None: nobody knows the price)."""
+    """What a call used: tokens in and out, and its price in USD (None: nobody knows the price).
+
+    `estimated`: the price is an upper bound.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
     cost_usd: float | None = 0.0
+    estimated: bool = False
 
 
 NOTHING_USED = Usage()
@@ -92,6 +96,7 @@ class TimePassed(Event, frozen=True, gc=False, tag="time_passed"):
 class ModelAnswered(Event, frozen=True, gc=False, tag="model_answered"):
     """A model's answer, as received; `model` is who served, `prompt` the digest of what it was asked.
 
+    `cached` says that it was not asked this time: exact (the same situation before) or similar, with how alike it was.
     `attached` are the digests of the artifacts that went with the question, `left_out` those that did not, with why.
     """
 
@@ -105,6 +110,7 @@ class ModelAnswered(Event, frozen=True, gc=False, tag="model_answered"):
     elapsed_s: float = 0.0
     attached: tuple[str, ...] = ()
     left_out: dict[str, str] = {}
+    cached: str = ""
 
 
 class ModelFailed(Event, frozen=True, gc=False, tag="model_failed"):

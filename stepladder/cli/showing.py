@@ -225,7 +225,8 @@ def _why(reason: str) -> str:
 
 def _asked(asked: Asked) -> str:
     models = f" {', '.join(asked.models)}, prompt {asked.prompt}" if asked.models else ""
-    return f"{asked.rung}{models}" + (" in shadow" if asked.shadow else "")
+    because = f": {line(asked.because, 300)}" if asked.because else ""
+    return f"{asked.rung}{models}" + (" in shadow" if asked.shadow else "") + because
 
 
 def _answered(answered: Answered) -> str:

@@ -2,11 +2,14 @@
 
 from stepladder.decision.judge import Invalid, judge, judge_text
 from stepladder.decision.machine import answer_decision, open_decision
-from stepladder.decision.point import Attachments, Ladder, Option, Question, Route, Rung
+from stepladder.decision.point import CACHE, Attachments, Budget, Caching, Ladder, Option, Question, Route, Rung
 from stepladder.decision.shadow import join_shadow
 
 __all__ = [
+    "CACHE",
     "Attachments",
+    "Budget",
+    "Caching",
     "Invalid",
     "Ladder",
     "Option",

@@ -297,7 +297,8 @@ def _told(record: DecisionRecord) -> list[str]:
 
 def _who(asked: Asked) -> str:
     shadow = " in shadow" if asked.shadow else ""
-    return f"{asked.rung}{shadow}" + (f" ({', '.join(asked.models)}, prompt {asked.prompt})" if asked.models else "")
+    whom = f" ({', '.join(asked.models)}, prompt {asked.prompt})" if asked.models else ""
+    return f"{asked.rung}{shadow}{whom}" + (f": {asked.because}" if asked.because else "")
 
 
 def _answer(answered: Answered) -> str:
