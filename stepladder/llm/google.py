@@ -143,6 +143,10 @@ class GoogleProvider:
         call = msgspec.structs.replace(call, latency_s=record.latency_s, secrets=(*secrets, *record.secrets))
         return settle(call, record, read, FAULTS)
 
+    def price_usd(self, model: str, read_tokens: int, written: int, cached: int = 0) -> float | None:
+        """US dollars for so many tokens of a model of this server, or None where nobody knows."""
+        return self._price(model, read_tokens, written, cached)
+
     def _price(self, model: str, read_tokens: int, written: int, cached: int) -> float | None:
         return cost_usd(
             self.name,

@@ -74,6 +74,10 @@ class ScriptedProvider:
             provider=self.name,
         )
 
+    def price_usd(self, model: str, read_tokens: int, written: int, cached: int = 0) -> float | None:
+        """Nothing: a script costs no money."""
+        return 0.0
+
     async def close(self) -> None:
         """Nothing to give back."""
 
