@@ -241,9 +241,12 @@ def _answered(answered: Answered) -> str:
 
 
 def _call(call: ModelCall) -> str:
+    if call.cached:
+        return f"{call.asked} said so before, cached ({call.cached})"
     same = call.served in ("", call.asked, call.asked.partition(":")[2])
     served = "" if same else f" served by {call.served}"
     tokens = f"{call.usage.input_tokens} + {call.usage.output_tokens} tokens"
     why = f" ({line(call.error, 300)})" if call.error else ""
+    most = " at most" if call.usage.estimated else ""
     failure = f", failed: {call.failure}{why}" if call.failure else ""
-    return f"{call.asked}{served}: {tokens}, {cost(call.usage.cost_usd)}, {seconds(call.elapsed_s)}{failure}"
+    return f"{call.asked}{served}: {tokens}, {cost(call.usage.cost_usd)}{most}, {seconds(call.elapsed_s)}{failure}"
