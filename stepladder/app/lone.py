@@ -11,12 +11,13 @@ import msgspec
 from stepladder.app.left import is_pruned
 from stepladder.app.run import Waiting
 from stepladder.commands import AskModel, AskPerson
-from stepladder.decision import CACHE
+from stepladder.decision import CACHE, Budget
 from stepladder.drivers.artifacts import noted
 from stepladder.drivers.attachments import attach
 from stepladder.drivers.clock import Clock
 from stepladder.drivers.models import ModelEvent, ask_model
-from stepladder.drivers.recalling import Posed, recalling
+from stepladder.drivers.paying import payer_of
+from stepladder.drivers.recalling import Posed, learning, recalling
 from stepladder.events import Event, TimePassed
 from stepladder.journal import (
     NO_DIGEST,
@@ -31,6 +32,8 @@ from stepladder.journal import (
     not_there,
 )
 from stepladder.llm import Providers
+from stepladder.llm.purse import Purse
+from stepladder.money import LedgerPurse, Till, open_ledger
 from stepladder.orchestrator import DecisionRecord, decision_records
 from stepladder.points import Moved, Point, Standing, advance_alone, fold_alone
 from stepladder.prompts import DECISION_PROMPT, decision_prompt
@@ -91,11 +94,14 @@ class Desk:
         providers: Providers,
         redactor: Redactor,
         prompts: dict[str, str],
+        purse: Purse | None = None,
     ) -> None:
         self.point, self.journal, self.clock = point, journal, clock
         self.providers, self.redactor, self.prompts = providers, redactor, prompts
         path = getattr(journal, "path", None)
         self.verdicts = Verdicts(clock.now, path if isinstance(path, Path) else None)
+        self.till = Till(lambda: open_ledger(journal))
+        self.purse: Purse = LedgerPurse(self.till, providers, clock) if purse is None else purse
         self._shadows: set[asyncio.Task[None]] = set()
 
     def put(self, decision_id: str, event: Event, kept: dict[str, bytes]) -> Lone:
@@ -145,13 +151,10 @@ class Desk:
         cache = recalling(self.verdicts, self.clock, self.redactor, posed, command)
         if cache is not None and command.rung == CACHE:
             return await cache.look()
-        event = None
-        try:
-            event = await ask_model(self.providers, self.clock, command, rendered, attached)
-        finally:
-            if cache is not None:
-                cache.learn(event)
-        return event
+        payer = payer_of(command, asking.opened, put.decision_id, self.point.ladder.budget or Budget())
+        most = rung.max_output_tokens
+        question = ask_model(self.providers, self.clock, command, rendered, attached, self.purse, payer, most)
+        return await learning(cache, question)
 
     def in_shadow(self, lone: Lone, command: AskModel) -> None:
         """Ask a model that nobody waits for."""
@@ -164,6 +167,7 @@ class Desk:
         await asyncio.gather(*self._shadows, return_exceptions=True)
         await self.providers.close()
         self.verdicts.close()
+        self.till.close()
 
 
 class Lone:

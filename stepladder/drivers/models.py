@@ -7,10 +7,12 @@ import msgspec
 from stepladder.commands import AskModel
 from stepladder.drivers.attachments import Attached
 from stepladder.drivers.clock import Clock
+from stepladder.drivers.paying import NotPaid, Paying
 from stepladder.errors import StepladderError
 from stepladder.events import ModelAnswered, ModelFailed, Usage
 from stepladder.llm import ModelReply, ModelRequest, Providers
 from stepladder.llm.errors import ModelError, ScriptRanDry
+from stepladder.llm.purse import Payer, Purse
 from stepladder.prompts import Rendered
 
 ModelEvent = ModelAnswered | ModelFailed
@@ -19,27 +21,41 @@ NO_DEADLINE_S = 60.0
 
 
 async def ask_model(
-    providers: Providers, clock: Clock, command: AskModel, rendered: Rendered, attached: Attached
+    providers: Providers,
+    clock: Clock,
+    command: AskModel,
+    rendered: Rendered,
+    attached: Attached,
+    purse: Purse,
+    payer: Payer,
+    max_output_tokens: int = 0,
 ) -> ModelEvent:
     """The answer of a model, as an event. Whatever goes wrong is a failure of this rung, never of the run.
+
+    The purse is asked before anything is sent, and told what it came to.
 
     Raises:
         ScriptRanDry: a scripted provider has no answer left; a scenario that is too short must fail.
         AssertionError: a check inside a script.
     """
-    event = await _asked(providers, clock, command, rendered, attached)
+    paid = Paying(purse, payer, max_output_tokens)
+    event = await _asked(providers, clock, command, rendered, attached, paid)
     return msgspec.structs.replace(event, attached=tuple(attached.sent), left_out=dict(attached.left_out))
 
 
 async def _asked(
-    providers: Providers, clock: Clock, command: AskModel, rendered: Rendered, attached: Attached
+    providers: Providers, clock: Clock, command: AskModel, rendered: Rendered, attached: Attached, paying: Paying
 ) -> ModelEvent:
     started = clock.now()
     try:
         provider, model = providers.resolve(command.model)
-        reply = await provider.ask(_request(command, rendered, attached, model, started))
+        request = paying.bounded(_request(command, rendered, attached, model, started))
+        reply, usage = await paying.ask(provider, command.model, request)
+    except NotPaid as refused:
+        failed = ModelFailed(clock.now(), command.number, refused.code, refused.reason, model=command.model)
+        return msgspec.structs.replace(failed, provider=command.model.partition(":")[0])
     except ModelError as error:
-        return _failed(command, clock.now(), started, error)
+        return _failed(command, clock.now(), started, error, paying.usage)
     except (ScriptRanDry, AssertionError):
         raise
     except StepladderError as error:  # no key, no SDK, no such provider: nothing was sent
@@ -48,7 +64,7 @@ async def _asked(
     except Exception as error:  # somebody's own provider; what it raises is no reason for a run to stop
         said = f"{type(error).__name__}: {error}"
         return ModelFailed(clock.now(), command.number, "broken_provider", said, model=command.model)
-    return _answered(command, reply, clock.now(), started, rendered.digest)
+    return _answered(command, reply, usage, clock.now(), started, rendered.digest)
 
 
 def cut_off(command: AskModel, now: float) -> ModelFailed:
@@ -74,7 +90,9 @@ def _request(command: AskModel, rendered: Rendered, attached: Attached, model: s
     )
 
 
-def _answered(command: AskModel, reply: ModelReply, now: float, started: float, prompt: str) -> ModelAnswered:
+def _answered(
+    command: AskModel, reply: ModelReply, usage: Usage, now: float, started: float, prompt: str
+) -> ModelAnswered:
     return ModelAnswered(
         now,
         command.number,
@@ -83,11 +101,10 @@ def _answered(command: AskModel, reply: ModelReply, now: float, started: float, 
         reply.model,
         reply.finish,
         prompt,
-        Usage(reply.input_tokens, reply.output_tokens, reply.cost_usd),
+        usage,
         now - started,
     )
 
 
-def _failed(command: AskModel, now: float, started: float, error: ModelError) -> ModelFailed:
-    usage = Usage(error.input_tokens or 0, error.output_tokens or 0, error.cost_usd)
+def _failed(command: AskModel, now: float, started: float, error: ModelError, usage: Usage) -> ModelFailed:
     return ModelFailed(now, command.number, error.code, str(error), error.provider, error.model, usage, now - started)

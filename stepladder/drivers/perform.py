@@ -13,7 +13,8 @@ from stepladder.decision import CACHE
 from stepladder.drivers.agents import Agent, AgentCall, Raised, attempt, raised, returned
 from stepladder.drivers.attachments import Attached, attach_to_run
 from stepladder.drivers.models import ModelEvent, ask_model, cut_off, unaskable
-from stepladder.drivers.recalling import Posed, recalling
+from stepladder.drivers.paying import budget_of, payer_of
+from stepladder.drivers.recalling import Posed, learning, recalling
 from stepladder.drivers.resources import Resources
 from stepladder.errors import StepladderError
 from stepladder.events import AgentFailed, AgentReturned
@@ -54,17 +55,15 @@ async def ask(resources: Resources, machine: Machine, state: RunState | None, co
     cache = recalling(resources.verdicts, clock, resources.redactor, posed, command)
     if cache is not None and command.rung == CACHE:
         return await cache.look()
-    event = None
+    payer = payer_of(command, asking.opened, state.run_id, budget_of(machine.budget, state))
+    most = rung.max_output_tokens
+    question = ask_model(resources.providers, clock, command, rendered, attached, resources.purse, payer, most)
     try:
-        event = await ask_model(resources.providers, clock, command, rendered, attached)
+        return await learning(cache, question)
     except asyncio.CancelledError:
         if is_cut_off():
             raise
-        event = unaskable(command, clock.now(), "cancelled", "the provider cancelled the call by itself")
-    finally:
-        if cache is not None:
-            cache.learn(event)
-    return event
+        return unaskable(command, clock.now(), "cancelled", "the provider cancelled the call by itself")
 
 
 def _posed(machine: Machine, state: RunState, asking: Asking, rendered: Rendered, attached: Attached) -> Posed:

@@ -6,7 +6,7 @@ answers that came whole and are legal where they were given: no refusal, no erro
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import NamedTuple
 
 from loguru import logger
@@ -16,6 +16,7 @@ from stepladder.commands import AskModel
 from stepladder.decision import CACHE, Caching, Ladder, Option, Rung, judge_text
 from stepladder.decision.point import MISS
 from stepladder.drivers.clock import Clock
+from stepladder.drivers.models import ModelEvent
 from stepladder.events import ModelAnswered, ModelFailed
 from stepladder.journal import Redactor
 from stepladder.prompts import Rendered
@@ -90,6 +91,17 @@ class Recalling:
         clean = self._redactor.event(event)
         assert isinstance(clean, ModelAnswered), "redaction keeps the kind of an event"
         return Kept(clean.text, clean.model, event.at, self._situation.features)
+
+
+async def learning(cache: Recalling | None, asking: Awaitable[ModelEvent]) -> ModelEvent:
+    """What comes of asking, which the cache learns from; whoever waits for it is let go also where it is cut off."""
+    event = None
+    try:
+        event = await asking
+        return event
+    finally:
+        if cache is not None:
+            cache.learn(event)
 
 
 def recalling(

@@ -15,6 +15,8 @@ from stepladder.drivers.ownership import Ownership
 from stepladder.errors import InputError
 from stepladder.journal import Journal, Redactor
 from stepladder.llm import Providers
+from stepladder.llm.purse import Purse
+from stepladder.money import LedgerPurse, Till, open_ledger
 from stepladder.verdicts import Verdicts
 
 THREADS: Final = 64
@@ -37,7 +39,10 @@ class Resources:
         redactor: Redactor,
         secrets: Mapping[str, str],
         owns_journal: bool = True,
+        purse: Purse | None = None,
     ) -> None:
+        self.till = Till(lambda: open_ledger(journal))
+        self.purse: Purse = LedgerPurse(self.till, providers, clock) if purse is None else purse
         path = getattr(journal, "path", None)
         self.verdicts = Verdicts(clock.now, path if isinstance(path, Path) else None)
         self.journal, self.clock, self.providers, self.redactor = journal, clock, providers, redactor
@@ -79,6 +84,7 @@ class Resources:
             self._threads.shutdown(wait=False, cancel_futures=True)
         self.committer.close()
         self.verdicts.close()
+        self.till.close()
         try:
             self.ownership.leave()
         finally:

@@ -44,6 +44,8 @@ class PriceList:
         """US dollars for so many tokens of `target` (`provider:model`), or None; `own` is its provider's price."""
         provider, _, model = target.partition(":")
         if target in self.overrides or own is None:
+            if provider == "scripted" and target not in self.overrides:
+                return 0.0
             return cost_usd(provider, model, read, written, overrides=self.overrides)
         return own(model, read, written)
 

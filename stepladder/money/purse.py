@@ -86,7 +86,7 @@ class LedgerPurse:
         opened = self._open.pop(reservation.id, None)
         usage = spent.usage
         if opened is None:
-            return usage.cost_usd
+            return reservation.usd if usage.cost_usd is None else usage.cost_usd
         cost = self._cost(opened, reservation, spent)
         self.till.settle_soon(
             Settlement(

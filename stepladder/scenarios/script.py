@@ -79,6 +79,10 @@ class ScriptedModels:
             self.dry.append(f"{self.name}:{request.model} was asked {error.answers + 1} times")
             raise
 
+    def price_usd(self, model: str, read_tokens: int, written: int, cached: int = 0) -> float | None:
+        """Nothing: a script costs no money."""
+        return 0.0
+
     async def close(self) -> None:
         """Nothing to give back."""
 
