@@ -11,8 +11,8 @@
       - {on: "openai:*", fault: reset, from_s: 0, for_s: 2}
 
 The first line that is on a model at that call is what happens to it; without one the model answers. Calls are counted
-for each model from 1, over retries; `share` draws by the seed, the model and the number of the call, so that a script
-means the same each time it is played.
+for each model from 1, over retries; `share` draws by the seed, the line, the model and the number of the call, so that
+a script means the same each time it is played.
 """
 
 from __future__ import annotations
@@ -51,8 +51,11 @@ class FaultLine(Section):
     for_s: Seconds | None = None
     seconds: float | None = Field(None, ge=0, le=3600, allow_inf_nan=False)
 
-    def is_on(self, model: str, call: int, elapsed_s: float, seed: int) -> bool:
-        """Whether this happens to this call of the model (from 1), so many seconds after the beginning."""
+    def is_on(self, model: str, call: int, elapsed_s: float, chance: float) -> bool:
+        """Whether this happens to this call of the model (from 1), so many seconds after the beginning.
+
+        `chance` is what was drawn for this line, 0 to 1.
+        """
         if not fnmatchcase(model, self.on):
             return False
         first, last = self.range
@@ -60,7 +63,7 @@ class FaultLine(Section):
             return False
         if self.for_s is not None and elapsed_s >= (self.from_s or 0.0) + self.for_s:
             return False
-        return self.share is None or drawn(seed, model, call) < self.share
+        return self.share is None or chance < self.share
 
     @property
     def range(self) -> tuple[int, int]:
@@ -95,7 +98,10 @@ class FaultScript(Section):
 
     def fault(self, model: str, call: int, elapsed_s: float) -> FaultLine | None:
         """What happens to this call of a model; None where it is answered."""
-        return next((line for line in self.faults if line.is_on(model, call, elapsed_s, self.seed)), None)
+        for index, line in enumerate(self.faults):
+            if line.is_on(model, call, elapsed_s, drawn(self.seed, index, model, call)):
+                return line
+        return None
 
     def healthy(self) -> FaultScript:
         """The same without a fault."""
@@ -104,9 +110,9 @@ class FaultScript(Section):
         return sound
 
 
-def drawn(seed: int, model: str, call: int) -> float:
+def drawn(seed: int, line: int, model: str, call: int) -> float:
     """A number from 0 to 1 that is the same each time."""
-    found = hashlib.sha256(f"{seed} {model} {call}".encode()).digest()
+    found = hashlib.sha256(f"{seed} {line} {model} {call}".encode()).digest()
     return int.from_bytes(found[:8], "big") / 2**64
 
 
