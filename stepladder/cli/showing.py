@@ -232,7 +232,7 @@ def _asked(asked: Asked) -> str:
 def _answered(answered: Answered) -> str:
     verdict = answered.verdict
     if verdict is None:
-        return f"{answered.rung} {answered.outcome}: {answered.cause}"
+        return f"{answered.rung} {answered.outcome}" + (f": {answered.cause}" if answered.cause else "")
     sure = "" if verdict.confidence is None else f", confidence {verdict.confidence:g}"
     parameters: dict[str, Any] = verdict.parameters
     given = f" with {told(parameters, 100)}" if parameters else ""

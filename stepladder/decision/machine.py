@@ -181,8 +181,9 @@ def _judge(question: Question, rung: Rung, event: Answer) -> Answered:
         case PersonAnswered():
             found = judge(event.value, question.options)
         case ModelFailed():
-            outcome: Literal["miss", "failed"] = "miss" if rung.is_cache and event.code == MISS else "failed"
-            return Answered(question.n, rung.name, outcome, event.command, cause=event.code)
+            if rung.is_cache and event.code == MISS:
+                return Answered(question.n, rung.name, "miss", event.command, cause=event.error)
+            return Answered(question.n, rung.name, "failed", event.command, cause=event.code)
         case _:
             return Answered(question.n, rung.name, "failed", event.command, cause="late")
     if isinstance(found, Invalid):
@@ -223,7 +224,7 @@ def _after_votes(
     )
     cause = f"only {len(votes)} of {len(rung.models)} gave a legal answer"
     if any(each.outcome == "miss" for each in answered):
-        outcome, cause = "miss", MISS
+        outcome, cause = "miss", ""
     elif any(each.cause == OVER_CAP for each in answered):
         outcome, cause = "failed", OVER_CAP
     failed = Answered(question.n, rung.name, outcome, cause=cause)
