@@ -17,7 +17,7 @@ import msgspec
 
 from stepladder.classifier import classify
 from stepladder.clauses import Fired
-from stepladder.decision.judge import Invalid, judge, judge_text
+from stepladder.decision.judge import Invalid, judge, judge_answer
 from stepladder.decision.point import NOBODY_ASKED, PERSON, Ladder, Question, Route, Rung
 from stepladder.decision.reconcile import agrees, winner
 from stepladder.events import ModelAnswered, ModelFailed, PersonAnswered
@@ -156,7 +156,7 @@ def _in_shadow(ladder: Ladder, question: Question, route: Route) -> Entries:
 def _judge(question: Question, rung: Rung, event: Answer) -> Answered:
     match event:
         case ModelAnswered():
-            found = judge_text(event.text, question.options)
+            found = judge_answer(event, question.options)
         case PersonAnswered():
             found = judge(event.value, question.options)
         case ModelFailed():
