@@ -33,9 +33,9 @@ class Attempt(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
     `outcome` is answered or the code of what went wrong, `handled` the class of what followed from it (ok, retry,
     failover, fallback, fatal, repair), `cause` what was said about it, `waited_s` the wait before it. `cost` says
-    how it is booked: usage, estimate (an answer without usage), reserve (it may have been billed: `reserved_usd` counts as
-    spent), none. `repaired` names what was put right in the form of its answer; `reask`: it was asked with a word about
-    what was wrong with the answer before.
+    how it is booked: usage, estimate (an answer without usage), reserve (it may have been billed: `reserved_usd`
+    counts as spent), none. `repaired` names what was put right in the form of its answer; `reask`: it was asked with
+    a word about what was wrong with the answer before.
     """
 
     target: str

@@ -68,6 +68,6 @@ def check_agents(definition: Definition, agents: Agents, *, others: bool = False
 
 def check_providers(definition: Definition, known: Collection[str]) -> None:
     """Every model that may be asked is of a provider that is known."""
-    for model in (model for rung in definition.policy.ladder.asked for model in rung.models):
+    for model in (model for rung in definition.policy.ladder.asked for model in rung.targets):
         if (provider := model.partition(":")[0]) not in known:
             raise InputError("providers", provider, f"no provider for the model {model}", one_of(provider, known))

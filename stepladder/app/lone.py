@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -13,8 +13,9 @@ from stepladder.commands import AskModel, AskPerson
 from stepladder.drivers.artifacts import noted
 from stepladder.drivers.attachments import attach
 from stepladder.drivers.clock import Clock
+from stepladder.drivers.contract import contract_for
 from stepladder.drivers.models import ModelEvent, ask_model
-from stepladder.events import Event, TimePassed
+from stepladder.events import Event, ModelAnswered, ModelFailed, TimePassed
 from stepladder.journal import (
     NO_DIGEST,
     Journal,
@@ -28,6 +29,8 @@ from stepladder.journal import (
     not_there,
 )
 from stepladder.llm import Providers
+from stepladder.llm.owner import Owner
+from stepladder.llm.purse import Purse
 from stepladder.orchestrator import DecisionRecord, decision_records
 from stepladder.points import Moved, Point, Standing, advance_alone, fold_alone
 from stepladder.prompts import DECISION_PROMPT, decision_prompt
@@ -76,6 +79,10 @@ class Decision:
         return self.record.explain()
 
 
+GRACE_S: Final = 0.05
+"""What models get beyond their time to say that it is up."""
+
+
 class Desk:
     """What the decisions of one point have in common."""
 
@@ -87,9 +94,11 @@ class Desk:
         providers: Providers,
         redactor: Redactor,
         prompts: dict[str, str],
+        purse: Purse | None = None,
     ) -> None:
         self.point, self.journal, self.clock = point, journal, clock
         self.providers, self.redactor, self.prompts = providers, redactor, prompts
+        self.owner = Owner(providers, purse=purse)
         self._shadows: set[asyncio.Task[None]] = set()
 
     def put(self, decision_id: str, event: Event, kept: dict[str, bytes]) -> Lone:
@@ -132,7 +141,10 @@ class Desk:
             name=rung.prompt or DECISION_PROMPT,
             prompts=self.prompts,
         )
-        return await ask_model(self.providers, self.clock, command, rendered, attached)
+        asked = standing.shadows.get(command.number) or standing.asking
+        assert asked is not None, "a model is asked while the decision is open"
+        asks = contract_for(self.point.options(put.legal), asked.opened.verdict)
+        return await ask_model(self.owner, self.clock, command, rung, rendered, attached, asks, put.decision_id)
 
     def in_shadow(self, lone: Lone, command: AskModel) -> None:
         """Ask a model that nobody waits for."""
@@ -211,13 +223,21 @@ class Lone:
                 for task in [task for task in tasks if task.done()]:
                     tasks.discard(task)
                     self.take(task.result())
-                if alarm.done():
+                if alarm.done() and tasks:
+                    await asyncio.wait(tasks, timeout=GRACE_S)  # whoever owns the calls ends them in time
+                if alarm.done() and not any(task.done() for task in tasks):
                     self._late(asked, until or 0.0)
         finally:
             alarm.cancel()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._cut_off(tasks)
+
+    async def _cut_off(self, tasks: set[asyncio.Task[ModelEvent]]) -> None:
+        """Nobody waits for these any more; what they had sent by then is written down all the same."""
+        for task in tasks:
+            task.cancel()
+        for ended in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(ended, ModelAnswered | ModelFailed):
+                self.take(ended)
 
     def _alarm(self, until: float | None) -> asyncio.Future[None]:
         alarm: asyncio.Future[None] = asyncio.get_running_loop().create_future()

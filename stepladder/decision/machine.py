@@ -222,13 +222,14 @@ def _weigh(ladder: Ladder, question: Question, asking: Asking, rung: Rung, vote:
     same = agrees(question.verdict, verdict, question.options[verdict.action])
     if same:
         return _marked(vote, "agrees"), _by_rule(question, relation="agreement")
-    if rung.accept and not rung.accept.fired(_answer_facts(verdict, same)):
+    if rung.accept and not rung.accept.fired(answer_facts(verdict, same)):
         unsure = _marked(vote, "unsure", f"accept condition does not hold (confidence {verdict.confidence})")
         return unsure, *_unsure(ladder, question, asking, unsure)
     return _marked(vote, "accepted"), *_reconcile(ladder, question, asking, rung, verdict)
 
 
-def _answer_facts(verdict: Verdict, same: bool) -> dict[str, object]:
+def answer_facts(verdict: Verdict, same: bool) -> dict[str, object]:
+    """What conditions on an answer may read."""
     facts: dict[str, object] = {"agrees": same, "action": verdict.action}
     return facts if verdict.confidence is None else {**facts, "confidence": verdict.confidence}
 

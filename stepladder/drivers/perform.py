@@ -11,11 +11,12 @@ import inspect
 from stepladder.commands import AskModel, CallAgent
 from stepladder.drivers.agents import Agent, AgentCall, Raised, attempt, raised, returned
 from stepladder.drivers.attachments import attach_to_run
+from stepladder.drivers.contract import contract_for
 from stepladder.drivers.models import ModelEvent, ask_model, cut_off, unaskable
 from stepladder.drivers.resources import Resources
 from stepladder.errors import StepladderError
 from stepladder.events import AgentFailed, AgentReturned
-from stepladder.orchestrator import Machine
+from stepladder.orchestrator import Machine, options_of
 from stepladder.prompts import agent_prompt, supervisor_prompt
 from stepladder.state import RunState
 from stepladder.workflow.definition import CallEffect
@@ -41,14 +42,15 @@ async def ask(resources: Resources, machine: Machine, state: RunState | None, co
     asking = (state.shadows.get(command.number) or state.asking) if state is not None else None
     if state is None or asking is None:
         return cut_off(command, clock.now())
-    takes = machine.policy.ladder.rungs[command.rung].attachments
+    rung = machine.policy.ladder.rungs[command.rung]
     try:
-        attached, shown = attach_to_run(takes, state, resources.journal.artifact)
+        attached, shown = attach_to_run(rung.attachments, state, resources.journal.artifact)
         rendered = supervisor_prompt(machine, shown, asking)
     except StepladderError as error:
         return unaskable(command, clock.now(), "bad_prompt", str(error))
     try:
-        return await ask_model(resources.providers, clock, command, rendered, attached)
+        asks = contract_for(options_of(machine, asking.opened), asking.opened.verdict)
+        return await ask_model(resources.owner, clock, command, rung, rendered, attached, asks, state.run_id)
     except asyncio.CancelledError:
         if is_cut_off():
             raise

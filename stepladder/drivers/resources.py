@@ -14,6 +14,8 @@ from stepladder.drivers.ownership import Ownership
 from stepladder.errors import InputError
 from stepladder.journal import Journal, Redactor
 from stepladder.llm import Providers
+from stepladder.llm.owner import Owner
+from stepladder.llm.purse import Purse
 
 THREADS: Final = 64
 """Synchronous agents that run at the same time."""
@@ -35,8 +37,10 @@ class Resources:
         redactor: Redactor,
         secrets: Mapping[str, str],
         owns_journal: bool = True,
+        purse: Purse | None = None,
     ) -> None:
         self.journal, self.clock, self.providers, self.redactor = journal, clock, providers, redactor
+        self.owner = Owner(providers, purse=purse)
         self.agents = {name: Agent(name, function) for name, function in agents.items()}
         self._secrets = secrets
         self._owns_journal = owns_journal

@@ -8,7 +8,7 @@ from stepladder.fallback.budget import Limiter, Rate, RetryBudget
 from stepladder.fallback.chain import ONCE, Chain, Link, Retry
 from stepladder.fallback.handling import Failure, Handling, handling, latched_for_s
 from stepladder.fallback.pace import Pace, by_reliability
-from stepladder.fallback.step import Ask, Attempted, GiveUp, Skip, Step, View, Wait, next_step
+from stepladder.fallback.step import Ask, Attempted, GiveUp, Situation, Skip, Step, View, Wait, next_step
 from stepladder.fallback.window import BreakerPolicy, Outcome, Window
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Rate",
     "Retry",
     "RetryBudget",
+    "Situation",
     "Skip",
     "Step",
     "View",

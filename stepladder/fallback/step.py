@@ -1,6 +1,6 @@
 """What to do next about one question: a pure function of values.
 
-    next_step(chain, attempts, views, left_s, ...) -> Ask | Wait | GiveUp
+    next_step(situation) -> Ask | Wait | Skip | GiveUp
 
 Whoever owns the call obeys: it asks, waits or gives up, takes down what came of it as an `Attempted`, and comes back.
 The same function serves an asyncio loop, a thread or a durable engine, and its test is a table.
@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from stepladder.fallback.chain import Chain, Link, Retry
+from stepladder.fallback.chain import Chain, Link
 from stepladder.fallback.handling import Failure, Handling
 
 LEAST_S: Final = 0.02
@@ -45,8 +45,48 @@ class View(msgspec.Struct, frozen=True):
     final: bool = False
 
 
+class Situation(msgspec.Struct, frozen=True):
+    """All that counts for the next step.
+
+    `order` are the links in the order in which they are asked, `attempts` what was done so far, oldest first, `views`
+    what is known of each link's target, by its number in the chain. Of `total_s` seconds for the question `left_s` are
+    left. `may_retry`: the process's retry budget has something left. `chance` is 0 to 1, for the jitter.
+    """
+
+    chain: Chain
+    order: Sequence[int]
+    attempts: Sequence[Attempted]
+    views: Sequence[View]
+    left_s: float
+    total_s: float
+    may_retry: bool = True
+    chance: float = 0.5
+
+    @property
+    def last(self) -> Attempted | None:
+        """The last attempt that was sent."""
+        return next((each for each in reversed(self.attempts) if each.sent), None)
+
+    @property
+    def rest(self) -> list[int]:
+        """The links that were neither asked nor passed over."""
+        tried = {each.link for each in self.attempts}
+        return [link for link in self.order if link not in tried]
+
+    def here(self, link: int) -> list[Attempted]:
+        """The attempts at this link."""
+        return [each for each in self.attempts if each.link == link and each.sent]
+
+    def usable_s(self, link: int) -> float:
+        """Seconds that this link may use: a quarter of the whole time is kept for every one behind it that could be
+        asked, together at most half."""
+        behind = sum(not self.views[other].closed for other in self.rest if other != link)
+        return self.left_s - self.total_s * min(0.5, 0.25 * behind)
+
+
 class Ask(msgspec.Struct, frozen=True):
-    """Ask this link now, within so many seconds; `reask`: with a word about what was wrong with its last answer."""
+    """Ask this link now, within so many seconds; `again`: not for the first time, `reask`: with a word about what was
+    wrong with its last answer."""
 
     link: int
     timeout_s: float
@@ -55,7 +95,7 @@ class Ask(msgspec.Struct, frozen=True):
 
 
 class Wait(msgspec.Struct, frozen=True):
-    """Wait so long, then ask this link (`ask`)."""
+    """Wait so long, then `ask`."""
 
     seconds: float
     ask: Ask
@@ -77,131 +117,103 @@ class GiveUp(msgspec.Struct, frozen=True):
 Step = Ask | Wait | Skip | GiveUp
 
 
-def next_step(
-    chain: Chain,
-    order: Sequence[int],
-    attempts: Sequence[Attempted],
-    views: Sequence[View],
-    left_s: float,
-    *,
-    may_retry: bool,
-    chance: float,
-) -> Step:
-    """What to do now.
-
-    Args:
-        chain: the configuration.
-        order: the links in the order in which they are asked.
-        attempts: what was done so far, oldest first.
-        views: what is known of each link's target, by its number in the chain.
-        left_s: seconds until the deadline of the question.
-        may_retry: whether the process's retry budget has something left.
-        chance: 0 to 1, for the jitter.
-    """
-    if left_s < LEAST_S:
+def next_step(now: Situation) -> Step:
+    """What to do now."""
+    if now.left_s < LEAST_S:
         return GiveUp("no time is left")
-    if sum(each.sent for each in attempts) >= chain.retry.requests:
-        return GiveUp(f"{chain.retry.requests} requests were made")
-    last = next((each for each in reversed(attempts) if each.sent), None)
-    if last is not None and attempts[-1] is last and (again := _same(chain, attempts, last, views, left_s, may_retry)):
-        return _waiting(again, chain.retry, attempts, last, left_s, chance, views[last.link])
-    return _next_link(chain, order, attempts, last, views, left_s, chance)
+    if sum(each.sent for each in now.attempts) >= now.chain.retry.requests:
+        return GiveUp(f"{now.chain.retry.requests} requests were made")
+    last = now.last
+    if last is not None and now.attempts[-1] is last and _may_help(now, last):
+        return _same_link(now, last)
+    return _next_link(now, last)
 
 
-def _same(
-    chain: Chain, attempts: Sequence[Attempted], last: Attempted, views: Sequence[View], left_s: float, may_retry: bool
-) -> Ask | None:
-    """The same link once more, where that may help."""
-    view, retry = views[last.link], chain.retry
-    here = [each for each in attempts if each.link == last.link and each.sent]
-    if last.handling.again == "never" or view.final or view.closed or len(here) >= retry.attempts:
-        return None
-    if left_s <= view.usual_s:
-        return None
-    if last.handling.again == "once":
-        asked_again = sum(each.handling.again == "once" for each in here)
-        if asked_again > retry.reask:
-            return None
-        return Ask(last.link, 0.0, reask=True, again=True)
-    return (
-        Ask(last.link, 0.0, reask=any(each.handling.again == "once" for each in here), again=True)
-        if may_retry
-        else None
-    )
+# --- the same link once more
 
 
-def _waiting(
-    ask: Ask, retry: Retry, attempts: Sequence[Attempted], last: Attempted, left_s: float, chance: float, view: View
-) -> Step:
-    """The wait before an attempt at the same link; one that outlasts the deadline passes it over."""
-    seconds = 0.0 if ask.reask and last.handling.again == "once" else _backoff(retry, attempts, last, chance)
-    seconds = max(seconds, view.blocked_s)
-    if seconds + max(LEAST_S, view.usual_s) >= left_s:
-        return Skip(last.link, f"it asks to wait {seconds:.3g} s, and {max(0.0, left_s):.3g} s are left")
-    ready = msgspec.structs.replace(ask, timeout_s=_timeout(None, view, left_s - seconds, alone=False))
-    return Wait(seconds, ready) if seconds else ready
+def _may_help(now: Situation, last: Attempted) -> bool:
+    view, here = now.views[last.link], now.here(last.link)
+    if view.final or view.closed or len(here) >= now.chain.retry.attempts:
+        return False
+    match last.handling.again:
+        case "never":
+            return False
+        case "once":
+            return sum(each.handling.again == "once" for each in here) <= now.chain.retry.reask
+        case "budgeted":
+            return now.may_retry
 
 
-def _backoff(retry: Retry, attempts: Sequence[Attempted], last: Attempted, chance: float) -> float:
+def _same_link(now: Situation, last: Attempted) -> Step:
+    """Wait, and ask it again; a wait that takes more than this link may use passes it over."""
+    view = now.views[last.link]
+    reask = any(each.handling.again == "once" for each in now.here(last.link))
+    seconds = max(view.blocked_s, 0.0 if last.handling.again == "once" else _backoff(now, last))
+    usable_s = now.usable_s(last.link)
+    if seconds + max(LEAST_S, view.usual_s) >= usable_s:
+        return Skip(last.link, f"another attempt takes {seconds + view.usual_s:.3g} s, and it has {usable_s:.3g} s")
+    ask = Ask(last.link, _timeout_s(now, last.link, usable_s - seconds), reask=reask, again=True)
+    return Wait(seconds, ask) if seconds else ask
+
+
+def _backoff(now: Situation, last: Attempted) -> float:
     """Full jitter over an exponential bound; what the server asks for is a minimum, jitter comes on top of it."""
-    before = sum(each.link == last.link and each.sent for each in attempts) - 1
-    jitter = chance * min(retry.max_backoff_s, retry.backoff_s * 2.0**before)
+    retry = now.chain.retry
+    jitter = now.chance * min(retry.max_backoff_s, retry.backoff_s * 2.0 ** (len(now.here(last.link)) - 1))
     return (last.failure.retry_after_s or 0.0) + jitter
 
 
-def _next_link(
-    chain: Chain,
-    order: Sequence[int],
-    attempts: Sequence[Attempted],
-    last: Attempted | None,
-    views: Sequence[View],
-    left_s: float,
-    chance: float,
-) -> Step:
-    tried = {each.link for each in attempts}
-    rest = [link for link in order if link not in tried]
+# --- the next link
+
+
+def _next_link(now: Situation, last: Attempted | None) -> Step:
+    rest = now.rest
     if not rest:
-        return GiveUp(_why(chain, attempts))
+        return GiveUp(_why(now))
     link = rest[0]
-    if last is not None and (why := _unfit(chain.links[link], last, views, link)):
-        return GiveUp(_why(chain, attempts)) if last.handling.over == "never" else Skip(link, why)
-    view = views[link]
-    if view.closed:
-        return Skip(link, view.closed)
-    if view.blocked_s + LEAST_S >= left_s:
-        return Skip(link, f"its limiter is closed for {view.blocked_s:.3g} s, and {left_s:.3g} s are left")
-    alone = len(rest) == 1 and (view.final or chain.retry.attempts == 1)
-    ask = Ask(link, _timeout(chain.links[link].timeout_s, view, left_s - view.blocked_s, alone=alone))
-    return Wait(view.blocked_s + chance * 0.01, ask) if view.blocked_s > 0 else ask
+    view, usable_s = now.views[link], now.usable_s(link)
+    if why := view.closed or (_unfit(now, last, link) if last else ""):
+        return Skip(link, why)
+    if view.blocked_s + LEAST_S >= usable_s:
+        return Skip(link, f"its limiter is closed for {view.blocked_s:.3g} s, and it has {usable_s:.3g} s")
+    ask = Ask(link, _timeout_s(now, link, usable_s - view.blocked_s))
+    return Wait(view.blocked_s + now.chance * now.chain.retry.backoff_s, ask) if view.blocked_s > 0 else ask
 
 
-def _unfit(link: Link, last: Attempted, views: Sequence[View], number: int) -> str:
+def _unfit(now: Situation, last: Attempted, number: int) -> str:
     """Why this link is not asked after what went before, or ""."""
-    if last.handling.over == "never":
-        return "nobody is to be asked after that"
+    link, failure = now.chain.links[number], last.failure
     if link.when:
-        fits = link.when.fired({"failure": last.failure.code, "sign": last.failure.sign, "class": last.handling.name})
-        return "" if fits else f"it is not asked after {last.failure.code}"
+        facts = {"failure": failure.code, "sign": failure.sign, "class": last.handling.name}
+        return "" if link.when.fired(facts) else f"it is not asked after {failure.code}"
     if last.handling.over == "policy":
-        return f"no model is asked after {last.failure.code}, unless `when` says so"
-    if last.failure.sign == "too_large" and last.failure.code == "rejected":
-        before, here = views[last.link].window, views[number].window
-        if before is not None and here is not None and here <= before:
-            return f"it reads no more than {here} tokens either"
+        return f"no model is asked after {failure.code}, unless `when` says so"
+    if (failure.code, failure.sign) == ("rejected", "too_large"):
+        return _too_small(now.chain.links[last.link], link, now.views[last.link], now.views[number])
     return ""
 
 
-def _timeout(given: float | None, view: View, left_s: float, *, alone: bool) -> float:
-    """Seconds for one attempt: all that is left for the last one possible, otherwise what leaves time for another."""
+def _too_small(before: Link, link: Link, seen_before: View, seen: View) -> str:
+    most, here = before.window or seen_before.window, link.window or seen.window
+    if most is not None and here is not None and here <= most:
+        return f"it reads no more than {here} tokens either"
+    return ""
+
+
+def _timeout_s(now: Situation, link: int, usable_s: float) -> float:
+    """Seconds for one attempt: half of what a lone link has, so that another may follow, or more where it is known to
+    need it; all that it has where others stand behind it, or where none may follow."""
+    view, given = now.views[link], now.chain.links[link].timeout_s
     if given is not None:
-        return min(given, left_s)
-    if alone or view.final:
-        return left_s
-    return min(left_s, max(left_s / 2, view.patience_s or 0.0))
+        return min(given, usable_s)
+    last_one = len(now.here(link)) + 1 >= now.chain.retry.attempts
+    if view.final or last_one or len(now.rest) > (link in now.rest):
+        return usable_s
+    return min(usable_s, max(usable_s / 2, view.patience_s or 0.0))
 
 
-def _why(chain: Chain, attempts: Sequence[Attempted]) -> str:
-    if attempts and not any(each.sent for each in attempts):
+def _why(now: Situation) -> str:
+    if now.attempts and now.last is None:
         return "no target may be asked now"
-    several = len(chain.links) > 1
-    return "every link of the chain has failed" if several else "its attempts are spent"
+    return "every link of the chain has failed" if len(now.chain.links) > 1 else "its attempts are spent"

@@ -98,6 +98,9 @@ class GoogleProvider:
     `KeyMissing`, and `RetryingClient` for options that try again by themselves.
     """
 
+    keeps_time = True
+    """A call ends within its deadline, whatever the server does."""
+
     def __init__(
         self,
         *,

@@ -55,6 +55,9 @@ class OpenAIProvider:
     `RetryingClient` for a client that tries again by itself.
     """
 
+    keeps_time = True
+    """A call ends within its deadline, whatever the server does."""
+
     def __init__(
         self,
         *,

@@ -162,8 +162,8 @@ def _number_of(word: str) -> int | None:
 def _by_number(
     call: Call, status: int, said: Said, detail: str, header_s: float | None, usage: Usage | None = None
 ) -> ModelError:
-    hints = [each for each in (said.retry_after_s, header_s, _spoken_s(said.message)) if each is not None]
-    hint = max(hints, default=None)
+    hints = [each for each in (said.retry_after_s, header_s) if each is not None]
+    hint = max(hints) if hints else _spoken_s(said.message)
     if 400 <= status < 500:
         reason = _reason(status, said, hint)
         if reason == "refused":

@@ -115,8 +115,10 @@ def settle(call: Call, record: Exchange, read: Read, faults: Sequence[Fault]) ->
             return read(call, record.answer)
         except Exception as failure:  # a hole in a reader must not become a hole in the run
             return call.fault(BadResponse, f"unreadable body: {type(failure).__name__}", may_be_billed=True)
+    if record.late and record.requests and not record.sent:
+        return call.fault(Unreachable, f"no connection within {call.request.deadline_s:.3g} s")
     if record.late:
-        within = f"no complete answer within {call.request.deadline_s:g} s"
+        within = f"no complete answer within {call.request.deadline_s:.3g} s"
         return call.fault(Late, within, may_be_billed=record.sent)
     return _fault(call, record, faults)
 

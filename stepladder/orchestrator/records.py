@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from stepladder.events import (
+    Attempt,
     Event,
     ModelAnswered,
     ModelFailed,
@@ -26,7 +27,8 @@ class ModelCall(msgspec.Struct, frozen=True, omit_defaults=True):
     """One call of a model for a decision: who was asked, who served, what it used, and how it went.
 
     `failure` is the class of its failure ("" where it answered), `error` what was said about it. `attached` are the
-    digests of the artifacts that went with the question, `left_out` those that did not, with why.
+    digests of the artifacts that went with the question, `left_out` those that did not, with why. `attempts` are all
+    that were made for it, at `asked` and at what stands in for it.
     """
 
     command: int
@@ -40,6 +42,7 @@ class ModelCall(msgspec.Struct, frozen=True, omit_defaults=True):
     error: str = ""
     attached: tuple[str, ...] = ()
     left_out: dict[str, str] = {}
+    attempts: tuple[Attempt, ...] = ()
 
 
 class DecisionRecord(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -218,8 +221,17 @@ class _View:
 
 def _model_call(event: ModelAnswered | ModelFailed, rung: str, asked: str) -> ModelCall:
     call = ModelCall(event.command, rung, asked, event.provider, event.model, event.usage, event.elapsed_s)
-    call = replace(call, attached=event.attached, left_out=event.left_out)
+    call = replace(
+        call, attached=event.attached, left_out=event.left_out, attempts=event.attempts or _only(event, asked)
+    )
     return replace(call, failure=event.code, error=event.error) if isinstance(event, ModelFailed) else call
+
+
+def _only(event: ModelAnswered | ModelFailed, asked: str) -> tuple[Attempt, ...]:
+    """The one attempt of an answer whose event says everything about it, or of a journal from before attempts."""
+    if isinstance(event, ModelFailed):
+        return ()
+    return (Attempt(asked, elapsed_s=event.elapsed_s, usage=event.usage),)
 
 
 def went_along(record: DecisionRecord) -> list[tuple[str, str]]:

@@ -65,6 +65,9 @@ class ScriptedAgent:
 class ScriptedModels:
     """One provider's models, each with a script of its own."""
 
+    final = True
+    """A line answers a question; none is asked for again."""
+
     def __init__(self, name: str, scripts: Mapping[str, Iterable[Any]]) -> None:
         self.name = name
         self.models = {model: ScriptedProvider([_line(each) for each in lines]) for model, lines in scripts.items()}
