@@ -78,7 +78,7 @@ def check_prices(ladder: Ladder, budget: Budget, providers: Providers) -> None:
         return
     known = PriceList(budget.prices)
     for rung in ladder.asked:
-        for model in rung.models:
+        for model in rung.targets:
             if model not in known.overrides and providers.price_usd(model, 1000, 1000) is None:
                 expected = "a price under policy.money.prices (US dollars per million tokens), or allow_unpriced: true"
                 raise InputError(f"rung {rung.name}", model, "no known price, though there is a cap on money", expected)
@@ -86,6 +86,6 @@ def check_prices(ladder: Ladder, budget: Budget, providers: Providers) -> None:
 
 def check_providers(definition: Definition, known: Collection[str]) -> None:
     """Every model that may be asked is of a provider that is known."""
-    for model in (model for rung in definition.policy.ladder.asked for model in rung.models):
+    for model in (model for rung in definition.policy.ladder.asked for model in rung.targets):
         if (provider := model.partition(":")[0]) not in known:
             raise InputError("providers", provider, f"no provider for the model {model}", one_of(provider, known))

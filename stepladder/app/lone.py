@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -15,10 +15,11 @@ from stepladder.decision import CACHE, Budget
 from stepladder.drivers.artifacts import noted
 from stepladder.drivers.attachments import attach
 from stepladder.drivers.clock import Clock
+from stepladder.drivers.contract import contract_for
 from stepladder.drivers.models import ModelEvent, ask_model
 from stepladder.drivers.paying import payer_of
 from stepladder.drivers.recalling import Posed, learning, recalling
-from stepladder.events import Event, TimePassed
+from stepladder.events import Event, ModelAnswered, ModelFailed, TimePassed
 from stepladder.journal import (
     NO_DIGEST,
     Journal,
@@ -32,6 +33,7 @@ from stepladder.journal import (
     not_there,
 )
 from stepladder.llm import Providers
+from stepladder.llm.owner import Owner
 from stepladder.llm.purse import Purse
 from stepladder.money import LedgerPurse, Till, open_ledger
 from stepladder.orchestrator import DecisionRecord, decision_records
@@ -83,6 +85,10 @@ class Decision:
         return self.record.explain()
 
 
+GRACE_S: Final = 0.05
+"""What models get beyond their time to say that it is up."""
+
+
 class Desk:
     """What the decisions of one point have in common."""
 
@@ -101,7 +107,7 @@ class Desk:
         path = getattr(journal, "path", None)
         self.verdicts = Verdicts(clock.now, path if isinstance(path, Path) else None)
         self.till = Till(lambda: open_ledger(journal))
-        self.purse: Purse = LedgerPurse(self.till, providers, clock) if purse is None else purse
+        self.owner = Owner(providers, purse=purse or LedgerPurse(self.till, providers, clock))
         self._shadows: set[asyncio.Task[None]] = set()
 
     def put(self, decision_id: str, event: Event, kept: dict[str, bytes]) -> Lone:
@@ -152,9 +158,8 @@ class Desk:
         if cache is not None and command.rung == CACHE:
             return await cache.look()
         payer = payer_of(command, asking.opened, put.decision_id, self.point.ladder.budget or Budget())
-        most = rung.max_output_tokens
-        question = ask_model(self.providers, self.clock, command, rendered, attached, self.purse, payer, most)
-        return await learning(cache, question)
+        asks = contract_for(options, asking.opened.verdict)
+        return await learning(cache, ask_model(self.owner, self.clock, command, rung, rendered, attached, asks, payer))
 
     def in_shadow(self, lone: Lone, command: AskModel) -> None:
         """Ask a model that nobody waits for."""
@@ -237,13 +242,21 @@ class Lone:
                 for task in [task for task in tasks if task.done()]:
                     tasks.discard(task)
                     self.take(task.result())
-                if alarm.done():
+                if alarm.done() and tasks:
+                    await asyncio.wait(tasks, timeout=GRACE_S)  # whoever owns the calls ends them in time
+                if alarm.done() and not any(task.done() for task in tasks):
                     self._late(asked, until or 0.0)
         finally:
             alarm.cancel()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._cut_off(tasks)
+
+    async def _cut_off(self, tasks: set[asyncio.Task[ModelEvent]]) -> None:
+        """Nobody waits for these any more; what they had sent by then is written down all the same."""
+        for task in tasks:
+            task.cancel()
+        for ended in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(ended, ModelAnswered | ModelFailed):
+                self.take(ended)
 
     def _alarm(self, until: float | None) -> asyncio.Future[None]:
         alarm: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -41,6 +41,7 @@ from stepladder.errors import JournalError, RunConflict, RunEnded, RunNotWaiting
 from stepladder.events import Event, OutcomeAttached, RunStarted
 from stepladder.journal import Journal, Redactor, RunRow
 from stepladder.llm import Provider, Providers
+from stepladder.llm.purse import Purse
 from stepladder.orchestrator import Machine
 from stepladder.record import Entry
 
@@ -57,6 +58,7 @@ class Orchestrator:
         journal: a journal, the path of a SQLite file (made where it is missing), or the address of a Postgres database
             (postgresql://...); None keeps runs in memory.
         providers: providers by name, as `{"scripted": ScriptedProvider([...])}`; others are opened when first asked.
+            `Providers(..., health=Health(...))` sets breakers and limits.
         secrets: values by name for `secret.NAME`; the environment's come after them.
         clock: where time comes from.
         listen: called with the run and the new entries of each turn, after they are durable.
@@ -65,6 +67,7 @@ class Orchestrator:
             journal keeps (whose agents may then be among `agents`), or migrate it as the workflow's `migrates` says.
         at_once: how many runs that were begun here are worked on at the same time; `run` and `start` wait for a place
             before they begin another one. None is any number.
+        purse: who pays for every attempt at a model; nothing is set aside where none is given.
 
     Raises:
         InputError: an agent is missing or unknown, or a rung asks a model of an unknown provider, or one without a
@@ -84,6 +87,7 @@ class Orchestrator:
         options: Mapping[str, Mapping[str, Any]] | None = None,
         on_changed: OnChanged = "refuse",
         at_once: int | None = None,
+        purse: Purse | None = None,
     ) -> None:
         self.workflow = workflow if isinstance(workflow, Workflow) else Workflow.load(workflow)
         self.machine: Machine = self.workflow.machine
@@ -103,6 +107,7 @@ class Orchestrator:
             redactor=Redactor(values),
             secrets=known,
             owns_journal=self.journal is not journal,
+            purse=purse,
         )
         history = History(self.journal, self._upgrading)
         self._runs = AtWork(self._resources, history, [listen] if listen else [], at_once)

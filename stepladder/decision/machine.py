@@ -20,7 +20,7 @@ import msgspec
 
 from stepladder.classifier import classify
 from stepladder.clauses import Fired
-from stepladder.decision.judge import Invalid, judge, judge_text
+from stepladder.decision.judge import Invalid, judge, judge_answer
 from stepladder.decision.point import CACHE, MISS, NOBODY_ASKED, OVER_CAP, PERSON, Ladder, Question, Route, Rung
 from stepladder.decision.reconcile import agrees, winner
 from stepladder.events import ModelAnswered, ModelFailed, PersonAnswered
@@ -177,7 +177,7 @@ def _in_shadow(ladder: Ladder, question: Question, route: Route) -> Entries:
 def _judge(question: Question, rung: Rung, event: Answer) -> Answered:
     match event:
         case ModelAnswered():
-            found = judge_text(event.text, question.options)
+            found = judge_answer(event, question.options)
         case PersonAnswered():
             found = judge(event.value, question.options)
         case ModelFailed():
@@ -248,13 +248,14 @@ def _weigh(ladder: Ladder, question: Question, asking: Asking, rung: Rung, vote:
     same = agrees(question.verdict, verdict, question.options[verdict.action])
     if same:
         return _marked(vote, "agrees"), _by_rule(question, relation="agreement")
-    if rung.accept and not rung.accept.fired(_answer_facts(verdict, same)):
+    if rung.accept and not rung.accept.fired(answer_facts(verdict, same)):
         unsure = _marked(vote, "unsure", f"accept condition does not hold (confidence {verdict.confidence})")
         return unsure, *_unsure(ladder, question, asking, unsure)
     return _marked(vote, "accepted"), *_reconcile(ladder, question, asking, rung, verdict)
 
 
-def _answer_facts(verdict: Verdict, same: bool) -> dict[str, object]:
+def answer_facts(verdict: Verdict, same: bool) -> dict[str, object]:
+    """What conditions on an answer may read."""
     facts: dict[str, object] = {"agrees": same, "action": verdict.action}
     return facts if verdict.confidence is None else {**facts, "confidence": verdict.confidence}
 

@@ -10,6 +10,7 @@ import msgspec
 
 from stepladder.classifier import Classifier
 from stepladder.clauses import AnyOf, Facts, Reading
+from stepladder.fallback import Chain, Link, Retry
 from stepladder.record import Mode, Verdict
 from stepladder.record import Route as RouteName
 from stepladder.values import digest
@@ -96,8 +97,10 @@ class Rung(msgspec.Struct, frozen=True):
     """One rung: the models it asks (several are a panel, `quorum` of which must say the same), a person or the cache.
 
     `accept` are the conditions on an answer, any of which is enough (none: every legal answer is accepted).
-    `deadline_s` is the time for the whole rung, in seconds; None means no limit. `max_output_tokens` bounds what a
-    model writes, thinking included (0: the default of a request).
+    `deadline_s` is the time for the whole rung, in seconds; None means no limit. `links` are the chain of models that
+    stand in for one another (`models` is the first of them then), `retry` says how often each is asked (None: as
+    `Retry()` says), and with `reorder` the more reliable are asked first. `max_output_tokens` bounds what a model
+    writes, thinking included (0: the default of a request).
     """
 
     name: str
@@ -107,8 +110,20 @@ class Rung(msgspec.Struct, frozen=True):
     deadline_s: float | None = None
     accept: AnyOf = AnyOf()
     attachments: Attachments = Attachments()
+    links: tuple[Link, ...] = ()
+    retry: Retry | None = None
+    reorder: bool = False
     max_output_tokens: int = 0
     caching: Caching | None = None
+
+    def chain(self, model: str) -> Chain:
+        """Who is asked in place of `model`, one of `models`, and how often."""
+        return Chain(self.links or (Link(model),), self.retry or Retry(), self.reorder)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Every model that it may ask."""
+        return tuple(link.model for link in self.links) or self.models
 
     @property
     def is_person(self) -> bool:

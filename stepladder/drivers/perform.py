@@ -12,6 +12,7 @@ from stepladder.commands import AskModel, CallAgent
 from stepladder.decision import CACHE
 from stepladder.drivers.agents import Agent, AgentCall, Raised, attempt, raised, returned
 from stepladder.drivers.attachments import Attached, attach_to_run
+from stepladder.drivers.contract import contract_for
 from stepladder.drivers.models import ModelEvent, ask_model, cut_off, unaskable
 from stepladder.drivers.paying import budget_of, payer_of
 from stepladder.drivers.recalling import Posed, learning, recalling
@@ -56,8 +57,8 @@ async def ask(resources: Resources, machine: Machine, state: RunState | None, co
     if cache is not None and command.rung == CACHE:
         return await cache.look()
     payer = payer_of(command, asking.opened, state.run_id, budget_of(machine.budget, state))
-    most = rung.max_output_tokens
-    question = ask_model(resources.providers, clock, command, rendered, attached, resources.purse, payer, most)
+    asks = contract_for(posed.options, asking.opened.verdict)
+    question = ask_model(resources.owner, clock, command, rung, rendered, attached, asks, payer)
     try:
         return await learning(cache, question)
     except asyncio.CancelledError:

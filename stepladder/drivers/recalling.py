@@ -13,7 +13,7 @@ from loguru import logger
 
 from stepladder.clauses import Facts
 from stepladder.commands import AskModel
-from stepladder.decision import CACHE, Caching, Ladder, Option, Rung, judge_text
+from stepladder.decision import CACHE, Caching, Ladder, Option, Rung, judge_answer
 from stepladder.decision.point import MISS
 from stepladder.drivers.clock import Clock
 from stepladder.drivers.models import ModelEvent
@@ -21,6 +21,7 @@ from stepladder.events import ModelAnswered, ModelFailed
 from stepladder.journal import Redactor
 from stepladder.prompts import Rendered
 from stepladder.record import Opened, Verdict
+from stepladder.values import to_json
 from stepladder.verdicts import Kept, Situation, Verdicts, situation
 
 LOOKING_S = 60.0
@@ -86,11 +87,30 @@ class Recalling:
             logger.warning("a verdict was not kept: {}", trouble)
 
     def _kept(self, event: ModelAnswered | ModelFailed | None) -> Kept | None:
-        if not isinstance(event, ModelAnswered) or not isinstance(judge_text(event.text, self._posed.options), Verdict):
+        if not isinstance(event, ModelAnswered) or not _as_asked(event, self._command.model):
             return None
         clean = self._redactor.event(event)
         assert isinstance(clean, ModelAnswered), "redaction keeps the kind of an event"
-        return Kept(clean.text, clean.model, event.at, self._situation.features)
+        found = judge_answer(clean, self._posed.options)
+        return (
+            Kept(_spelt(found), clean.model, event.at, self._situation.features) if isinstance(found, Verdict) else None
+        )
+
+
+def _as_asked(event: ModelAnswered, model: str) -> bool:
+    """Whether this very model gave it at once: not one that stands in for it, not after a second question, and with
+    nothing to be put right."""
+    if event.repaired:
+        return False
+    last = event.attempts[-1] if event.attempts else None
+    return last is None or (last.target == model and not last.reask)
+
+
+def _spelt(verdict: Verdict) -> str:
+    """The verdict as an answer in our own fields."""
+    said = {"reason": verdict.reason, "action": verdict.action, "parameters": verdict.parameters}
+    sure = {} if verdict.confidence is None else {"confidence": verdict.confidence}
+    return to_json({**said, **sure})
 
 
 async def learning(cache: Recalling | None, asking: Awaitable[ModelEvent]) -> ModelEvent:

@@ -15,6 +15,7 @@ from stepladder.drivers.ownership import Ownership
 from stepladder.errors import InputError
 from stepladder.journal import Journal, Redactor
 from stepladder.llm import Providers
+from stepladder.llm.owner import Owner
 from stepladder.llm.purse import Purse
 from stepladder.money import LedgerPurse, Till, open_ledger
 from stepladder.verdicts import Verdicts
@@ -42,10 +43,10 @@ class Resources:
         purse: Purse | None = None,
     ) -> None:
         self.till = Till(lambda: open_ledger(journal))
-        self.purse: Purse = LedgerPurse(self.till, providers, clock) if purse is None else purse
         path = getattr(journal, "path", None)
         self.verdicts = Verdicts(clock.now, path if isinstance(path, Path) else None)
         self.journal, self.clock, self.providers, self.redactor = journal, clock, providers, redactor
+        self.owner = Owner(providers, purse=purse or LedgerPurse(self.till, providers, clock))
         self.agents = {name: Agent(name, function) for name, function in agents.items()}
         self._secrets = secrets
         self._owns_journal = owns_journal

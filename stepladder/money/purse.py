@@ -42,7 +42,7 @@ class LedgerPurse:
 
     Args:
         till: the ledger, as booked from an event loop.
-        providers: who may know prices of their own (`price_usd`).
+        providers: who may know prices of their own (`price`).
         clock: the time by which days are counted.
     """
 
@@ -104,13 +104,10 @@ class LedgerPurse:
         match spent.known:
             case "none":
                 return 0.0
-            case "unknown":
+            case "unknown" | "estimate":
                 return reservation.usd
             case "usage":
                 return self._priced(opened, spent.usage)
-            case "estimate":
-                cost = self._priced(opened, spent.usage)
-                return reservation.usd if cost is None else cost
 
     @staticmethod
     def _priced(opened: _Open, usage: Usage) -> float | None:
@@ -122,10 +119,10 @@ class LedgerPurse:
 
     def _own(self, target: Target) -> Priced | None:
         try:
-            provider = self._providers.open(target.provider, base_url=target.base_url or None)
+            provider, _ = self._providers.resolve(target.name)
         except StepladderError:
             return None
-        own: Callable[[str, int, int], float | None] | None = getattr(provider, "price_usd", None)
+        own: Callable[[str, int, int], float | None] | None = getattr(provider, "price", None)
         return own
 
 

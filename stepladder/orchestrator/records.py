@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from stepladder.decision import CACHE
 from stepladder.events import (
+    Attempt,
     Event,
     ModelAnswered,
     ModelFailed,
@@ -37,7 +38,8 @@ class ModelCall(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `failure` is the class of its failure ("" where it answered), `error` what was said about it. `attached` are the
     digests of the artifacts that went with the question, `left_out` those that did not, with why. `cached` says that
-    the model was not asked this time: exact, or similar with how alike the situation was.
+    the model was not asked this time: exact, or similar with how alike the situation was. `attempts` are all that were
+    made for it, at `asked` and at what stands in for it.
     """
 
     command: int
@@ -52,6 +54,7 @@ class ModelCall(msgspec.Struct, frozen=True, omit_defaults=True):
     attached: tuple[str, ...] = ()
     left_out: dict[str, str] = {}
     cached: str = ""
+    attempts: tuple[Attempt, ...] = ()
 
 
 class DecisionRecord(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -244,10 +247,19 @@ class _View:
 
 def _model_call(event: ModelAnswered | ModelFailed, rung: str, asked: str) -> ModelCall:
     call = ModelCall(event.command, rung, asked, event.provider, event.model, event.usage, event.elapsed_s)
-    call = replace(call, attached=event.attached, left_out=event.left_out)
+    call = replace(
+        call, attached=event.attached, left_out=event.left_out, attempts=event.attempts or _only(event, asked)
+    )
     if isinstance(event, ModelFailed):
         return replace(call, failure=event.code, error=event.error)
     return replace(call, cached=event.cached)
+
+
+def _only(event: ModelAnswered | ModelFailed, asked: str) -> tuple[Attempt, ...]:
+    """The one attempt of an answer whose event says everything about it, or of a journal from before attempts."""
+    if isinstance(event, ModelFailed):
+        return ()
+    return (Attempt(asked, elapsed_s=event.elapsed_s, usage=event.usage),)
 
 
 def went_along(record: DecisionRecord) -> list[tuple[str, str]]:

@@ -130,7 +130,7 @@ def rehearse(
     scenario = _scenario(Path(workflow), script, input, agents)
     signals = _signals(Path(workflow), scenario, options)
     ladder = Workflow.load(workflow, signals=signals).machine.policy.ladder
-    models = sorted({model for rung in ladder.asked for model in rung.models})
+    models = sorted({model for rung in ladder.asked for model in rung.targets})
     prices, guessed = _prices(models, ladder.budget.prices if ladder.budget else {})
     stage = _Stage(Path(workflow), scenario, models, prices, runs, options or {}, signals)
     answers = {**scenario.said.models, **script.answers}

@@ -22,6 +22,9 @@ ADDED: Final = frozenset(
     {
         ("Step", "judges"),
         ("Approval", "deadline_s"),
+        ("Rung", "links"),
+        ("Rung", "retry"),
+        ("Rung", "reorder"),
         ("Rung", "max_output_tokens"),
         ("Rung", "caching"),
         ("Ladder", "budget"),

@@ -191,7 +191,8 @@ class PolicyBuilder:
         deadline = rung.deadline_s or (None if name in (PERSON, CACHE) else MODEL_DEADLINE_S)
         sent = self._attachments(rung, path)
         caching, most = self._caching(name, rung, path), rung.max_output_tokens or 0
-        return Rung(name, models, quorum, rung.prompt or SUPERVISOR_PROMPT, deadline, accept, sent, most, caching)
+        prompt = rung.prompt or SUPERVISOR_PROMPT
+        return Rung(name, models, quorum, prompt, deadline, accept, sent, max_output_tokens=most, caching=caching)
 
     def _caching(self, name: str, rung: RungFile, path: Key) -> Caching | None:
         for key in CACHING_KEYS:

@@ -29,4 +29,4 @@ def test_a_hundred_runs_over_forty_inputs_hit_more_than_forty_percent(tmp_path: 
     assert len({str(each) for each in runs}) == 40
     rate, served, _, _ = asyncio.run(cache.measure(runs, "hybrid", cached=True))
     assert rate.share > 0.4
-    assert served == rate.misses, "every miss is one request, every hit none"
+    assert served >= rate.misses, "a hit is no request; a miss is one, and a second one where the answer did not count"

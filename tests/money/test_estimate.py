@@ -41,9 +41,9 @@ def test_prices(target: str, overrides: dict[str, tuple[float, float]], expected
 
 def test_a_providers_own_price_comes_before_the_list_and_after_the_policys() -> None:
     scripted = ScriptedProvider([])
-    assert PriceList().usd("openai:gpt-5-mini", 1000, 100, scripted.price_usd) == 0.0
+    assert PriceList().usd("openai:gpt-5-mini", 1000, 100, scripted.price) == 0.0
     own = PriceList({"openai:gpt-5-mini": (1.0, 1.0)})
-    assert own.usd("openai:gpt-5-mini", 1_000_000, 0, scripted.price_usd) == 1.0
+    assert own.usd("openai:gpt-5-mini", 1_000_000, 0, scripted.price) == 1.0
 
 
 def test_the_most_is_all_that_was_sent_and_all_that_may_be_written() -> None:
