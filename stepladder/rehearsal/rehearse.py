@@ -205,9 +205,10 @@ def _providers(models: Sequence[str], server: FaultServer, prices: Prices) -> di
 
 
 async def _played(stage: _Stage, server: FaultServer) -> _Went:
-    journal, effects, began = MemoryJournal(), Effects(), time.monotonic()
+    journal, effects = MemoryJournal(), Effects()
     providers = _providers(stage.models, server, stage.prices)
     found: list[tuple[Run, Sequence[DecisionRecord]]] = []
+    began = time.monotonic()
     try:
         for number in range(1, stage.runs + 1):
             played = await play_async(
