@@ -8,11 +8,12 @@ from typing import Final
 from stepladder.classifier import DEFAULT, Classifier
 from stepladder.decision import Attachments, Ladder, Route, Rung
 from stepladder.decision.point import MEDIA_TYPE, PERSON
+from stepladder.fallback import Link, Retry
 from stepladder.rules import Rule
 from stepladder.workflow.arguments import Arguments
 from stepladder.workflow.compiler import Compiler, Key
 from stepladder.workflow.definition import Approval, Limits, Move, NoProgress, Policy
-from stepladder.workflow.file import ApprovalFile, RouteFile, RuleFile, RungFile, WorkflowFile
+from stepladder.workflow.file import ApprovalFile, LinkFile, RouteFile, RuleFile, RungFile, WorkflowFile
 from stepladder.workflow.problems import shown
 from stepladder.workflow.schemas import misfit
 
@@ -20,7 +21,9 @@ SUPERVISOR_PROMPT: Final = "supervisor@1"
 MODEL_DEADLINE_S: Final = 5.0
 """What a rung of models has where the file does not say."""
 ANSWER: Final = frozenset({"agrees", "confidence", "action"})
-"""What `accept` can read of an answer."""
+"""What `accept` and `quality` can read of an answer."""
+FAILURE: Final = frozenset({"failure", "sign", "class"})
+"""What `when` can read of what went wrong before."""
 
 
 class PolicyBuilder:
@@ -152,13 +155,12 @@ class PolicyBuilder:
 
     def _rung(self, name: str, rung: RungFile) -> Rung:
         path: Key = ("policy", "rungs", name)
-        models = tuple(rung.models) or ((rung.model,) if rung.model else ())
+        links = tuple(self._link(each, (*path, "chain", index)) for index, each in enumerate(rung.chain or ()))
+        models = tuple(rung.models) or ((rung.model,) if rung.model else ()) or tuple(link.model for link in links[:1])
         if name == PERSON:
             self._no_models(rung, path)
-        elif rung.model is not None and rung.models:
-            self.problems.add((*path, "models"), "both model and models", "one of them")
-        elif not models:
-            self.problems.add(path, "no model", "model or models (only the rung `person` has none)")
+        else:
+            self._one_way(rung, path)
         self._models(rung, path)
         quorum = rung.quorum or len(models) // 2 + 1
         if models and quorum > len(models):
@@ -166,7 +168,28 @@ class PolicyBuilder:
         accept = self.compiler.any_of(rung.accept, (*path, "accept"), ANSWER, "field of an answer")
         deadline = rung.deadline_s or (None if name == PERSON else MODEL_DEADLINE_S)
         sent = self._attachments(rung, path)
-        return Rung(name, models, quorum, rung.prompt or SUPERVISOR_PROMPT, deadline, accept, sent)
+        retry = Retry(**rung.retry.model_dump()) if rung.retry else None
+        prompt = rung.prompt or SUPERVISOR_PROMPT
+        return Rung(name, models, quorum, prompt, deadline, accept, sent, links, retry, rung.reorder)
+
+    def _one_way(self, rung: RungFile, path: Key) -> None:
+        """A rung says in one way who is asked."""
+        said = [key for key in ("model", "models", "chain") if getattr(rung, key)]
+        if not said:
+            self.problems.add(path, "no model", "model, models or chain (only the rung `person` has none)")
+        elif len(said) > 1:
+            self.problems.add((*path, said[1]), f"both {said[0]} and {said[1]}", "one of them")
+        if rung.reorder and len(rung.chain or ()) < 2:
+            self.problems.add((*path, "reorder"), "reorder without a chain", "a chain of at least two models")
+
+    def _link(self, link: LinkFile, path: Key) -> Link:
+        when = self.compiler.any_of(link.when, (*path, "when"), FAILURE, "field of a failure")
+        quality = self.compiler.any_of(link.quality, (*path, "quality"), ANSWER, "field of an answer")
+        if path[-1] == 0 and link.when:
+            self.problems.add(
+                (*path, "when"), "a condition on the first link", "none: it is asked before anything failed"
+            )
+        return Link(link.model, when, quality, dict(link.fields.items()), link.timeout_s, link.window)
 
     def _attachments(self, rung: RungFile, path: Key) -> Attachments:
         if rung.attachments is None:
@@ -178,7 +201,7 @@ class PolicyBuilder:
         return Attachments(tuple(rung.attachments.types), rung.attachments.bytes)
 
     def _no_models(self, rung: RungFile, path: Key) -> None:
-        for key in ("model", "models", "quorum", "prompt", "accept", "attachments"):
+        for key in ("model", "models", "chain", "retry", "reorder", "quorum", "prompt", "accept", "attachments"):
             if key in rung.model_fields_set:
                 self.problems.add((*path, key), f"key {key!r}", "no such key in the rung `person`: only deadline_s")
                 return
@@ -187,6 +210,7 @@ class PolicyBuilder:
         named: list[tuple[Key, str]] = [((*path, "models", index), model) for index, model in enumerate(rung.models)]
         if rung.model is not None:
             named.append(((*path, "model"), rung.model))
+        named += [((*path, "chain", index), link.model) for index, link in enumerate(rung.chain or ())]
         for place, model in named:
             provider, colon, rest = model.partition(":")
             if not (provider and colon and rest):
