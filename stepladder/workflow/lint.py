@@ -75,7 +75,7 @@ def _as_written(source: dict[str, Any]) -> dict[str, Any]:
 
 
 def _providers(definition: Definition, problems: Problems, known: Collection[str], level: str) -> None:
-    for rung in definition.policy.ladder.asked:
+    for rung in (each for each in definition.policy.ladder.asked if each.targets):
         key = next(
             key for key in ("models", "chain", "model") if definition.source["policy"]["rungs"][rung.name].get(key)
         )
