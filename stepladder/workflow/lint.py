@@ -75,10 +75,9 @@ def _as_written(source: dict[str, Any]) -> dict[str, Any]:
 
 
 def _providers(definition: Definition, problems: Problems, known: Collection[str], level: str) -> None:
-    for rung in (each for each in definition.policy.ladder.asked if each.targets):
-        key = next(
-            key for key in ("models", "chain", "model") if definition.source["policy"]["rungs"][rung.name].get(key)
-        )
+    for rung in definition.policy.ladder.asked:
+        said = definition.source["policy"]["rungs"][rung.name]
+        key = next((key for key in ("models", "chain") if said.get(key)), "model")
         for index, model in enumerate(rung.targets):
             if (name := model.partition(":")[0]) not in known:
                 path = ("policy", "rungs", rung.name, key, index)
