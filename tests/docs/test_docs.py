@@ -241,6 +241,8 @@ SECTIONS: Final[Mapping[str, tuple[str, type[BaseModel]]]] = {
     "Going in circles": ("workflow-file", workflow_file.NoProgressFile),
     "Classifier": ("workflow-file", workflow_file.ClassifierFile),
     "Rungs": ("workflow-file", workflow_file.RungFile),
+    "Chain": ("workflow-file", workflow_file.LinkFile),
+    "Attempts": ("workflow-file", workflow_file.RetryModelFile),
     "Attachments": ("workflow-file", workflow_file.AttachmentsFile),
     "Routes": ("workflow-file", workflow_file.RouteFile),
     "Rollout": ("workflow-file", workflow_file.RolloutFile),
