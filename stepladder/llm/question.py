@@ -166,7 +166,12 @@ class Question:
         request = self._request(side, ask)
         sent = sum(each.sent for each in self.attempts)
         payer = msgspec.structs.replace(self.payer, attempt=sent + 1)
-        reserved = await self.means.purse.reserve(side.target, request, payer)
+        try:
+            reserved = await self.means.purse.reserve(side.target, request, payer)
+        except BaseException:
+            if permits is not None:
+                side.health.cut_off(permits)
+            raise
         if isinstance(reserved, Refusal):
             if permits is not None:
                 side.health.cut_off(permits)
@@ -189,6 +194,7 @@ class Question:
         took_s = self.clock() - started
         if isinstance(result, ModelReply):
             return self._reply(side, ask, permits, request, reserved, result, took_s)
+        assert result is not None, "whoever was cut off is not here any more"
         self._failed(side, ask, permits, request, reserved, result, took_s)
         return False
 

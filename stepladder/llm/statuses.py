@@ -34,7 +34,8 @@ REASONS: Final[Mapping[int, Reason]] = {
     451: "auth",
 }
 
-Named = Mapping[str, Reason | Literal["refused"]]
+Word = Reason | Literal["refused"]
+Named = Mapping[str, Word]
 NAMED: Final[Named] = {
     "insufficient_quota": "quota",
     "billing_hard_limit_reached": "quota",
@@ -71,7 +72,7 @@ NAMED: Final[Named] = {
 }
 """Words of an error object that say more than its status."""
 
-_SPOKEN_OF: Final[tuple[tuple[str, Reason | Literal["refused"]], ...]] = (
+_SPOKEN_OF: Final[tuple[tuple[str, Word], ...]] = (
     (r"content management policy|content policy|safety (?:system|policy)|responsible ai", "refused"),
     (
         r"api[ _-]?key (?:not valid|is invalid|expired|not found)"
@@ -89,7 +90,9 @@ _SPOKEN_OF: Final[tuple[tuple[str, Reason | Literal["refused"]], ...]] = (
     (r"model .{0,120}(?:does not exist|not found|decommissioned|been (?:retired|deprecated))", "not_found"),
 )
 """Where the words say nothing, the message may."""
-_MESSAGES: Final = tuple((re.compile(pattern, re.IGNORECASE), reason) for pattern, reason in _SPOKEN_OF)
+_MESSAGES: Final[tuple[tuple[re.Pattern[str], Word], ...]] = tuple(
+    (re.compile(pattern, re.IGNORECASE), reason) for pattern, reason in _SPOKEN_OF
+)
 _MONEY: Final = re.compile(r"plan and billing", re.IGNORECASE)
 
 MEANT: Final[Mapping[str, int]] = {
@@ -180,14 +183,18 @@ def _by_number(
     return call.fault(Rejected, detail, usage, status=status, reason=REASONS.get(status, "bad_request"))
 
 
-def _reason(status: int, said: Said, hint: float | None) -> Reason | Literal["refused"] | None:
-    if (word := next((NAMED[word] for word in said.words if word in NAMED), None)) is not None:
-        return word
+def _reason(status: int, said: Said, hint: float | None) -> Word | None:
+    for word in said.words:
+        if word in NAMED:
+            return NAMED[word]
     if status in NOT_NOW:
         return None
     if status == 429 and hint is None and said.limits == () and _MONEY.search(said.message):
         return "quota"
-    return next((reason for pattern, reason in _MESSAGES if pattern.search(said.message)), None)
+    for pattern, reason in _MESSAGES:
+        if pattern.search(said.message):
+            return reason
+    return None
 
 
 def _detail(answer: HttpAnswer, said: Said) -> str:
