@@ -5,6 +5,7 @@
     verify, head, prune                         keep the journal        (keeping)
     check, explain, schema, diagram             look at workflow files  (check, diagrams)
     init, play                                  projects and scenarios  (project, scenarios)
+    ab, rollout                                 learn from runs         (ab, rollout)
 
 Every command has `--json`: one document on stdout and nothing else; errors are JSON on stderr then.
 
@@ -63,5 +64,5 @@ def _text(argument: str) -> str:
 
 
 # in the order of the help
-for _module in ("runs", "show", "replay", "keeping", "check", "diagrams", "project", "scenarios"):
+for _module in ("runs", "show", "replay", "keeping", "check", "diagrams", "project", "scenarios", "ab", "rollout"):
     import_module(f"stepladder.cli.{_module}")
