@@ -5,7 +5,7 @@
     verify, head, prune                         keep the journal        (keeping)
     check, explain, schema, diagram             look at workflow files  (check, diagrams)
     init, play                                  projects and scenarios  (project, scenarios)
-    ab, rollout                                 learn from runs         (ab, rollout)
+    ab, rollout, mine                           learn from runs         (ab, rollout, mining)
 
 Every command has `--json`: one document on stdout and nothing else; errors are JSON on stderr then.
 
@@ -64,5 +64,17 @@ def _text(argument: str) -> str:
 
 
 # in the order of the help
-for _module in ("runs", "show", "replay", "keeping", "check", "diagrams", "project", "scenarios", "ab", "rollout"):
+for _module in (
+    "runs",
+    "show",
+    "replay",
+    "keeping",
+    "check",
+    "diagrams",
+    "project",
+    "scenarios",
+    "ab",
+    "rollout",
+    "mining",
+):
     import_module(f"stepladder.cli.{_module}")

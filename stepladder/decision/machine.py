@@ -18,7 +18,7 @@ import msgspec
 from stepladder.classifier import classify
 from stepladder.clauses import Fired
 from stepladder.decision.judge import Invalid, judge, judge_text
-from stepladder.decision.point import NOBODY_ASKED, PERSON, Ladder, Question, Route, Rung
+from stepladder.decision.point import NOBODY_ASKED, PERSON, Ladder, Question, Route, Rung, audited
 from stepladder.decision.reconcile import agrees, winner
 from stepladder.events import ModelAnswered, ModelFailed, PersonAnswered
 from stepladder.record import STOP, Answered, AnyEntry, Asked, Mode, Opened, Relation, Settled, Source, Verdict
@@ -34,8 +34,10 @@ def open_decision(ladder: Ladder, question: Question) -> Entries:
         return _opened(question), _stop(question, question.limit)
     route_name, fired = classify(ladder.classifier, question.facts)
     route = ladder.route(route_name) if len(question.options) > 1 else NOBODY_ASKED
+    settles = bool(route.ask) and route_name in question.settles and not audited(question.run_key)
+    route = NOBODY_ASKED if settles else route
     mode = route.mode_for(question.run_key, question.point)
-    opened = _opened(question, route_name, fired, mode)
+    opened = _opened(question, route_name, fired, mode, settles=settles)
     if not route.ask:
         return opened, _by_rule(question)
     if mode == "shadow":
@@ -60,7 +62,12 @@ def _answered(ladder: Ladder, question: Question, asking: Asking) -> Entries:
 
 
 def _opened(
-    question: Question, route: RouteName = "standard", fired: tuple[Fired, ...] = (), mode: Mode = "model_wins"
+    question: Question,
+    route: RouteName = "standard",
+    fired: tuple[Fired, ...] = (),
+    mode: Mode = "model_wins",
+    *,
+    settles: bool = False,
 ) -> Opened:
     return Opened(
         question.n,
@@ -77,6 +84,7 @@ def _opened(
         mode,
         question.limit,
         question.broken,
+        settles,
     )
 
 

@@ -134,9 +134,11 @@ class Report(msgspec.Struct, frozen=True):
 
 def judge(trial: Trial, criteria: Criteria = Criteria()) -> Report:  # noqa: B008 - frozen
     """Hold the trial against the criteria. Raises StepladderError where scipy is not installed."""
-    contrasts = {metric: found for metric in METRICS if (found := contrast(trial, metric, criteria.level))}
-    asked = [each.metric for each in criteria.asked if each.metric in contrasts]
-    adjusted = dict(zip(asked, holm([contrasts[metric].p for metric in asked]), strict=True))
+    contrasts: dict[str, Contrast] = {
+        metric: found for metric in METRICS if (found := contrast(trial, metric, criteria.level))
+    }
+    asked: list[str] = [each.metric for each in criteria.asked if each.metric in contrasts]
+    adjusted: dict[str, float] = dict(zip(asked, holm([contrasts[name].p for name in asked]), strict=True))
     judged = tuple(_judged(each, trial, contrasts, adjusted, criteria) for each in criteria.asked)
     beside = tuple(found for metric, found in contrasts.items() if metric not in adjusted)
     go = bool(judged) and all(each.standing == "met" for each in judged)

@@ -29,8 +29,8 @@ def replaced(text: str, place: Place, value: Any, file: str = "") -> str:
     return text[:start] + gap + flow(value) + text[_end(text, node) :]
 
 
-def added(text: str, place: Place, key: str, value: Any, file: str = "") -> str:
-    """The text with `key: value` as the last of the mapping at the place; mappings on the way are made.
+def added(text: str, place: Place, key: str, value: Any, file: str = "", *, first: bool = False) -> str:
+    """The text with `key: value` as the last (or `first`) of the mapping at the place; mappings on the way are made.
 
     Raises:
         DefinitionError: the key is there already, or something on the way is not a mapping.
@@ -44,7 +44,7 @@ def added(text: str, place: Place, key: str, value: Any, file: str = "") -> str:
         there, node = there + 1, found
     missing = list(place[there:])
     if isinstance(node, yaml.ScalarNode) and node.value in ("", "null", "~") and there:  # a key without a value
-        return added(replaced(text, place[:there], {}, file), place, key, value, file)
+        return added(replaced(text, place[:there], {}, file), place, key, value, file, first=first)
     if not isinstance(node, yaml.MappingNode):
         raise _wrong(place, "no mapping", "a mapping", file)
     if not missing and _child(node, key) is not None:
@@ -52,7 +52,7 @@ def added(text: str, place: Place, key: str, value: Any, file: str = "") -> str:
     for part in reversed([*missing[1:], key] if missing else []):
         value = {part: value}
     name = missing[0] if missing else key
-    return _joined(text, node, name, value)
+    return _joined(text, node, name, value, first=first)
 
 
 def removed(text: str, place: Place, file: str = "") -> str:
@@ -102,17 +102,20 @@ def _plain(text: str) -> bool:
         return False
 
 
-def _joined(text: str, node: yaml.MappingNode, key: str, value: Any) -> str:
+def _joined(text: str, node: yaml.MappingNode, key: str, value: Any, *, first: bool) -> str:
+    if first and node.value:
+        begin = node.value[0][0].start_mark
+        lines = [f"{key}: {flow(value)}, "] if node.flow_style else _block(key, value, begin.column)
+        at = begin.index if node.flow_style else begin.index - begin.column
+        return text[:at] + "\n".join(lines) + ("" if node.flow_style else "\n") + text[at:]
     if node.flow_style:
         at = _end(text, node) - 1
         comma = ", " if node.value else ""
         return text[:at].rstrip() + comma + f"{key}: {flow(value)}" + text[at:]
-    first, last = node.value[0][0], node.value[-1][1]
-    column = first.start_mark.column
+    column, last = node.value[0][0].start_mark.column, node.value[-1][1]
     end = text.find("\n", _end(text, last))
     end = len(text) if end < 0 else end
-    lines = "\n".join(_block(key, value, column))
-    return text[:end] + "\n" + lines + text[end:]
+    return text[:end] + "\n" + "\n".join(_block(key, value, column)) + text[end:]
 
 
 def _block(key: str, value: Any, column: int) -> list[str]:
