@@ -26,6 +26,7 @@ COLUMNS = (
     ("ceiling", "ceiling"),
 )
 NUMBER: dict[str, object] = {"justify": "right", "no_wrap": True}
+NAME: dict[str, object] = {"overflow": "fold", "min_width": 14}
 
 
 def told_json(report: Report) -> dict[str, Any]:
@@ -64,7 +65,7 @@ def _is_again(group: Group, groups: tuple[Group, ...]) -> bool:
 def figures_table(title: str, rows: list[tuple[str, Group]]) -> Table:
     """Figures with their intervals, a row for each group."""
     table = plain_table(
-        ("runs of", {"overflow": "fold"}),
+        ("runs of", NAME),
         ("runs", NUMBER),
         ("failed", NUMBER),
         *((name, NUMBER) for _, name in COLUMNS),
@@ -80,15 +81,21 @@ def figures_table(title: str, rows: list[tuple[str, Group]]) -> Table:
 def _cell(figure: Figure) -> str:
     if figure.value is None:
         return "-"
-    if figure.low is None or figure.low == figure.high:
-        return f"{figure.value:.2f}"
-    return f"{figure.value:.2f}\n{figure.low:.2f}-{figure.high:.2f}"
+    if figure.low is None or figure.high is None or figure.low == figure.high:
+        return short(figure.value)
+    return f"{short(figure.value)}\n{short(figure.low)}-{short(figure.high)}"
+
+
+def short(value: float, digits: int = 2) -> str:
+    """A share without the nought before its point."""
+    told = f"{value:.{digits}f}"
+    return told[1:] if told.startswith("0.") else told
 
 
 def landmarks_table(groups: list[Group]) -> Table:
     """The area under the curve within model and family, after so many steps."""
     steps = sorted({mark.step for group in groups for mark in group.landmarks})
-    table = plain_table(("AUROC after", {"overflow": "fold"}), *((f"{step} steps", NUMBER) for step in steps))
+    table = plain_table(("AUROC after", NAME), *((f"{step} steps", NUMBER) for step in steps))
     table.title, table.title_justify = "telling failing runs from others of the same model and family", "left"
     for group in groups:
         by_step = {mark.step: mark.auroc for mark in group.landmarks}
@@ -112,7 +119,7 @@ def held_table(held: Held) -> Table:
     """What was reached on held-out runs: mean and interval over the partitions."""
     keys = ("escalated", "precision", "recall", "recall_by_75", "lift")
     names = ("escalated", "precision", "recall", "by 75%", "lift")
-    table = plain_table(("runs of", {"overflow": "fold"}), *((name, NUMBER) for name in names))
+    table = plain_table(("runs of", NAME), *((name, NUMBER) for name in names))
     table.title = f"held out: mean and interval of {held.partitions} partitions into {held.folds} folds by split key"
     table.title_justify = "left"
     for group, shares in held.groups.items():
@@ -123,4 +130,4 @@ def held_table(held: Held) -> Table:
 
 
 def _spread(mean: float, low: float, high: float) -> str:
-    return f"{mean:.3f}" if low == high else f"{mean:.3f} ({low:.3f}-{high:.3f})"
+    return short(mean, 3) if low == high else f"{short(mean, 3)} {short(low)}-{short(high)}"

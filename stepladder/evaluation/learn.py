@@ -12,7 +12,7 @@ error was, it is whether the step is near that one.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -29,7 +29,11 @@ NEAR: Final = 1
 """How many steps from the decisive error count as near it when learning."""
 EVERY: Final = 4
 """Every which step is learned from: neighbours say nearly the same."""
-Score = Callable[[Steps], Array]
+CLOCKS: Final = frozenset({"steps_taken", "calls_made", "messages_said", "person_turns"})
+"""Signals that say how long a run has lasted and no more: a risk that rises with the clock escalates late, when the
+length of the run has all but told its outcome."""
+LEARNED: Final = tuple(name for name in NUMERIC if name not in CLOCKS)
+"""The signals that a scorecard may read."""
 
 
 class Recipe(msgspec.Struct, frozen=True):
@@ -39,8 +43,8 @@ class Recipe(msgspec.Struct, frozen=True):
     bands: int = 6
     strength: float = 0.1
     own: float = 1.5
-    entries: int = 40
-    signals: tuple[str, ...] = NUMERIC
+    entries: int = 60
+    signals: tuple[str, ...] = LEARNED
 
 
 class Target(msgspec.Struct, frozen=True, eq=False):
@@ -163,7 +167,7 @@ class _Table:
         linear = needed("sklearn.linear_model", "learning a risk")
         flags = [(self.domains == domain).astype(np.float32)[:, None] for domain in own if domain]
         design = np.hstack([*(self._block(*each) for each in entries), *flags])
-        model = linear.LogisticRegression(C=self.recipe.strength, max_iter=200, tol=1e-4)
+        model = linear.LogisticRegression(C=self.recipe.strength, max_iter=1000, tol=1e-3)
         with one_thread():
             model.fit(design, wanted, sample_weight=weight)
         found, points, at = model.coef_[0], {}, 0

@@ -206,12 +206,26 @@ def _risk_section(card: Scorecard, whole: Array, steps: Steps, truth: Truth, ask
             "hybrid": {"some_risk": [f"risk.value >= {round(min(low, high), 4)}"]},
         }
 
-    section: dict[str, Any] = {"classifier": clauses(np.arange(len(truth.run)))}
-    if asked.per_domain and len(set(steps.domain)) > 1:
-        names = np.array(steps.domain)
-        section["by_domain"] = {name: clauses(np.flatnonzero(names == name)) for name in sorted(set(steps.domain))}
+    if not asked.per_domain or len(set(steps.domain)) == 1:
+        return {"classifier": clauses(np.arange(len(truth.run))), "risk": _card_section(card)}
+    names = np.array(steps.domain)
+    section: dict[str, Any] = {"classifier": _elsewhere(card, steps, asked.budget)}
+    section["by_domain"] = {name: clauses(np.flatnonzero(names == name)) for name in sorted(set(steps.domain))}
     section["risk"] = _card_section(card)
     return section
+
+
+def _elsewhere(card: Scorecard, steps: Steps, budget: float) -> dict[str, Any]:
+    """Thresholds for domains that were not learned from: those at which each known one, weighing the same and without
+    its own points, would have the budget."""
+    whole, names = steps.most(log_odds(Scorecard(card.every), steps)), np.array(steps.domain)
+    quantiles = np.linspace(0, 1, 1001)
+    even = np.concatenate([np.quantile(whole[names == name], quantiles) for name in sorted(set(steps.domain))])
+    high, low = probabilities(np.quantile(even, [1 - budget, max(0.0, 1 - 2 * budget)])).tolist()
+    return {
+        "complex": {"at_risk": [f"risk.value >= {round(high, 4)}"]},
+        "hybrid": {"some_risk": [f"risk.value >= {round(low, 4)}"]},
+    }
 
 
 def _card_section(card: Scorecard) -> dict[str, Any]:
