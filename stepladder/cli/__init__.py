@@ -6,6 +6,7 @@
     check, explain, schema, diagram             look at workflow files  (check, diagrams)
     init, play                                  projects and scenarios  (project, scenarios)
     ab, rollout, mine                           learn from runs         (ab, rollout, mining)
+    import, evaluate, tune                      recordings of agents    (recordings, tuning)
 
 Every command has `--json`: one document on stdout and nothing else; errors are JSON on stderr then.
 
@@ -76,5 +77,7 @@ for _module in (
     "ab",
     "rollout",
     "mining",
+    "recordings",
+    "tuning",
 ):
     import_module(f"stepladder.cli.{_module}")

@@ -15,14 +15,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 from stepladder.scenarios.recording import Step
-from stepladder.signals import Observation
+from stepladder.signals import MESSAGE, Observation
 from stepladder.values import digest
-
-MESSAGE: Final = "MESSAGE"
-"""The name of the decision to say something."""
 
 
 def observations(steps: Iterable[Step]) -> Iterator[Observation]:

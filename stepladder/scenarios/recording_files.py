@@ -19,8 +19,8 @@ OnProblem = Callable[[Problem], None]
 OnBytes = Callable[[int], None]
 
 
-def recording_files(paths: Iterable[str | Path]) -> list[Path]:
-    """The files that these name; a folder stands for its files of recordings, in order of their names.
+def recording_files(paths: Iterable[str | Path], *, anything: bool = False) -> list[Path]:
+    """The files that these name; a folder stands for its files of recordings (`anything`: for all its files), by name.
 
     Raises:
         InputError: a path does not exist, or a folder has no such file.
@@ -28,7 +28,9 @@ def recording_files(paths: Iterable[str | Path]) -> list[Path]:
     found: list[Path] = []
     for path in map(Path, paths):
         if path.is_dir():
-            inside = sorted(each for each in path.iterdir() if each.name.endswith(SUFFIXES) and each.is_file())
+            inside = sorted(
+                each for each in path.iterdir() if each.is_file() and (anything or each.name.endswith(SUFFIXES))
+            )
             if not inside:
                 raise InputError("recordings", str(path), "a folder without any", "files " + ", ".join(SUFFIXES))
             found.extend(inside)
