@@ -5,7 +5,7 @@
     verify, head, prune                         keep the journal        (keeping)
     check, explain, schema, diagram             look at workflow files  (check, diagrams)
     init, play                                  projects and scenarios  (project, scenarios)
-    ab, rollout, mine, whatif                   learn from runs         (ab, rollout, mining, whatif)
+    ab, rollout, whatif, fork, mine             learn from runs         (ab, rollout, whatif, fork, mining)
     import, evaluate, tune                      recordings of agents    (recordings, tuning)
 
 Every command has `--json`: one document on stdout and nothing else; errors are JSON on stderr then.
@@ -78,6 +78,7 @@ for _module in (
     "rollout",
     "mining",
     "whatif",
+    "fork",
     "recordings",
     "tuning",
 ):
