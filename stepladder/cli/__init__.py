@@ -5,7 +5,8 @@
     verify, head, prune                         keep the journal        (keeping)
     check, explain, schema, diagram             look at workflow files  (check, diagrams)
     init, play                                  projects and scenarios  (project, scenarios)
-    ab, rollout, whatif, fork, mine             learn from runs         (ab, rollout, whatif, fork, mining)
+    ab, rollout, whatif, fork, mine,            learn from runs         (ab, rollout, whatif, fork, mining,
+    recommend, forecast                                                  recommend)
     import, evaluate, tune                      recordings of agents    (recordings, tuning)
 
 Every command has `--json`: one document on stdout and nothing else; errors are JSON on stderr then.
@@ -79,6 +80,7 @@ for _module in (
     "mining",
     "whatif",
     "fork",
+    "recommend",
     "recordings",
     "tuning",
 ):
