@@ -13,9 +13,9 @@ is cut off and nothing is written any more. Its run is taken up again from the j
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextvars import copy_context
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from stepladder.commands import AskModel, CallAgent, Wait
 from stepladder.drivers.checkpoints import kept_state
@@ -90,7 +90,7 @@ class Runner:
         self._broken: BaseException | None = None
         self._at_work = self._busy = self._gone = self._to_look = False
         self._context = copy_context()
-        self._flights = Flights(self._context, self._landed)
+        self._flights = Flights(self._context)
 
     # --- from outside
 
@@ -456,9 +456,9 @@ class Runner:
                 flight = (command.number, command.attempt)
                 if flight not in self._flights and command.not_before <= now:
                     can_be_cut = self.resources.agents[command.agent].is_async
-                    self._flights.begin(flight, self._call, command, can_be_cut=can_be_cut)
+                    self._flights.begin(flight, self._call, command, self._landed, can_be_cut=can_be_cut)
             elif isinstance(command, AskModel) and (command.number, 1) not in self._flights:
-                self._flights.begin((command.number, 1), self._ask, command, can_be_cut=True)
+                self._flights.begin((command.number, 1), self._ask, command, self._landed, can_be_cut=True)
 
     def _landed(self, post: Post | None, error: Exception | None) -> None:
         if error is not None and not self._gone:
@@ -473,6 +473,5 @@ class Runner:
         state = self._asked_in.pop(command.number, None) if command.shadow else self.state
         return Post(await ask(self.resources, self.machine, state, command))
 
-    async def _call(self, command: CallAgent) -> Post:
-        event, kept = await call_agent(self.resources, self.machine, self.state.run_id, command)
-        return Post(event, 0, kept)
+    def _call(self, command: CallAgent) -> Coroutine[Any, Any, Post]:
+        return call_agent(self.resources, self.machine, self.state.run_id, command)
