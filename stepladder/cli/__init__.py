@@ -5,6 +5,7 @@
     verify, head, prune                         keep the journal        (keeping)
     check, explain, schema, diagram             look at workflow files  (check, diagrams)
     init, play                                  projects and scenarios  (project, scenarios)
+    import, evaluate, tune                      recordings of agents    (recordings, tuning)
 
 Every command has `--json`: one document on stdout and nothing else; errors are JSON on stderr then.
 
@@ -63,5 +64,16 @@ def _text(argument: str) -> str:
 
 
 # in the order of the help
-for _module in ("runs", "show", "replay", "keeping", "check", "diagrams", "project", "scenarios"):
+for _module in (
+    "runs",
+    "show",
+    "replay",
+    "keeping",
+    "check",
+    "diagrams",
+    "project",
+    "scenarios",
+    "recordings",
+    "tuning",
+):
     import_module(f"stepladder.cli.{_module}")
