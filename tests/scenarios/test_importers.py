@@ -265,8 +265,16 @@ JSON = st.recursive(
         st.lists(inner, max_size=4)
         | st.dictionaries(
             st.sampled_from(
-                ["messages", "role", "content", "history", "traj", "resourceSpans", "scopeSpans", "spans", "attributes"]
-                + [
+                [
+                    "messages",
+                    "role",
+                    "content",
+                    "history",
+                    "traj",
+                    "resourceSpans",
+                    "scopeSpans",
+                    "spans",
+                    "attributes",
                     "values",
                     "tool_calls",
                     "type",
