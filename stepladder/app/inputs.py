@@ -6,8 +6,11 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from stepladder.app.loading import Agents
+from stepladder.decision import Budget, Ladder
 from stepladder.drivers.artifacts import taken_in
 from stepladder.errors import InputError
+from stepladder.llm import Providers
+from stepladder.money import PriceList
 from stepladder.values import plain
 from stepladder.workflow.definition import CallEffect, Definition
 from stepladder.workflow.problems import one_of
@@ -66,8 +69,23 @@ def check_agents(definition: Definition, agents: Agents, *, others: bool = False
         raise InputError("agents", ", ".join(unknown), found, expected)
 
 
+def check_prices(ladder: Ladder, budget: Budget, providers: Providers) -> None:
+    """Every model that may be asked has a price, where a policy that speaks of money has a cap that depends on it.
+
+    Under limits.usd alone, a model without a price is refused when it is about to be asked, and the rule stands.
+    """
+    if ladder.budget is None or not budget.needs_prices:
+        return
+    known = PriceList(budget.prices)
+    for rung in ladder.asked:
+        for model in rung.targets:
+            if model not in known.overrides and providers.price_usd(model, 1000, 1000) is None:
+                expected = "a price under policy.money.prices (US dollars per million tokens), or allow_unpriced: true"
+                raise InputError(f"rung {rung.name}", model, "no known price, though there is a cap on money", expected)
+
+
 def check_providers(definition: Definition, known: Collection[str]) -> None:
     """Every model that may be asked is of a provider that is known."""
-    for model in (model for rung in definition.policy.ladder.asked for model in rung.models):
+    for model in (model for rung in definition.policy.ladder.asked for model in rung.targets):
         if (provider := model.partition(":")[0]) not in known:
             raise InputError("providers", provider, f"no provider for the model {model}", one_of(provider, known))

@@ -115,7 +115,8 @@ class PostgresJournal:
             needed = "psycopg: pip install 'stepladder[postgres]'"
             raise JournalError(shown(address), f"no module {missing.name!r}", needed) from missing
         self._server = PostgresServer(address, schema=schema, create=create, patience_s=patience_s)
-        self.name = self._server.name
+        self.name, self.schema = self._server.name, schema
+        self.address = address  # with its password: for whoever keeps something beside it, never to be shown
         self._numbers: dict[str, int] = {}
 
     # --- turns

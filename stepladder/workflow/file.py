@@ -161,7 +161,8 @@ class AttachmentsFile(Section):
 
 
 class RungFile(Section):
-    """Who may be asked: a model, a panel of models, or (under the name person) a person."""
+    """Who may be asked: a model, a panel of models, or (under the names person and cache) a person, or the verdicts
+    that models gave before."""
 
     model: str | None = None
     models: list[str] = []
@@ -170,6 +171,44 @@ class RungFile(Section):
     deadline_s: Seconds | None = None
     accept: AnyOfFile = {}
     attachments: AttachmentsFile | None = None
+    max_output_tokens: int | None = Field(
+        None, ge=1, le=1_000_000, description="Tokens a model may write, thinking included. Default: 1024."
+    )
+    features: list[str] = Field(
+        [], description="cache: paths of the facts that make situations the same. Default: the whole prompt."
+    )
+    ttl_s: Seconds | None = Field(None, description="cache: seconds that a verdict lives. Default: a day.")
+    entries: int | None = Field(None, ge=1, le=10_000_000, description="cache: verdicts kept at most. Default: 4096.")
+    shared: bool = Field(False, description="cache: in a file beside the journal, for every process.")
+    similar: float | None = Field(
+        None, gt=0, le=1, allow_inf_nan=False, description="cache: how alike features may do, 0 to 1. Default: off."
+    )
+
+
+Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Usd = Annotated[float, Field(ge=0, allow_inf_nan=False, le=1_000_000_000)]
+
+
+class MoneyFile(Section):
+    """What may be spent on models, beside limits.usd, which is the cap of a run."""
+
+    decision_usd: Usd | None = Field(None, description="US dollars for one decision, all attempts together.")
+    day_usd: Usd | None = Field(None, description="US dollars a UTC day, over all runs that share the journal.")
+    throttle: Share | None = Field(
+        0.8, description="Share of a run's or day's cap from which on only `still_ask` ask models; null: never."
+    )
+    still_ask: list[Literal["standard", "hybrid", "complex"]] = Field(
+        ["complex"], description="Routes that ask models while the rest is throttled."
+    )
+    on_cap: Literal["rule", "person", "stop"] = Field(
+        "rule", description="At a cap: the rules go on, a person is asked, or the run stops."
+    )
+    allow_unpriced: bool | None = Field(
+        None, description="Whether models without a known price may be asked. Default: only where there is no cap."
+    )
+    prices: dict[str, Annotated[list[Price], Field(min_length=2, max_length=2)]] = Field(
+        {}, description="provider:model to US dollars per million tokens [read, written], before the price list."
+    )
 
 
 ModeName = Literal["model_wins", "rule_wins", "confident_model", "person_on_conflict", "shadow"]
@@ -204,6 +243,7 @@ class PolicyFile(Section):
 
     mode: Literal["programmatic", "llm", "hybrid"] = "hybrid"
     limits: LimitsFile = LimitsFile()  # type: ignore[call-arg]
+    money: MoneyFile | None = None
     classifier: ClassifierFile | None = None
     rungs: dict[Name, RungFile] = {}
     routes: dict[Literal["standard", "hybrid", "complex"], RouteFile] = {}

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from stepladder.classifier import DEFAULT, Classifier
-from stepladder.decision import Attachments, Ladder, Route, Rung
-from stepladder.decision.point import MEDIA_TYPE, PERSON
+from stepladder.decision import Attachments, Budget, Caching, Ladder, Route, Rung
+from stepladder.decision.point import CACHE, MEDIA_TYPE, PERSON
 from stepladder.rules import Rule
 from stepladder.workflow.arguments import Arguments
 from stepladder.workflow.compiler import Compiler, Key
@@ -19,6 +19,9 @@ from stepladder.workflow.schemas import misfit
 SUPERVISOR_PROMPT: Final = "supervisor@1"
 MODEL_DEADLINE_S: Final = 5.0
 """What a rung of models has where the file does not say."""
+CACHING_KEYS: Final = ("features", "ttl_s", "entries", "shared", "similar")
+UNCACHED: Final = frozenset({"budget_used", "time_used", "decisions", "rule_margin"})
+"""Facts about time, cost and the rules: a verdict that depended on them would never be found again."""
 ANSWER: Final = frozenset({"agrees", "confidence", "action"})
 """What `accept` can read of an answer."""
 
@@ -138,7 +141,28 @@ class PolicyBuilder:
         routes: dict[str, Route] = {name: self._route(name, route) for name, route in file.routes.items()}
         if file.on_low_confidence == "person":
             self._needs_person(("policy", "on_low_confidence"))
-        return Ladder(self._classifier(), rungs, routes, file.mode, file.on_invalid, file.on_low_confidence)
+        budget = self._budget()
+        return Ladder(self._classifier(), rungs, routes, file.mode, file.on_invalid, file.on_low_confidence, budget)
+
+    def _budget(self) -> Budget | None:
+        money, path = self.file.policy.money, ("policy", "money")
+        if money is None:
+            return None
+        for model in money.prices:
+            self._model_name(model, (*path, "prices", model))
+        if money.on_cap == "person":
+            self._needs_person((*path, "on_cap"))
+        prices = {model: (read, written) for model, (read, written) in money.prices.items()}
+        return Budget(
+            money.decision_usd,
+            None,
+            money.day_usd,
+            money.throttle,
+            tuple(money.still_ask),
+            money.on_cap,
+            money.allow_unpriced,
+            prices,
+        )
 
     def _classifier(self) -> Classifier:
         named = self.file.policy.classifier
@@ -153,20 +177,49 @@ class PolicyBuilder:
     def _rung(self, name: str, rung: RungFile) -> Rung:
         path: Key = ("policy", "rungs", name)
         models = tuple(rung.models) or ((rung.model,) if rung.model else ())
-        if name == PERSON:
-            self._no_models(rung, path)
+        if name in (PERSON, CACHE):
+            self._no_models(rung, path, name)
         elif rung.model is not None and rung.models:
             self.problems.add((*path, "models"), "both model and models", "one of them")
         elif not models:
-            self.problems.add(path, "no model", "model or models (only the rung `person` has none)")
+            self.problems.add(path, "no model", "model or models (only the rungs `person` and `cache` have none)")
         self._models(rung, path)
         quorum = rung.quorum or len(models) // 2 + 1
         if models and quorum > len(models):
             self.problems.add((*path, "quorum"), str(quorum), f"at most {len(models)}, the number of models")
         accept = self.compiler.any_of(rung.accept, (*path, "accept"), ANSWER, "field of an answer")
-        deadline = rung.deadline_s or (None if name == PERSON else MODEL_DEADLINE_S)
+        deadline = rung.deadline_s or (None if name in (PERSON, CACHE) else MODEL_DEADLINE_S)
         sent = self._attachments(rung, path)
-        return Rung(name, models, quorum, rung.prompt or SUPERVISOR_PROMPT, deadline, accept, sent)
+        caching, most = self._caching(name, rung, path), rung.max_output_tokens or 0
+        prompt = rung.prompt or SUPERVISOR_PROMPT
+        return Rung(name, models, quorum, prompt, deadline, accept, sent, max_output_tokens=most, caching=caching)
+
+    def _caching(self, name: str, rung: RungFile, path: Key) -> Caching | None:
+        for key in CACHING_KEYS:
+            if name != CACHE and key in rung.model_fields_set:
+                self.problems.add((*path, key), f"key {key!r}", f"no such key in the rung {name!r}: only in `cache`")
+        if name != CACHE:
+            return None
+        for index, feature in enumerate(rung.features):
+            self._feature(feature, (*path, "features", index))
+        if rung.similar is not None and not rung.features:
+            self.problems.add((*path, "similar"), "no features", "features to compare situations by")
+        standard = Caching()
+        return Caching(
+            tuple(rung.features),
+            rung.ttl_s or standard.ttl_s,
+            rung.entries or standard.entries,
+            rung.shared,
+            rung.similar,
+        )
+
+    def _feature(self, feature: str, path: Key) -> None:
+        """A path that a clause could read, and nothing about time or money: the same situation comes again later."""
+        root = feature.split(".", maxsplit=1)[0]
+        if root in UNCACHED:
+            self.problems.add(path, f"feature {feature!r}", "a fact that does not change with time, cost or the rules")
+        elif self.compiler.clause(f"{feature} == true", path) is None:
+            return
 
     def _attachments(self, rung: RungFile, path: Key) -> Attachments:
         if rung.attachments is None:
@@ -177,10 +230,11 @@ class PolicyBuilder:
                 self.problems.add((*path, "attachments", "types", index), f"media type {each!r}", expected)
         return Attachments(tuple(rung.attachments.types), rung.attachments.bytes)
 
-    def _no_models(self, rung: RungFile, path: Key) -> None:
-        for key in ("model", "models", "quorum", "prompt", "accept", "attachments"):
+    def _no_models(self, rung: RungFile, path: Key, name: str) -> None:
+        has = "only deadline_s" if name == PERSON else f"only deadline_s, {', '.join(CACHING_KEYS)}"
+        for key in ("model", "models", "quorum", "prompt", "accept", "attachments", "max_output_tokens"):
             if key in rung.model_fields_set:
-                self.problems.add((*path, key), f"key {key!r}", "no such key in the rung `person`: only deadline_s")
+                self.problems.add((*path, key), f"key {key!r}", f"no such key in the rung `{name}`: {has}")
                 return
 
     def _models(self, rung: RungFile, path: Key) -> None:
@@ -188,9 +242,12 @@ class PolicyBuilder:
         if rung.model is not None:
             named.append(((*path, "model"), rung.model))
         for place, model in named:
-            provider, colon, rest = model.partition(":")
-            if not (provider and colon and rest):
-                self.problems.add(place, f"model {model!r}", "provider:name, such as openai:gpt-5-mini")
+            self._model_name(model, place)
+
+    def _model_name(self, model: str, place: Key) -> None:
+        provider, colon, rest = model.partition(":")
+        if not (provider and colon and rest):
+            self.problems.add(place, f"model {model!r}", "provider:name, such as openai:gpt-5-mini")
 
     def _route(self, name: str, route: RouteFile) -> Route:
         path: Key = ("policy", "routes", name)
@@ -201,6 +258,10 @@ class PolicyBuilder:
                 self.problems.unknown((*path, "ask", index), "rung", rung, self.file.policy.rungs)
             if rung in route.ask[:index]:
                 self.problems.add((*path, "ask", index), f"rung {rung!r} a second time", "each rung once")
+            if rung == CACHE and not any(each not in (PERSON, CACHE) for each in route.ask[index + 1 :]):
+                self.problems.add(
+                    (*path, "ask", index), "no rung of models after `cache`", "one, whose verdicts it has"
+                )
         if route.reconcile == "person_on_conflict":
             self._needs_person((*path, "reconcile"))
         rollout = route.rollout.reconcile if route.rollout else None
