@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 from stepladder.app.loading import Agents
@@ -10,7 +10,6 @@ from stepladder.decision import Budget, Ladder
 from stepladder.drivers.artifacts import taken_in
 from stepladder.errors import InputError
 from stepladder.llm import Providers
-from stepladder.money import PriceList
 from stepladder.values import plain
 from stepladder.workflow.definition import CallEffect, Definition
 from stepladder.workflow.problems import one_of
@@ -69,19 +68,27 @@ def check_agents(definition: Definition, agents: Agents, *, others: bool = False
         raise InputError("agents", ", ".join(unknown), found, expected)
 
 
+NO_PRICE: Final = "no known price, though there is a cap on money"
+PRICE_WANTED: Final = "a price under policy.money.prices (US dollars per million tokens), or allow_unpriced: true"
+
+
 def check_prices(ladder: Ladder, budget: Budget, providers: Providers) -> None:
     """Every model that may be asked has a price, where a policy that speaks of money has a cap that depends on it.
 
     Under limits.usd alone, a model without a price is refused when it is about to be asked, and the rule stands.
     """
-    if ladder.budget is None or not budget.needs_prices:
+    if ladder.budget is None:
         return
-    known = PriceList(budget.prices)
-    for rung in ladder.asked:
+    for rung, model in unpriced(ladder, budget, providers):
+        raise InputError(f"rung {rung}", model, NO_PRICE, PRICE_WANTED)
+
+
+def unpriced(ladder: Ladder, budget: Budget, providers: Providers) -> Iterator[tuple[str, str]]:
+    """The models that may be asked and have no known price, with their rungs, where the budget needs one."""
+    for rung in ladder.asked if budget.needs_prices else ():
         for model in rung.targets:
-            if model not in known.overrides and providers.price_usd(model, 1000, 1000) is None:
-                expected = "a price under policy.money.prices (US dollars per million tokens), or allow_unpriced: true"
-                raise InputError(f"rung {rung.name}", model, "no known price, though there is a cap on money", expected)
+            if model not in budget.prices and providers.price_usd(model, 1000, 1000) is None:
+                yield rung.name, model
 
 
 def check_providers(definition: Definition, known: Collection[str]) -> None:

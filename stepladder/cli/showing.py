@@ -16,7 +16,7 @@ from stepladder.cli.tables import decisions_table
 from stepladder.cli.tell import because, command_for, cost, moment, run_json, scripted, seconds, who
 from stepladder.errors import InputError, RunPruned
 from stepladder.events import Event, OutcomeAttached, QuestionPut
-from stepladder.orchestrator.records import went_along
+from stepladder.orchestrator.records import attempts_told, went_along
 from stepladder.record import Answered, Asked, Entry
 
 if TYPE_CHECKING:
@@ -173,6 +173,8 @@ def _asked_and_said(record: DecisionRecord) -> Iterator[Row]:
         yield "answer", _answered(answered)
     for call in record.calls:
         yield "call", _call(call)
+        for each in attempts_told(call):
+            yield "attempt", line(each, 300)
     yield from went_along(record)
     for shadow in record.shadows:
         said = f" {shadow.verdict.action}" + _why(shadow.verdict.reason) if shadow.verdict else f": {shadow.cause}"

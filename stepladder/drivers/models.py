@@ -118,17 +118,17 @@ def _answered(
         prompt,
         outcome.usage,
         now - started,
-        attempts=() if _plain(outcome) else outcome.attempts,
+        attempts=() if _plain(outcome, command.model) else outcome.attempts,
         repaired=answer.repaired,
         fields=chain.links[outcome.link].fields,
         whole=whole,
     )
 
 
-def _plain(outcome: Outcome) -> bool:
+def _plain(outcome: Outcome, asked: str) -> bool:
     """Whether there was one attempt, of which the event says everything."""
     first, *others = outcome.attempts
-    return not others and (first.handled, first.cost, first.waited_s) == ("ok", "usage", 0.0)
+    return not others and (first.target, first.handled, first.cost, first.waited_s) == (asked, "ok", "usage", 0.0)
 
 
 def _failed(command: AskModel, outcome: Outcome, now: float, started: float) -> ModelFailed:

@@ -109,6 +109,10 @@ TABLE: Final[dict[tuple[str, str], Handling]] = {
 """(code, sign) -> what follows; a sign that is not named is as none."""
 
 
+CODES: Final = tuple(dict.fromkeys(code for code, _ in TABLE))
+"""Every class of failure that the table knows."""
+
+
 def handling(failure: Failure) -> Handling:
     """What follows from a failure. Total: what nobody foresaw goes to the next target."""
     hint = failure.retry_after_s or 0.0

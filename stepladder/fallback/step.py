@@ -175,10 +175,11 @@ def _next_link(now: Situation, last: Attempted | None) -> Step:
     view, usable_s = now.views[link], now.usable_s(link)
     if why := view.closed or (_unfit(now, last, link) if last else ""):
         return Skip(link, why)
-    if view.blocked_s + LEAST_S >= usable_s:
+    seconds = view.blocked_s + now.chance * now.chain.retry.backoff_s if view.blocked_s > 0 else 0.0
+    if seconds + LEAST_S >= usable_s:
         return Skip(link, f"its limiter is closed for {view.blocked_s:.3g} s, and it has {usable_s:.3g} s")
-    ask = Ask(link, _timeout_s(now, link, usable_s - view.blocked_s))
-    return Wait(view.blocked_s + now.chance * now.chain.retry.backoff_s, ask) if view.blocked_s > 0 else ask
+    ask = Ask(link, _timeout_s(now, link, usable_s - seconds))
+    return Wait(seconds, ask) if seconds else ask
 
 
 def _unfit(now: Situation, last: Attempted, number: int) -> str:

@@ -10,9 +10,11 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
+from stepladder.errors import StepladderError
 from stepladder.llm.purse import Refusal
 from stepladder.money.ledger import Booking, Ledger, Settlement
 
@@ -35,7 +37,7 @@ class Till:
         self._ledger: Ledger | None = None
         self._lock = threading.Lock()
         self._waiting: list[_Waiting] = []
-        self._writing = False
+        self._writing = self._closed = False
         self._thread: ThreadPoolExecutor | None = None
 
     @property
@@ -63,8 +65,12 @@ class Till:
         await asyncio.shield(self._write(settlement))
 
     def settle_soon(self, settlement: Settlement) -> None:
-        """Settle, and wait for nothing: what cannot be written stays as it was reserved."""
-        self._write(settlement).add_done_callback(_heard)
+        """Settle, and wait for nothing. Never raises: what cannot be written stays as it was reserved."""
+        with suppress(StepladderError):
+            if self._closed:  # an answer that came after the end
+                self._write_after_all(settlement)
+            else:
+                self._write(settlement).add_done_callback(_heard)
 
     def close(self) -> None:
         """Write what waits, and let go of the ledger; one in memory belongs to its journal, and stays."""
@@ -76,6 +82,13 @@ class Till:
         if self._ledger is not None and not self._ledger.inline:
             self._ledger.close()
         self._ledger = self._thread = None
+        self._closed = True
+
+    def _write_after_all(self, settlement: Settlement) -> None:
+        ledger = self._opened()
+        ledger.write([settlement])
+        if not ledger.inline:
+            ledger.close()
 
     def _give_back(self, booking_id: str, future: asyncio.Future[Refusal | None]) -> None:
         if not future.cancelled() and future.exception() is None and future.result() is None:

@@ -332,6 +332,7 @@ def _told(record: DecisionRecord) -> list[str]:
             else ""
         )
         lines.append(f"  call      {call.asked}{served}: {tokens}, {price}, {call.elapsed_s:.2f} s" + _failed(call))
+        lines += [f"  attempt   {told}" for told in attempts_told(call)]
     lines += [f"  {label}  {text}" for label, text in went_along(record)]
     if record.by:
         lines.append(f"  by        {record.by}")
@@ -355,6 +356,40 @@ def _answer(answered: Answered) -> str:
 
 def _shadow(shadow: Shadowed) -> str:
     return f"{shadow.rung} {shadow.outcome}" + (f" {shadow.verdict.action}" if shadow.verdict else f": {shadow.cause}")
+
+
+def attempts_told(call: ModelCall) -> list[str]:
+    """One line for each attempt of a call; none where there was one and it went well."""
+    if all(each.handled == "ok" and each.cost == "usage" for each in call.attempts) and len(call.attempts) < 2:
+        return []
+    return [f"{number}. {attempt_told(each)}" for number, each in enumerate(call.attempts, 1)]
+
+
+def attempt_told(attempt: Attempt) -> str:
+    """An attempt in one line: target, what came of it and of which class that is, wait, time, how it is booked."""
+    if not attempt.sent:
+        return f"{attempt.target} passed over: {attempt.cause}"
+    waited = f" after {attempt.waited_s:.2f} s" if attempt.waited_s else ""
+    reask = ", asked once more" if attempt.reask else ""
+    repaired = f", put right: {', '.join(attempt.repaired)}" if attempt.repaired else ""
+    cause = f": {attempt.cause}" if attempt.cause else ""
+    alert = " (somebody has to look at it)" if attempt.alert else ""
+    what = f"{attempt.outcome} ({attempt.handled}){repaired}, {attempt.elapsed_s:.2f} s, {_booked(attempt)}"
+    return f"{attempt.target}{waited}{reask}: {what}{cause}{alert}"
+
+
+def _booked(attempt: Attempt) -> str:
+    usd = attempt.reserved_usd if attempt.cost == "reserve" else attempt.usage.cost_usd
+    price = "unpriced" if usd is None else f"${usd:.6f}"
+    match attempt.cost:
+        case "none":
+            return "nothing billed"
+        case "reserve":
+            return f"may be billed: {price} counts as spent"
+        case "estimate":
+            return f"estimated {price}"
+        case _:
+            return price
 
 
 def _failed(call: ModelCall) -> str:

@@ -217,6 +217,7 @@ def _hash(
     kinds = {key: each.__name__ if isinstance(each, type) else list(each) for key, each in signals.items()}
     asked = {
         key: [rung.models, rung.quorum, rung.prompt, rung.deadline_s, repr(rung.accept), repr(rung.attachments)]
+        + ([repr(rung.links), repr(rung.retry), rung.reorder] if rung.links or rung.retry else [])
         + [repr(each) for each in (rung.max_output_tokens, rung.caching) if each]
         for key, rung in ladder.rungs.items()
     }

@@ -160,12 +160,50 @@ class AttachmentsFile(Section):
     bytes: int = Field(5_000_000, ge=1, le=50_000_000, description="How many bytes in all, for one question.")
 
 
+class RetryModelFile(Section):
+    """How often a model is asked for one answer."""
+
+    attempts: int = Field(3, ge=1, le=10, description="Requests to one model, the first and a re-ask included.")
+    requests: int = Field(6, ge=1, le=30, description="Requests to all models of the chain together.")
+    reask: int = Field(1, ge=0, le=1, description="How often an answer that does not count is asked for again.")
+    backoff_s: float = Field(0.2, ge=0, le=60, allow_inf_nan=False, description="The longest first wait; then doubled.")
+    max_backoff_s: float = Field(4.0, ge=0, le=600, allow_inf_nan=False)
+
+
+OurField = Literal["action", "reason", "confidence", "next_state", "parameters"]
+
+
+class LinkFile(Section):
+    """One model of a chain."""
+
+    model: str
+    when: AnyOfFile = Field({}, description="Asked only after failures that fit: clauses on failure, sign, class.")
+    quality: AnyOfFile = Field(
+        {}, description="An answer that fits none goes on to the next: agrees, confidence, action."
+    )
+    fields: dict[OurField, str] = Field({}, description="Where its answers keep our fields: field to dotted path.")
+    timeout_s: Seconds | None = Field(None, description="The longest that one attempt may take.")
+    window: int | None = Field(None, ge=1, description="How many tokens it reads at most.")
+
+
+def _linked(value: object) -> object:
+    return {"model": value} if isinstance(value, str) else value
+
+
+Links = Annotated[
+    list[Annotated[LinkFile, BeforeValidator(_linked, json_schema_input_type=str | LinkFile)]], Field(min_length=1)
+]
+
+
 class RungFile(Section):
-    """Who may be asked: a model, a panel of models, or (under the names person and cache) a person, or the verdicts
-    that models gave before."""
+    """Who may be asked: a model, a chain of models that stand in for one another, a panel of models, or (under the
+    names person and cache) a person, or the verdicts that models gave before."""
 
     model: str | None = None
     models: list[str] = []
+    chain: Links | None = None
+    retry: RetryModelFile | None = None
+    reorder: bool = Field(False, description="Ask the more reliable models of the chain first.")
     quorum: int | None = Field(None, ge=1)
     prompt: str | None = None
     deadline_s: Seconds | None = None

@@ -6,24 +6,25 @@ from collections.abc import Mapping
 from typing import Final
 
 from stepladder.classifier import DEFAULT, Classifier
-from stepladder.decision import Attachments, Budget, Caching, Ladder, Route, Rung
+from stepladder.decision import Attachments, Ladder, Route, Rung
 from stepladder.decision.point import CACHE, MEDIA_TYPE, PERSON
+from stepladder.fallback import Link, Retry
 from stepladder.rules import Rule
 from stepladder.workflow.arguments import Arguments
 from stepladder.workflow.compiler import Compiler, Key
 from stepladder.workflow.definition import Approval, Limits, Move, NoProgress, Policy
-from stepladder.workflow.file import ApprovalFile, RouteFile, RuleFile, RungFile, WorkflowFile
+from stepladder.workflow.economy import CACHING_KEYS, budget_of, caching_of, check_model_name
+from stepladder.workflow.file import ApprovalFile, LinkFile, RouteFile, RuleFile, RungFile, WorkflowFile
 from stepladder.workflow.problems import shown
 from stepladder.workflow.schemas import misfit
 
 SUPERVISOR_PROMPT: Final = "supervisor@1"
 MODEL_DEADLINE_S: Final = 5.0
 """What a rung of models has where the file does not say."""
-CACHING_KEYS: Final = ("features", "ttl_s", "entries", "shared", "similar")
-UNCACHED: Final = frozenset({"budget_used", "time_used", "decisions", "rule_margin"})
-"""Facts about time, cost and the rules: a verdict that depended on them would never be found again."""
 ANSWER: Final = frozenset({"agrees", "confidence", "action"})
-"""What `accept` can read of an answer."""
+"""What `accept` and `quality` can read of an answer."""
+FAILURE: Final = frozenset({"failure", "sign", "class"})
+"""What `when` can read of what went wrong before."""
 
 
 class PolicyBuilder:
@@ -141,28 +142,10 @@ class PolicyBuilder:
         routes: dict[str, Route] = {name: self._route(name, route) for name, route in file.routes.items()}
         if file.on_low_confidence == "person":
             self._needs_person(("policy", "on_low_confidence"))
-        budget = self._budget()
+        budget = budget_of(file.money, self.problems)
+        if budget is not None and budget.on_cap == "person":
+            self._needs_person(("policy", "money", "on_cap"))
         return Ladder(self._classifier(), rungs, routes, file.mode, file.on_invalid, file.on_low_confidence, budget)
-
-    def _budget(self) -> Budget | None:
-        money, path = self.file.policy.money, ("policy", "money")
-        if money is None:
-            return None
-        for model in money.prices:
-            self._model_name(model, (*path, "prices", model))
-        if money.on_cap == "person":
-            self._needs_person((*path, "on_cap"))
-        prices = {model: (read, written) for model, (read, written) in money.prices.items()}
-        return Budget(
-            money.decision_usd,
-            None,
-            money.day_usd,
-            money.throttle,
-            tuple(money.still_ask),
-            money.on_cap,
-            money.allow_unpriced,
-            prices,
-        )
 
     def _classifier(self) -> Classifier:
         named = self.file.policy.classifier
@@ -176,13 +159,12 @@ class PolicyBuilder:
 
     def _rung(self, name: str, rung: RungFile) -> Rung:
         path: Key = ("policy", "rungs", name)
-        models = tuple(rung.models) or ((rung.model,) if rung.model else ())
+        links = tuple(self._link(each, (*path, "chain", index)) for index, each in enumerate(rung.chain or ()))
+        models = tuple(rung.models) or ((rung.model,) if rung.model else ()) or tuple(link.model for link in links[:1])
         if name in (PERSON, CACHE):
             self._no_models(rung, path, name)
-        elif rung.model is not None and rung.models:
-            self.problems.add((*path, "models"), "both model and models", "one of them")
-        elif not models:
-            self.problems.add(path, "no model", "model or models (only the rungs `person` and `cache` have none)")
+        else:
+            self._one_way(rung, path)
         self._models(rung, path)
         quorum = rung.quorum or len(models) // 2 + 1
         if models and quorum > len(models):
@@ -190,36 +172,30 @@ class PolicyBuilder:
         accept = self.compiler.any_of(rung.accept, (*path, "accept"), ANSWER, "field of an answer")
         deadline = rung.deadline_s or (None if name in (PERSON, CACHE) else MODEL_DEADLINE_S)
         sent = self._attachments(rung, path)
-        caching, most = self._caching(name, rung, path), rung.max_output_tokens or 0
-        prompt = rung.prompt or SUPERVISOR_PROMPT
-        return Rung(name, models, quorum, prompt, deadline, accept, sent, max_output_tokens=most, caching=caching)
+        retry = Retry(**rung.retry.model_dump()) if rung.retry else None
+        prompt, most = rung.prompt or SUPERVISOR_PROMPT, rung.max_output_tokens or 0
+        caching = caching_of(name, rung, self.compiler, path)
+        return Rung(name, models, quorum, prompt, deadline, accept, sent, links, retry, rung.reorder, most, caching)
 
-    def _caching(self, name: str, rung: RungFile, path: Key) -> Caching | None:
-        for key in CACHING_KEYS:
-            if name != CACHE and key in rung.model_fields_set:
-                self.problems.add((*path, key), f"key {key!r}", f"no such key in the rung {name!r}: only in `cache`")
-        if name != CACHE:
-            return None
-        for index, feature in enumerate(rung.features):
-            self._feature(feature, (*path, "features", index))
-        if rung.similar is not None and not rung.features:
-            self.problems.add((*path, "similar"), "no features", "features to compare situations by")
-        standard = Caching()
-        return Caching(
-            tuple(rung.features),
-            rung.ttl_s or standard.ttl_s,
-            rung.entries or standard.entries,
-            rung.shared,
-            rung.similar,
-        )
+    def _one_way(self, rung: RungFile, path: Key) -> None:
+        """A rung says in one way who is asked."""
+        said = [key for key in ("model", "models", "chain") if getattr(rung, key)]
+        if not said:
+            expected = "model, models or chain (only the rungs `person` and `cache` have none)"
+            self.problems.add(path, "no model", expected)
+        elif len(said) > 1:
+            self.problems.add((*path, said[1]), f"both {said[0]} and {said[1]}", "one of them")
+        if rung.reorder and len(rung.chain or ()) < 2:
+            self.problems.add((*path, "reorder"), "reorder without a chain", "a chain of at least two models")
 
-    def _feature(self, feature: str, path: Key) -> None:
-        """A path that a clause could read, and nothing about time or money: the same situation comes again later."""
-        root = feature.split(".", maxsplit=1)[0]
-        if root in UNCACHED:
-            self.problems.add(path, f"feature {feature!r}", "a fact that does not change with time, cost or the rules")
-        elif self.compiler.clause(f"{feature} == true", path) is None:
-            return
+    def _link(self, link: LinkFile, path: Key) -> Link:
+        when = self.compiler.any_of(link.when, (*path, "when"), FAILURE, "field of a failure")
+        quality = self.compiler.any_of(link.quality, (*path, "quality"), ANSWER, "field of an answer")
+        if path[-1] == 0 and link.when:
+            self.problems.add(
+                (*path, "when"), "a condition on the first link", "none: it is asked before anything failed"
+            )
+        return Link(link.model, when, quality, dict(link.fields.items()), link.timeout_s, link.window)
 
     def _attachments(self, rung: RungFile, path: Key) -> Attachments:
         if rung.attachments is None:
@@ -232,7 +208,8 @@ class PolicyBuilder:
 
     def _no_models(self, rung: RungFile, path: Key, name: str) -> None:
         has = "only deadline_s" if name == PERSON else f"only deadline_s, {', '.join(CACHING_KEYS)}"
-        for key in ("model", "models", "quorum", "prompt", "accept", "attachments", "max_output_tokens"):
+        about_models = ("model", "models", "chain", "retry", "reorder", "quorum", "max_output_tokens")
+        for key in (*about_models, "prompt", "accept", "attachments"):
             if key in rung.model_fields_set:
                 self.problems.add((*path, key), f"key {key!r}", f"no such key in the rung `{name}`: {has}")
                 return
@@ -241,13 +218,9 @@ class PolicyBuilder:
         named: list[tuple[Key, str]] = [((*path, "models", index), model) for index, model in enumerate(rung.models)]
         if rung.model is not None:
             named.append(((*path, "model"), rung.model))
+        named += [((*path, "chain", index), link.model) for index, link in enumerate(rung.chain or ())]
         for place, model in named:
-            self._model_name(model, place)
-
-    def _model_name(self, model: str, place: Key) -> None:
-        provider, colon, rest = model.partition(":")
-        if not (provider and colon and rest):
-            self.problems.add(place, f"model {model!r}", "provider:name, such as openai:gpt-5-mini")
+            check_model_name(model, place, self.problems)
 
     def _route(self, name: str, route: RouteFile) -> Route:
         path: Key = ("policy", "routes", name)

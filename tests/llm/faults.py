@@ -108,7 +108,7 @@ class FaultServer:
 
     def stats(self) -> dict[str, dict[str, Any]]:
         """By `fault|run`: requests, billed ..."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/__stats", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/__stats", timeout=60) as answer:
             found: dict[str, dict[str, Any]] = json.loads(answer.read())
         return found
 

@@ -256,3 +256,61 @@ def test_a_model_without_a_price_is_refused_where_there_is_a_cap() -> None:
         run = asyncio.run(one_run(server, change))
         assert (len(server.served), run.decisions[0].calls[0].usage.cost_usd) == (1, None)
         assert "unpriced" in run.decisions[0].explain()
+
+
+def test_a_lone_decision_is_paid_for_too() -> None:
+    import stepladder
+    from stepladder import DecisionPoint
+    from stepladder.decision import Budget
+
+    async def decided(server: FaultServer, day_usd: float) -> tuple[str, str, int]:
+        journal = MemoryJournal()
+        lone = DecisionPoint(
+            "next",
+            rules=[stepladder.rule("STAY", because="nothing says otherwise")],
+            signals={"errors": int},
+            model="openai:m",
+            classifier={"complex": {"any": ["errors > 0"]}},
+            providers={"openai": OpenAIProvider(api_key="sk-nothing", base_url=server.openai_url, prices=PRICES)},
+            budget=Budget(day_usd=day_usd),
+            journal=journal,
+        )
+        async with lone:
+            found = await lone.decide({"errors": 1}, legal=["GO", "STAY"])
+            assert lone.replay(found.id)
+        booked = open_ledger(journal).total("run", found.id)
+        settled = found.record.settled
+        assert settled is not None
+        return found.source, settled.fallback, booked
+
+    with FaultServer(script(), prices=PRICES) as server:
+        assert asyncio.run(decided(server, 0.0)) == ("rule", "model: over_cap", 0)
+        source, fallback, booked = asyncio.run(decided(server, 1.0))
+        assert (source, fallback) == ("model", "")
+        assert usd(booked) >= server.billed_usd > 0
+
+
+def test_what_is_settled_after_the_end_is_settled_all_the_same(tmp_path: Path) -> None:
+    from stepladder.money import Booking, Settlement, Till
+    from stepladder.money.sqlite import SqliteStore
+
+    async def late() -> None:
+        till = Till(lambda: Ledger(SqliteStore(tmp_path / "l")))
+        assert await till.reserve(Booking("a", 0.0, "r", 1, "p", "s", "m", 0.5)) is None
+        till.close()
+        till.settle_soon(Settlement("a", "paid", 0.25))
+
+    asyncio.run(late())
+    ledger = Ledger(SqliteStore(tmp_path / "l"))
+    assert usd(ledger.total("run", "r")) == 0.25
+    ledger.close()
+
+
+def test_where_nothing_can_be_written_nothing_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "j.db.ledger").write_bytes(b"no database at all, and long enough to be looked at" * 40)
+    with FaultServer(script(), prices=PRICES) as server:
+        run = asyncio.run(one_run(server, changes(10.0), journal=tmp_path / "j.db"))
+    assert not server.served
+    (failed,) = of(run, ModelFailed)
+    assert failed.code == "no_ledger"
+    assert run.end == "solved"
