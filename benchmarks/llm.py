@@ -10,8 +10,8 @@ the same server and, but for peers that bring their own, the same SDK:
     litellm        acompletion, num_retries=0                                             (if it is installed)
     instructor     from_openai(...).create(response_model=...), max_retries=0             (if it is installed)
 
-Rounds of all rows alternate. By the clock the least of a row's rounds counts: what the machine does beside it only adds;
-of processor time the median.
+Rounds of all rows alternate. By the clock the least of a row counts: what the machine does beside it only adds; of
+processor time the median.
 """
 
 import argparse

@@ -20,8 +20,8 @@ LONGEST: Final = 4_000_000
 """Characters of an answer that are looked at."""
 REASON: Final = 2_000
 """Characters of a reason that are kept."""
-LITERAL: Final = 20_000
-"""Characters that are read as a Python literal."""
+LENIENT: Final = 16_384
+"""A longer text has to be strict JSON."""
 KNOWN: Final = frozenset({"action", "reason", "confidence", "next_state", "parameters"})
 
 _THOUGHT: Final = re.compile(
@@ -33,8 +33,8 @@ _TAG: Final = re.compile(r"!\[[^\]\n]{0,200}\]\([^)\n]{0,2000}\)|</?[A-Za-z!][^<
 _ROLE: Final = re.compile(r"<\|[^|<>\n]{0,40}\|>|(?im:^[ \t]*(?:system|assistant|user|developer|tool)[ \t]*:)")
 _HIDDEN: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 _ESCAPE: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])")
-_COMMENT: Final = re.compile(r'("(?:[^"\\\n]|\\.)*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
-_COMMA: Final = re.compile(r'("(?:[^"\\\n]|\\.)*")|,(\s*[}\]])')
+_COMMENT: Final = re.compile(r'("(?:[^"\\\n]|\\.)*+"?)|//[^\n]*|/\*.*?\*/', re.DOTALL)
+_COMMA: Final = re.compile(r'("(?:[^"\\\n]|\\.)*+"?)|,(\s*[}\]])')
 _OBJECT: Final = re.compile(r'\{\s*["}]')
 _HALF: Final = re.compile(r"[\ud800-\udfff]")
 
@@ -81,7 +81,9 @@ class Reader:
             if error.kind != "form":
                 raise
             first = error
-        if self._try("thought") and (rest := _THOUGHT.sub("", text, count=1)) != text and text.lstrip().startswith("<"):
+        if len(text) > LENIENT:  # whatever tries to understand more must not take long over what a model wrote
+            raise first
+        if self._try("thought") and (rest := _after_thoughts(text)) != text:
             self._took("thought")
             return self._object(rest)
         if self._try("fence") and (fenced := _fenced(text)) is not None:
@@ -164,6 +166,15 @@ def no_constant(name: str) -> Any:
 Found = tuple[Any] | None
 
 
+def _after_thoughts(text: str) -> str:
+    """The text behind the thoughts that it begins with."""
+    for _ in range(8):
+        if (thought := _THOUGHT.match(text)) is None:
+            break
+        text = text[thought.end() :]
+    return text
+
+
 def _fenced(text: str) -> str | None:
     """What is in the fence, where there is exactly one and no brace outside of it."""
     found = _FENCE.findall(text)
@@ -194,7 +205,7 @@ def _commented(text: str) -> Found:
 
 def _literal(text: str) -> Found:
     """A Python dict literal. Only literals: nothing is run."""
-    if len(text) > LITERAL or not text.lstrip().startswith("{"):
+    if not text.lstrip().startswith("{"):
         return None
     try:
         tree = ast.parse(text.strip(), mode="eval")

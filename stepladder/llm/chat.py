@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -124,9 +124,13 @@ def error_of(document: Mapping[str, Any]) -> Mapping[str, Any]:
     return error if isinstance(error, dict) else {"message": text_of(error)}
 
 
+MESSAGE: Final = 2_000
+"""Characters of a message that are looked at."""
+
+
 def said_in(error: Mapping[str, Any]) -> Said:
     """What an error object of OpenAI's form says."""
-    return Said(words_of(*words_in(error, "code", "type")), text_of(error.get("message")))
+    return Said(words_of(*words_in(error, "code", "type")), text_of(error.get("message"))[:MESSAGE])
 
 
 def _usage(usage: object) -> Usage:

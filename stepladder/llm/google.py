@@ -19,7 +19,7 @@ from google import genai
 from google.genai import errors, types
 
 from stepladder.llm.attachments import not_taken, parts
-from stepladder.llm.chat import error_of
+from stepladder.llm.chat import MESSAGE, error_of
 from stepladder.llm.errors import (
     BadResponse,
     KeyMissing,
@@ -330,7 +330,7 @@ def _said(error: Mapping[str, Any]) -> Said:
         words = ("daily_quota", *words)
     delays = [number(text_of(entry.get("retryDelay")).removesuffix("s")) for entry in entries]
     hint = max((each for each in delays if each is not None), default=None)
-    return Said(words, text_of(error.get("message")), hint, limits)
+    return Said(words, text_of(error.get("message"))[:MESSAGE], hint, limits)
 
 
 def _quota_ids(entry: Mapping[str, Any]) -> list[object]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
+import time
 import types
 import urllib.request
 from pathlib import Path
@@ -136,6 +138,20 @@ def _serve() -> None:
     print(json.dumps({"port": server.port, "hosts": hosts}), flush=True)
     for _ in sys.stdin:
         print(json.dumps(server.sinkhits), flush=True)
+
+
+class Stood:
+    """Notices how long the loop stood still: one figure every 20 ms."""
+
+    def __init__(self) -> None:
+        self.worst: list[float] = [0.0]
+
+    async def watch(self) -> None:
+        """Look on until cancelled."""
+        while True:
+            before = time.perf_counter()
+            await asyncio.sleep(0.02)
+            self.worst.append(time.perf_counter() - before - 0.02)
 
 
 def provider(server: FaultServer, fault: str, run: str, wire: str, name: str) -> Provider:

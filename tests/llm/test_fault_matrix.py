@@ -27,7 +27,7 @@ from stepladder.llm.breaker import Breaker, Permit
 from stepladder.llm.health import Health
 from stepladder.llm.provider import ModelRequest, Provider
 from stepladder.llm.purse import Payer, Refusal, Reservation, Spent, Target
-from tests.llm.faults import HEALTHY, KEY, WIRES, FaultServer, provider
+from tests.llm.faults import HEALTHY, KEY, WIRES, FaultServer, Stood, provider
 
 DEADLINE_S: Final = 3.0
 LEGAL: Final = ("approve", "reject", "wait")
@@ -190,7 +190,7 @@ async def decide_all(server: FaultServer, situation: str, only: str = "") -> lis
             "second": provider(server, HEALTHY, "second", "openai_chat", "second"),
             "third": provider(server, HEALTHY, "third", "gemini_generate_content", "third"),
         }
-    stood = Stood()
+    stood = Starving()
     watch = asyncio.create_task(stood.watch())
     made: dict[tuple[str, str], Made] = {}
     whole = TORTURE or bool(only) or situation in ("alone", "chain")
@@ -212,18 +212,12 @@ async def decide_all(server: FaultServer, situation: str, only: str = "") -> lis
     return list(made.values())
 
 
-class Stood:
-    """Notices when the loop stood still, and during which decisions."""
+class Starving(Stood):
+    """Remembers which decisions were made while the loop stood still."""
 
     def __init__(self) -> None:
-        self.worst: list[float] = [0.0]
+        super().__init__()
         self.starved: set[int] = set()
-
-    async def watch(self) -> None:
-        while True:
-            before = time.perf_counter()
-            await asyncio.sleep(0.02)
-            self.worst.append(time.perf_counter() - before - 0.02)
 
     async def over(self, room: asyncio.Semaphore, server: FaultServer, situation: str, setup: Setup) -> Made:
         async with room:

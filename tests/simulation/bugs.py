@@ -117,6 +117,7 @@ def guard_ignored_for_models(plant: MonkeyPatch) -> None:
         return {move.option.action: move.option for move in machine.moves[opened.step]}
 
     plant.setattr(DECIDE, "options_of", all_of)
+    plant.setattr("stepladder.drivers.perform.options_of", all_of)
 
 
 def budget_ignored(plant: MonkeyPatch) -> None:
