@@ -5,7 +5,7 @@
     verify, head, prune                         keep the journal        (keeping)
     check, explain, schema, diagram             look at workflow files  (check, diagrams)
     init, play                                  projects and scenarios  (project, scenarios)
-    import, evaluate, tune                      recordings of agents    (recordings, tuning)
+    record, import, evaluate, tune              recordings of agents    (recording, recordings, tuning)
 
 Every command has `--json`: one document on stdout and nothing else; errors are JSON on stderr then.
 
@@ -73,6 +73,7 @@ for _module in (
     "diagrams",
     "project",
     "scenarios",
+    "recording",
     "recordings",
     "tuning",
 ):
