@@ -148,8 +148,9 @@ class PolicyBuilder:
         return Ladder(self._classifier(), rungs, routes, file.mode, file.on_invalid, file.on_low_confidence, budget)
 
     def _classifier(self) -> Classifier:
-        named = self.file.policy.classifier
-        path: Key = ("policy", "classifier")
+        own = self.file.policy.by_domain.get(self.file.workflow)
+        named = own or self.file.policy.classifier
+        path: Key = ("policy", "by_domain", self.file.workflow) if own else ("policy", "classifier")
         complex_, hybrid = (DEFAULT["complex"], DEFAULT["hybrid"]) if named is None else (named.complex, named.hybrid)
         if often := self.file.policy.limits.no_progress.escalate:
             complex_ = {**complex_, "no_progress": complex_.get("no_progress", [f"no_progress >= {often}"])}
