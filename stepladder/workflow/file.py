@@ -127,6 +127,10 @@ class RuleFile(Section):
     do: Name
     with_: Arguments = Field({}, alias="with")
     because: str = ""
+    settles: list[Literal["hybrid", "complex"]] = Field(
+        [], description="Routes on which nobody is asked where this rule is chosen, but in 5% of the runs."
+    )
+    shadow: bool = Field(False, description="Never chosen; what it would have said is compared later.")
 
 
 class NoProgressFile(Section):

@@ -82,7 +82,7 @@ class PolicyBuilder:
 
     def _rule(self, name: str, each: RuleFile, path: Key) -> Rule:
         condition = self.compiler.condition(each.when, (*path, "when"))
-        return Rule(name, each.do, condition, each.because, each.with_)
+        return Rule(name, each.do, condition, each.because, each.with_, tuple(each.settles), each.shadow)
 
     def _select_agent(self, step: str, listed: Mapping[str, RuleFile]) -> tuple[Rule, ...]:
         path: Key = ("select_agent", step)
@@ -97,8 +97,10 @@ class PolicyBuilder:
         for name, each in listed.items():
             if each.do not in candidates:
                 self.problems.unknown((*path, name, "do"), "agent of this step", each.do, candidates)
-            if each.with_:
-                self.problems.add((*path, name, "with"), "key 'with'", "no such key here: choosing takes no parameters")
+            for key, said in (("with", each.with_), ("settles", each.settles), ("shadow", each.shadow)):
+                if said:
+                    wrong = f"key {key!r}", "no such key here: choosing takes no parameters and asks nobody"
+                    self.problems.add((*path, name, key), *wrong)
         return tuple(self._rule(name, each, (*path, name)) for name, each in listed.items())
 
     # --- limits and approvals
