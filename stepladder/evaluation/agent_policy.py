@@ -21,7 +21,7 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError, model_validator
+from pydantic import ValidationError
 
 from stepladder.classifier import Classifier
 from stepladder.clauses import AnyOf, ClauseError
@@ -30,44 +30,17 @@ from stepladder.evaluation.columns import Column, Columns
 from stepladder.evaluation.learn import log_odds, probabilities
 from stepladder.evaluation.steps import KNOWN, Steps, unreadable
 from stepladder.evaluation.verdicts import Masks, classify_columns, names_read
-from stepladder.signals import Part, Scorecard, Term
-from stepladder.workflow.file import ClassifierFile, Section
+from stepladder.signals import Scorecard
+from stepladder.workflow.file import ClassifierFile, RiskFile, Section
 from stepladder.workflow.misfits import from_pydantic
 from stepladder.workflow.problems import Problems
+from stepladder.workflow.risk import misfits, scorecard
 from stepladder.workflow.yaml_text import Lines, read_yaml
 
 Array = NDArray[Any]
 RISK: Final = "risk.value"
 DEFAULT: Final = Path(__file__).with_name("agents.yaml")
 """The policy that ships: learned over three public sources of recorded agents."""
-
-
-class TermFile(Section):
-    """Bands of one signal."""
-
-    cuts: list[float] = Field(min_length=1)
-    points: list[float] = Field(min_length=2)
-
-    @model_validator(mode="after")
-    def _fits(self) -> TermFile:
-        if len(self.points) != len(self.cuts) + 1:
-            raise ValueError(f"{len(self.cuts)} cuts need {len(self.cuts) + 1} points, one for each band")
-        if sorted(set(self.cuts)) != self.cuts:
-            raise ValueError("cuts go up")
-        return self
-
-
-class PartFile(Section):
-    """Points that are added together."""
-
-    base: float = 0.0
-    terms: dict[str, TermFile] = {}
-
-
-class RiskFile(PartFile):
-    """The scorecard."""
-
-    domains: dict[str, PartFile] = {}
 
 
 class PolicySection(Section):
@@ -190,13 +163,12 @@ class _Reader:
         return AnyOf(kept)
 
     def risk(self, read: RiskFile) -> Scorecard:
-        for part, path in [
-            (read, ("policy", "risk")),
-            *((each, ("policy", "risk", "domains", name)) for name, each in read.domains.items()),
-        ]:
-            for name in part.terms:
-                self._check(name, (*path, "terms", name), allowed=())
-        return Scorecard(_part(read), {name: _part(each) for name, each in read.domains.items()})
+        for path, found, expected in misfits(read):
+            self._problem(("policy", "risk", *map(str, path)), found, expected, "definition")
+        card = scorecard(read)
+        for name in card.names():
+            self._check(name, ("policy", "risk", "terms", name), allowed=())
+        return card
 
     def names(self, classifiers: list[Classifier], *, has_risk: bool) -> None:
         for name in names_read(classifiers):
@@ -208,7 +180,3 @@ class _Reader:
         if name.partition(".")[0] not in KNOWN:
             wrong = unreadable(name, [*KNOWN, *allowed])
             self._problem(path, f"signal {name!r}", wrong.expected)
-
-
-def _part(read: PartFile) -> Part:
-    return Part(read.base, tuple(Term(name, tuple(t.cuts), tuple(t.points)) for name, t in read.terms.items()))

@@ -134,8 +134,8 @@ class _Runs:
     """Where runs begin and end, as bits of one long number, the first row the lowest.
 
     The first row of a mask in each run is found by one addition: with m the mask and the end of every run, a = not m
-    has ones from a run's start up to its first row of m. Adding one at each start carries through these ones and comes
-    to rest there; no carry leaves its run, since its end is in m.
+    has ones from a run's start up to its first row of m. Adding one at each start carries through these ones and
+    comes to rest there; no carry leaves its run, since its end is in m.
     """
 
     def __init__(self, past: Past) -> None:

@@ -14,7 +14,7 @@ from transitions import Machine as StateMachine
 from transitions.core import Event
 
 from stepladder.clauses import Reading
-from stepladder.decision import Ladder, Option
+from stepladder.decision import Budget, Ladder, Option
 from stepladder.errors import IllegalAction
 from stepladder.record import STOP
 from stepladder.rules import Rule
@@ -67,6 +67,9 @@ class Machine:
         self.definition = definition
         self.policy = definition.policy
         self.limits = definition.policy.limits
+        self.budget = msgspec.structs.replace(
+            definition.policy.ladder.budget or Budget(), run_usd=definition.policy.limits.usd
+        )
         self.fold = definition.fold
         self._events = _step_machine(definition).events
         self.moves: dict[str, tuple[Move, ...]] = definition.moves

@@ -259,27 +259,16 @@ def test_langgraph_snapshots_repeat_their_messages(tmp_path: Path) -> None:
 
 # --- whatever a file holds
 
+WORDS = [
+    *("messages", "role", "content", "history", "traj", "resourceSpans", "scopeSpans", "spans", "attributes"),
+    *("values", "tool_calls", "type", "id", "simulations", "key", "value", "function", "name", "kwargs", "lc"),
+]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
     lambda inner: (
         st.lists(inner, max_size=4)
         | st.dictionaries(
-            st.sampled_from(
-                ["messages", "role", "content", "history", "traj", "resourceSpans", "scopeSpans", "spans", "attributes"]
-                + [
-                    "values",
-                    "tool_calls",
-                    "type",
-                    "id",
-                    "simulations",
-                    "key",
-                    "value",
-                    "function",
-                    "name",
-                    "kwargs",
-                    "lc",
-                ]
-            ),
+            st.sampled_from(WORDS),
             inner,
             max_size=5,
         )
