@@ -36,8 +36,8 @@ def live_calls(agents: Path, options: dict[str, str]) -> Live:
             secrets=secrets,
         )
         try:
-            event, _ = await call_agent(resources, machine, state.run_id, command)
-            return resources.redactor.event(event)
+            post = await call_agent(resources, machine, state.run_id, command)
+            return resources.redactor.event(post.event)
         finally:
             await resources.close()
 
