@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from stepladder.cli.screen import Screen
-    from stepladder.evaluation.tuning import Tuned
+    from stepladder.evaluation.asked import Tuned
 
 
 @app.command(
@@ -72,9 +72,9 @@ def tune(
     from stepladder.cli.recordings import Progress, wanted_of
     from stepladder.cli.screen import Screen
     from stepladder.evaluation.agent_policy import parse_policy
+    from stepladder.evaluation.asked import Asked
     from stepladder.evaluation.policy_text import policy_text
     from stepladder.evaluation.steps import read_steps
-    from stepladder.evaluation.tuning import Asked
     from stepladder.evaluation.tuning import tune as tuned_of
     from stepladder.scenarios.recording_files import recording_files
 

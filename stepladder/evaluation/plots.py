@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from stepladder.errors import InputError
+from stepladder.evaluation.asked import Point
 from stepladder.evaluation.extras import needed
-from stepladder.evaluation.tuning import Point
 
 
 def pareto(points: Iterable[Point]) -> list[Point]:

@@ -184,7 +184,9 @@ pytest_plugins = ["pytester"]
 
 
 def plugin(pytester: pytest.Pytester, *args: str) -> pytest.RunResult:
-    return pytester.runpytest("-p", "stepladder.integrations.pytest_plugin", "-p", "no:cacheprovider", *args)
+    """Without the one that is installed, if it is: it is the same."""
+    ours = ("-p", "no:stepladder", "-p", "stepladder.integrations.pytest_plugin", "-p", "no:cacheprovider")
+    return pytester.runpytest(*ours, *args)
 
 
 def test_the_plugin_plays_scenarios(pytester: pytest.Pytester, desk: Desk) -> None:
