@@ -18,11 +18,15 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag_field
 
 
 class Usage(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """What a call used: tokens in and out, and its price in USD (None: nobody knows the price)."""
+    """What a call used: tokens in and out, and its price in USD (None: nobody knows the price).
+
+    `estimated`: the price is an upper bound.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
     cost_usd: float | None = 0.0
+    estimated: bool = False
 
 
 NOTHING_USED = Usage()
@@ -118,6 +122,7 @@ class TimePassed(Event, frozen=True, gc=False, tag="time_passed"):
 class ModelAnswered(Event, frozen=True, gc=False, tag="model_answered"):
     """A model's answer, as received; `model` is who served, `prompt` the digest of what it was asked.
 
+    `cached` says that it was not asked this time: exact (the same situation before) or similar, with how alike it was.
     `attached` are the digests of the artifacts that went with the question, `left_out` those that did not, with why.
     `attempts` are all that were made for it, `usage` what they used together. `repaired` names what had to be put right
     in the form of the answer before it counts, `fields` where it keeps ours, and `whole` says that it had to have every
@@ -134,6 +139,7 @@ class ModelAnswered(Event, frozen=True, gc=False, tag="model_answered"):
     elapsed_s: float = 0.0
     attached: tuple[str, ...] = ()
     left_out: dict[str, str] = {}
+    cached: str = ""
     attempts: tuple[Attempt, ...] = ()
     repaired: tuple[str, ...] = ()
     fields: dict[str, str] = {}

@@ -10,12 +10,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from stepladder.app.inputs import check_prices
 from stepladder.app.journals import open_journal
 from stepladder.app.left import is_pruned
 from stepladder.app.lone import Decision, Desk, Lone, asked_person
 from stepladder.app.secrets import secrets_of
 from stepladder.clauses import AnyOf
-from stepladder.decision import Attachments, Invalid, Route, Rung, judge
+from stepladder.decision import Attachments, Budget, Invalid, Route, Rung, judge
 from stepladder.drivers.artifacts import taken_in
 from stepladder.drivers.clock import Clock, SystemClock
 from stepladder.errors import InputError, RunConflict, RunNotWaiting, RunPruned, WrongDefinition
@@ -45,6 +46,7 @@ class DecisionPoint:
         reconcile, accept, deadline_s: how the model's answer is settled, and its time in seconds.
         attachments: media types of artifacts in the context that the model is sent: image/png, image/* ...
         mode: programmatic, llm or hybrid.
+        budget: what may be spent on models, a decision and a day, and their prices.
         actions: per action `description`, `use_when`, `example`, `parameters` and `significant`.
         journal: a journal, a SQLite file or a postgresql:// address; None keeps decisions in memory.
         providers, options, clock, prompts, purse: as for the Orchestrator.
@@ -53,6 +55,7 @@ class DecisionPoint:
 
     Raises:
         DefinitionError: no rule, an unknown signal in a clause, a rung that is not there.
+        InputError: a model without a price though there is a cap on money.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class DecisionPoint:
         options: Mapping[str, Mapping[str, Any]] | None = None,
         clock: Clock | None = None,
         prompts: Mapping[str, str] | None = None,
+        budget: Budget | None = None,
         chain: Sequence[str | Link] = (),
         retry: Retry | None = None,
         purse: Purse | None = None,
@@ -90,7 +94,7 @@ class DecisionPoint:
             rung = Rung("model", (model,), 1, DECISION_PROMPT, deadline_s, accepted, sent, links, retry)
             rungs = {"model": rung, **(rungs or {})}
             routes = routes or {route: Route(("model",), reconcile) for route in ("hybrid", "complex")}
-        settings = {"how": mode, "on_invalid": on_invalid, "on_low_confidence": on_low_confidence}
+        settings = {"how": mode, "on_invalid": on_invalid, "on_low_confidence": on_low_confidence, "budget": budget}
         self.point = make_point(
             name,
             rules=rules,
@@ -101,6 +105,8 @@ class DecisionPoint:
             actions=actions,
             settings=settings,
         )
+        models = providers if isinstance(providers, Providers) else Providers(providers, options=options)
+        check_prices(self.point.ladder, budget or Budget(), models)
         self.journal = open_journal(journal)
         self._owns_journal = journal is not self.journal
         self._clock = clock or SystemClock()
@@ -108,7 +114,7 @@ class DecisionPoint:
             self.point,
             self.journal,
             self._clock,
-            providers if isinstance(providers, Providers) else Providers(providers, options=options),
+            models,
             Redactor(secrets_of({}, os.environ)[1]),
             dict(prompts or {}),
             purse,

@@ -21,7 +21,15 @@ from stepladder.app.answers import check_answer, checked_outcome, waits_for
 from stepladder.app.at_work import AtWork, Listener
 from stepladder.app.definitions import Definitions, Pin
 from stepladder.app.history import History
-from stepladder.app.inputs import check_agents, check_id, check_providers, plain_mapping, plain_text, run_input
+from stepladder.app.inputs import (
+    check_agents,
+    check_id,
+    check_prices,
+    check_providers,
+    plain_mapping,
+    plain_text,
+    run_input,
+)
 from stepladder.app.journals import open_journal
 from stepladder.app.loading import Agents, Workflow
 from stepladder.app.reading import entries_of, replay_run
@@ -62,7 +70,8 @@ class Orchestrator:
         purse: who pays for every attempt at a model; nothing is set aside where none is given.
 
     Raises:
-        InputError: an agent is missing or unknown, or a rung asks a model of an unknown provider.
+        InputError: an agent is missing or unknown, or a rung asks a model of an unknown provider, or one without a
+            price though there is a cap on money.
     """
 
     def __init__(
@@ -85,6 +94,7 @@ class Orchestrator:
         check_agents(self.workflow.definition, agents or {}, others=on_changed == "pin")
         models = providers if isinstance(providers, Providers) else Providers(providers, options=options)
         check_providers(self.workflow.definition, models.names)
+        check_prices(self.machine.policy.ladder, self.machine.budget, models)
         self.journal = open_journal(journal)
         self._definitions = Definitions(self.journal, self.workflow.signals)
         self._upgrading = Upgrading(self._definitions, self.workflow, agents or {}, on_changed)

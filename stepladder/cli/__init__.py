@@ -1,10 +1,13 @@
 """The command line: `stepladder COMMAND ...`.
 
     run, answer, send, resume, retry, cancel    work on runs            (runs)
-    runs, show, outcome, replay, export         read the journal        (show, replay)
+    runs, show, outcome, replay, export, costs  read the journal        (show, replay, costs)
     verify, head, prune                         keep the journal        (keeping)
     check, explain, schema, diagram             look at workflow files  (check, diagrams)
-    init, play                                  projects and scenarios  (project, scenarios)
+    init, play, rehearse                        projects and scenarios  (project, scenarios, rehearsing)
+    ab, rollout, mine, whatif, fork,            learn from runs         (ab, rollout, mining, whatif, fork,
+    recommend, forecast                                                  recommend)
+    record, import, evaluate, tune              recordings of agents    (recording, recordings, tuning)
 
 Every command has `--json`: one document on stdout and nothing else; errors are JSON on stderr then.
 
@@ -63,5 +66,8 @@ def _text(argument: str) -> str:
 
 
 # in the order of the help
-for _module in ("runs", "show", "replay", "keeping", "check", "diagrams", "project", "scenarios"):
+for _module in (
+    *("runs", "show", "replay", "costs", "keeping", "check", "diagrams", "project", "scenarios", "rehearsing"),
+    *("ab", "rollout", "mining", "whatif", "fork", "recommend", "recording", "recordings", "tuning"),
+):
     import_module(f"stepladder.cli.{_module}")

@@ -32,12 +32,14 @@ async def ask_model(
     rendered: Rendered,
     attached: Attached,
     asks: Asks,
-    run_id: str = "",
+    payer: Payer,
 ) -> ModelEvent:
     """The answer of a model, or of another that stands in for it, as an event with every attempt that was made.
 
     Whatever goes wrong is a failure of this rung, never of the run. What was sent until somebody cut it off is in the
     event as well: it may be billed.
+
+    The purse is asked before anything is sent, and told what it came to.
 
     Raises:
         ScriptRanDry: a scripted provider has no answer left; a scenario that is too short must fail.
@@ -47,7 +49,7 @@ async def ask_model(
     started = clock.now()
     notes: list[Attempt] = []
     try:
-        event = await _asked(owner, clock, command, rung, rendered, attached, asks, run_id, notes)
+        event = await _asked(owner, clock, command, rung, rendered, attached, asks, payer, notes)
     except asyncio.CancelledError:
         if not notes:
             raise
@@ -63,7 +65,7 @@ async def _asked(
     rendered: Rendered,
     attached: Attached,
     asks: Asks,
-    run_id: str,
+    payer: Payer,
     notes: list[Attempt],
 ) -> ModelEvent:
     started = clock.now()
@@ -71,8 +73,7 @@ async def _asked(
     contract = asks(chain)
     contract.whole = not any(owner.is_final(link.model) for link in chain.links)
     left_s = NO_DEADLINE_S if command.deadline is None else max(0.001, command.deadline - started)
-    payer = Payer(run_id, command.decision, command.number, command.rung, shadow=command.shadow)
-    outcome = await owner.ask(chain, _request(rendered, attached), contract, payer, left_s, notes)
+    outcome = await owner.ask(chain, _request(rendered, attached, rung), contract, payer, left_s, notes)
     if outcome.reply is None or outcome.answer is None:
         return _failed(command, outcome, clock.now(), started)
     return _answered(command, outcome, chain, clock.now(), started, rendered.digest, whole=contract.whole)
@@ -88,8 +89,8 @@ def unaskable(command: AskModel, now: float, code: str, said: str) -> ModelFaile
     return ModelFailed(now, command.number, code, said, model=command.model)
 
 
-def _request(rendered: Rendered, attached: Attached) -> ModelRequest:
-    return ModelRequest(
+def _request(rendered: Rendered, attached: Attached, rung: Rung) -> ModelRequest:
+    request = ModelRequest(
         model="",
         system=rendered.system,
         prompt=rendered.prompt,
@@ -98,6 +99,8 @@ def _request(rendered: Rendered, attached: Attached) -> ModelRequest:
         strict=rendered.strict,
         deadline_s=0.0,
     )
+    most = rung.max_output_tokens
+    return msgspec.structs.replace(request, max_output_tokens=most) if most else request
 
 
 def _answered(

@@ -65,4 +65,8 @@ def used(attempts: Sequence[Attempt]) -> Usage:
         sum(each.usage.input_tokens for each in attempts),
         sum(each.usage.output_tokens for each in attempts),
         None if unknown and not any(costs) else sum(each or 0.0 for each in costs),
+        any(
+            each.sent and (each.cost == "estimate" or (each.cost == "reserve" and each.reserved_usd))
+            for each in attempts
+        ),
     )

@@ -10,6 +10,7 @@ from typing import Final, Literal, Protocol
 
 import msgspec
 
+from stepladder.decision import Budget
 from stepladder.events import NOTHING_USED, Usage
 from stepladder.llm.provider import ModelRequest
 
@@ -31,7 +32,7 @@ class Target(msgspec.Struct, frozen=True):
 
 class Payer(msgspec.Struct, frozen=True):
     """For what an attempt is made: the run (or the lone decision), the decision in it, the command, the rung, and which
-    attempt of the command it is, counted from 1."""
+    attempt of the command it is, counted from 1; the decision's point and route, and the budget that it is under."""
 
     run_id: str = ""
     decision: int = 0
@@ -39,6 +40,9 @@ class Payer(msgspec.Struct, frozen=True):
     rung: str = ""
     attempt: int = 1
     shadow: bool = False
+    point: str = "next_action"
+    route: str = ""
+    budget: Budget | None = None
 
 
 class Reservation(msgspec.Struct, frozen=True):
@@ -49,9 +53,13 @@ class Reservation(msgspec.Struct, frozen=True):
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """Nothing may be spent: `reason` is one line for the record, such as `budget of $0.20 is spent`."""
+    """Nothing may be spent: `reason` is one line for the record, such as `budget of $0.20 is spent`.
+
+    `code` is the failure's class: over_cap, throttled, unpriced, or no_ledger (it could not be written down).
+    """
 
     reason: str
+    code: str = "over_cap"
 
 
 class Spent(msgspec.Struct, frozen=True):
@@ -73,9 +81,12 @@ class Purse(Protocol):
         """Set aside what this attempt can cost at most, durably, or refuse. Never raises."""
         ...
 
-    def settle(self, reservation: Reservation, spent: Spent) -> None:
-        """Book what it came to. Called exactly once for each reservation, also when the attempt is cancelled, so it
-        does not wait for anything longer than a local commit. Never raises."""
+    def settle(self, reservation: Reservation, spent: Spent) -> float | None:
+        """Book what it came to: the US dollars booked, None for a model without a price.
+
+        Called exactly once for each reservation, also when the attempt is cancelled, so it does not wait for anything
+        longer than a local commit. Never raises.
+        """
         ...
 
 
@@ -86,8 +97,9 @@ class OpenPurse:
         """Nothing is set aside."""
         return RESERVED_NOTHING
 
-    def settle(self, reservation: Reservation, spent: Spent) -> None:
-        """Nothing is booked."""
+    def settle(self, reservation: Reservation, spent: Spent) -> float | None:
+        """Nothing is booked; what the provider made of it."""
+        return spent.usage.cost_usd
 
 
 RESERVED_NOTHING: Final = Reservation()

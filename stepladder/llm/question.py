@@ -32,6 +32,8 @@ from stepladder.llm.provider import ModelReply, ModelRequest
 from stepladder.llm.purse import Payer, Purse, Refusal, Reservation, Spent
 from stepladder.llm.side import Failed, Side, exchange, most_read, used_of
 
+UNPAID: Final = "unpaid"
+"""The sign of an attempt that the purse refused."""
 PASSED_OVER: Final = Failure("passed_over")
 FINAL: Final = View(final=True)
 NO_REPAIR: Final = frozenset({"stream"})
@@ -168,7 +170,7 @@ class Question:
         if isinstance(reserved, Refusal):
             if permits is not None:
                 side.health.cut_off(permits)
-            self._skip(ask.link, reserved.reason, Failure("refused_by_purse"))
+            self._skip(ask.link, reserved.reason, Failure(reserved.code, UNPAID))
             return False
         started = self.clock()
         result: ModelReply | Failed | None = None
@@ -219,7 +221,8 @@ class Question:
     ) -> bool:
         answer = self.contract.read(reply, ask.link)
         usage, cost = used_of(side, request, reply)
-        self.means.purse.settle(reserved, Spent("usage" if cost == "usage" else "estimate", usage))
+        booked = self.means.purse.settle(reserved, Spent("usage" if cost == "usage" else "estimate", usage))
+        usage = msgspec.structs.replace(usage, cost_usd=booked, estimated=cost == "estimate")
         repaired = (*reply.repaired, *answer.repaired)
         if not answer.wrong:
             if permits is not None:
@@ -265,7 +268,9 @@ class Question:
         if error is not None:
             priced = error.cost_usd if failure.known or error.cost_usd is not None else 0.0
             usage = Usage(error.input_tokens or 0, error.output_tokens or 0, priced)
-        self.means.purse.settle(reserved, Spent(SPENT[failure.cost], usage))
+        booked = self.means.purse.settle(reserved, Spent(SPENT[failure.cost], usage))
+        if failure.cost == "usage":
+            usage = msgspec.structs.replace(usage, cost_usd=booked)
         if permits is not None:
             side.health.failed(permits, failure, found)
         if found.again == "once":
@@ -337,11 +342,11 @@ class Question:
             first = self.sides[0]
             code = "setup" if isinstance(first, StepladderError) else "closed" if attempts else "late"
             reasons = "; ".join(dict.fromkeys(f"{each.target}: {each.cause}" for each in attempts))
-            held = [each for each in self.attempted if each.failure.code == "refused_by_purse"]
+            held = [each.failure for each in self.attempted if each.failure.sign == UNPAID]
             return Outcome(
                 None,
                 None,
-                Failure("budget" if held else code),
+                held[-1] if held else Failure(code),
                 reasons or why,
                 attempts,
                 usage,

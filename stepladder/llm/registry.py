@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Self, cast
 
 from stepladder.llm.errors import ModelNameError, SdkMissing, SetupError
 from stepladder.llm.health import Health
+from stepladder.llm.prices import cost_usd
 from stepladder.llm.provider import Provider
 
 
@@ -99,6 +100,19 @@ class Providers:
         if key not in self._open:
             self._open[key] = open_provider(name, base_url=key[1], **options)
         return self._open[key]
+
+    def price_usd(self, text: str, read: int, written: int) -> float | None:
+        """US dollars for so many tokens of `provider:model`, as far as it is known before the provider is opened."""
+        name, model = parse_model(text, self.names)
+        own = getattr(self._own.get(name), "price", None)
+        if own is not None:
+            found: float | None = own(model, read, written)
+            return found
+        if name == "scripted":
+            return 0.0
+        options = self._options.get(name, {})
+        base_url, prices = options.get("base_url"), options.get("prices")
+        return cost_usd(name, model, read, written, base_url=base_url, overrides=prices)
 
     def __getitem__(self, name: str) -> Provider:
         return self.open(name)

@@ -78,6 +78,10 @@ class ScriptedProvider:
             provider=self.name,
         )
 
+    def price(self, model: str, input_tokens: int, output_tokens: int) -> float | None:
+        """Nothing: a script costs no money."""
+        return 0.0
+
     async def close(self) -> None:
         """Nothing to give back."""
 

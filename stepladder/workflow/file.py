@@ -127,6 +127,10 @@ class RuleFile(Section):
     do: Name
     with_: Arguments = Field({}, alias="with")
     because: str = ""
+    settles: list[Literal["hybrid", "complex"]] = Field(
+        [], description="Routes on which nobody is asked where this rule is chosen, but in 5% of the runs."
+    )
+    shadow: bool = Field(False, description="Never chosen; what it would have said is compared later.")
 
 
 class NoProgressFile(Section):
@@ -197,7 +201,7 @@ Links = Annotated[
 
 class RungFile(Section):
     """Who may be asked: a model, a chain of models that stand in for one another, a panel of models, or (under the
-    name person) a person."""
+    names person and cache) a person, or the verdicts that models gave before."""
 
     model: str | None = None
     models: list[str] = []
@@ -209,6 +213,44 @@ class RungFile(Section):
     deadline_s: Seconds | None = None
     accept: AnyOfFile = {}
     attachments: AttachmentsFile | None = None
+    max_output_tokens: int | None = Field(
+        None, ge=1, le=1_000_000, description="Tokens a model may write, thinking included. Default: 1024."
+    )
+    features: list[str] = Field(
+        [], description="cache: paths of the facts that make situations the same. Default: the whole prompt."
+    )
+    ttl_s: Seconds | None = Field(None, description="cache: seconds that a verdict lives. Default: a day.")
+    entries: int | None = Field(None, ge=1, le=10_000_000, description="cache: verdicts kept at most. Default: 4096.")
+    shared: bool = Field(False, description="cache: in a file beside the journal, for every process.")
+    similar: float | None = Field(
+        None, gt=0, le=1, allow_inf_nan=False, description="cache: how alike features may do, 0 to 1. Default: off."
+    )
+
+
+Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Usd = Annotated[float, Field(ge=0, allow_inf_nan=False, le=1_000_000_000)]
+
+
+class MoneyFile(Section):
+    """What may be spent on models, beside limits.usd, which is the cap of a run."""
+
+    decision_usd: Usd | None = Field(None, description="US dollars for one decision, all attempts together.")
+    day_usd: Usd | None = Field(None, description="US dollars a UTC day, over all runs that share the journal.")
+    throttle: Share | None = Field(
+        0.8, description="Share of a run's or day's cap from which on only `still_ask` ask models; null: never."
+    )
+    still_ask: list[Literal["standard", "hybrid", "complex"]] = Field(
+        ["complex"], description="Routes that ask models while the rest is throttled."
+    )
+    on_cap: Literal["rule", "person", "stop"] = Field(
+        "rule", description="At a cap: the rules go on, a person is asked, or the run stops."
+    )
+    allow_unpriced: bool | None = Field(
+        None, description="Whether models without a known price may be asked. Default: only where there is no cap."
+    )
+    prices: dict[str, Annotated[list[Price], Field(min_length=2, max_length=2)]] = Field(
+        {}, description="provider:model to US dollars per million tokens [read, written], before the price list."
+    )
 
 
 ModeName = Literal["model_wins", "rule_wins", "confident_model", "person_on_conflict", "shadow"]
@@ -238,17 +280,43 @@ class ApprovalFile(Section):
     deadline_s: Seconds | None = None
 
 
+class TermFile(Section):
+    """Bands of one signal, and the points of each: below the first cut, and from each cut on."""
+
+    cuts: list[float] = Field(min_length=1)
+    points: list[float] = Field(min_length=2)
+
+
+class PartFile(Section):
+    """Points that are added together."""
+
+    base: float = 0.0
+    terms: dict[str, TermFile] = {}
+
+
+class RiskFile(PartFile):
+    """The scorecard of a learned risk."""
+
+    domains: dict[str, PartFile] = {}
+
+
 class PolicyFile(Section):
     """What tuning may change."""
 
     mode: Literal["programmatic", "llm", "hybrid"] = "hybrid"
     limits: LimitsFile = LimitsFile()  # type: ignore[call-arg]
+    money: MoneyFile | None = None
     classifier: ClassifierFile | None = None
     rungs: dict[Name, RungFile] = {}
     routes: dict[Literal["standard", "hybrid", "complex"], RouteFile] = {}
     on_invalid: Literal["rule", "next_rung", "give_up"] = "rule"
     on_low_confidence: Literal["next_rung", "rule", "person"] = "next_rung"
     approvals: dict[Name, ApprovalFile] = {}
+    risk: RiskFile | None = Field(None, description="A learned scorecard, which the classifier reads as risk.value.")
+    by_domain: dict[str, ClassifierFile] = Field(
+        {}, description="Classifiers for recordings of a domain; a workflow takes the one under its own name."
+    )
+    provenance: dict[str, Any] = Field({}, description="Where a tuned policy is from. Read by people.")
 
 
 def _spelt(value: object) -> object:
@@ -283,7 +351,7 @@ class WorkflowFile(Section):
     actions: dict[Name, Actions] = Field(min_length=1)
     rules: dict[Name, dict[Name, RuleFile]] = {}
     select_agent: dict[Name, dict[Name, RuleFile]] = {}
-    policy: PolicyFile = PolicyFile()
+    policy: PolicyFile = PolicyFile()  # type: ignore[call-arg]
     prompts: dict[str, str] = Field(
         {}, description="Prompt texts by name@version; files in prompts/ beside it add to them."
     )

@@ -7,12 +7,13 @@ from typing import Final
 
 from stepladder.classifier import DEFAULT, Classifier
 from stepladder.decision import Attachments, Ladder, Route, Rung
-from stepladder.decision.point import MEDIA_TYPE, PERSON
+from stepladder.decision.point import CACHE, MEDIA_TYPE, PERSON
 from stepladder.fallback import Link, Retry
 from stepladder.rules import Rule
 from stepladder.workflow.arguments import Arguments
 from stepladder.workflow.compiler import Compiler, Key
 from stepladder.workflow.definition import Approval, Limits, Move, NoProgress, Policy
+from stepladder.workflow.economy import CACHING_KEYS, budget_of, caching_of, check_model_name
 from stepladder.workflow.file import ApprovalFile, LinkFile, RouteFile, RuleFile, RungFile, WorkflowFile
 from stepladder.workflow.problems import shown
 from stepladder.workflow.schemas import misfit
@@ -81,7 +82,7 @@ class PolicyBuilder:
 
     def _rule(self, name: str, each: RuleFile, path: Key) -> Rule:
         condition = self.compiler.condition(each.when, (*path, "when"))
-        return Rule(name, each.do, condition, each.because, each.with_)
+        return Rule(name, each.do, condition, each.because, each.with_, tuple(each.settles), each.shadow)
 
     def _select_agent(self, step: str, listed: Mapping[str, RuleFile]) -> tuple[Rule, ...]:
         path: Key = ("select_agent", step)
@@ -96,8 +97,10 @@ class PolicyBuilder:
         for name, each in listed.items():
             if each.do not in candidates:
                 self.problems.unknown((*path, name, "do"), "agent of this step", each.do, candidates)
-            if each.with_:
-                self.problems.add((*path, name, "with"), "key 'with'", "no such key here: choosing takes no parameters")
+            for key, said in (("with", each.with_), ("settles", each.settles), ("shadow", each.shadow)):
+                if said:
+                    wrong = f"key {key!r}", "no such key here: choosing takes no parameters and asks nobody"
+                    self.problems.add((*path, name, key), *wrong)
         return tuple(self._rule(name, each, (*path, name)) for name, each in listed.items())
 
     # --- limits and approvals
@@ -141,11 +144,15 @@ class PolicyBuilder:
         routes: dict[str, Route] = {name: self._route(name, route) for name, route in file.routes.items()}
         if file.on_low_confidence == "person":
             self._needs_person(("policy", "on_low_confidence"))
-        return Ladder(self._classifier(), rungs, routes, file.mode, file.on_invalid, file.on_low_confidence)
+        budget = budget_of(file.money, self.problems)
+        if budget is not None and budget.on_cap == "person":
+            self._needs_person(("policy", "money", "on_cap"))
+        return Ladder(self._classifier(), rungs, routes, file.mode, file.on_invalid, file.on_low_confidence, budget)
 
     def _classifier(self) -> Classifier:
-        named = self.file.policy.classifier
-        path: Key = ("policy", "classifier")
+        own = self.file.policy.by_domain.get(self.file.workflow)
+        named = own or self.file.policy.classifier
+        path: Key = ("policy", "by_domain", self.file.workflow) if own else ("policy", "classifier")
         complex_, hybrid = (DEFAULT["complex"], DEFAULT["hybrid"]) if named is None else (named.complex, named.hybrid)
         if often := self.file.policy.limits.no_progress.escalate:
             complex_ = {**complex_, "no_progress": complex_.get("no_progress", [f"no_progress >= {often}"])}
@@ -157,8 +164,8 @@ class PolicyBuilder:
         path: Key = ("policy", "rungs", name)
         links = tuple(self._link(each, (*path, "chain", index)) for index, each in enumerate(rung.chain or ()))
         models = tuple(rung.models) or ((rung.model,) if rung.model else ()) or tuple(link.model for link in links[:1])
-        if name == PERSON:
-            self._no_models(rung, path)
+        if name in (PERSON, CACHE):
+            self._no_models(rung, path, name)
         else:
             self._one_way(rung, path)
         self._models(rung, path)
@@ -166,17 +173,19 @@ class PolicyBuilder:
         if models and quorum > len(models):
             self.problems.add((*path, "quorum"), str(quorum), f"at most {len(models)}, the number of models")
         accept = self.compiler.any_of(rung.accept, (*path, "accept"), ANSWER, "field of an answer")
-        deadline = rung.deadline_s or (None if name == PERSON else MODEL_DEADLINE_S)
+        deadline = rung.deadline_s or (None if name in (PERSON, CACHE) else MODEL_DEADLINE_S)
         sent = self._attachments(rung, path)
         retry = Retry(**rung.retry.model_dump()) if rung.retry else None
-        prompt = rung.prompt or SUPERVISOR_PROMPT
-        return Rung(name, models, quorum, prompt, deadline, accept, sent, links, retry, rung.reorder)
+        prompt, most = rung.prompt or SUPERVISOR_PROMPT, rung.max_output_tokens or 0
+        caching = caching_of(name, rung, self.compiler, path)
+        return Rung(name, models, quorum, prompt, deadline, accept, sent, links, retry, rung.reorder, most, caching)
 
     def _one_way(self, rung: RungFile, path: Key) -> None:
         """A rung says in one way who is asked."""
         said = [key for key in ("model", "models", "chain") if getattr(rung, key)]
         if not said:
-            self.problems.add(path, "no model", "model, models or chain (only the rung `person` has none)")
+            expected = "model, models or chain (only the rungs `person` and `cache` have none)"
+            self.problems.add(path, "no model", expected)
         elif len(said) > 1:
             self.problems.add((*path, said[1]), f"both {said[0]} and {said[1]}", "one of them")
         if rung.reorder and len(rung.chain or ()) < 2:
@@ -200,10 +209,12 @@ class PolicyBuilder:
                 self.problems.add((*path, "attachments", "types", index), f"media type {each!r}", expected)
         return Attachments(tuple(rung.attachments.types), rung.attachments.bytes)
 
-    def _no_models(self, rung: RungFile, path: Key) -> None:
-        for key in ("model", "models", "chain", "retry", "reorder", "quorum", "prompt", "accept", "attachments"):
+    def _no_models(self, rung: RungFile, path: Key, name: str) -> None:
+        has = "only deadline_s" if name == PERSON else f"only deadline_s, {', '.join(CACHING_KEYS)}"
+        about_models = ("model", "models", "chain", "retry", "reorder", "quorum", "max_output_tokens")
+        for key in (*about_models, "prompt", "accept", "attachments"):
             if key in rung.model_fields_set:
-                self.problems.add((*path, key), f"key {key!r}", "no such key in the rung `person`: only deadline_s")
+                self.problems.add((*path, key), f"key {key!r}", f"no such key in the rung `{name}`: {has}")
                 return
 
     def _models(self, rung: RungFile, path: Key) -> None:
@@ -212,9 +223,7 @@ class PolicyBuilder:
             named.append(((*path, "model"), rung.model))
         named += [((*path, "chain", index), link.model) for index, link in enumerate(rung.chain or ())]
         for place, model in named:
-            provider, colon, rest = model.partition(":")
-            if not (provider and colon and rest):
-                self.problems.add(place, f"model {model!r}", "provider:name, such as openai:gpt-5-mini")
+            check_model_name(model, place, self.problems)
 
     def _route(self, name: str, route: RouteFile) -> Route:
         path: Key = ("policy", "routes", name)
@@ -225,6 +234,10 @@ class PolicyBuilder:
                 self.problems.unknown((*path, "ask", index), "rung", rung, self.file.policy.rungs)
             if rung in route.ask[:index]:
                 self.problems.add((*path, "ask", index), f"rung {rung!r} a second time", "each rung once")
+            if rung == CACHE and not any(each not in (PERSON, CACHE) for each in route.ask[index + 1 :]):
+                self.problems.add(
+                    (*path, "ask", index), "no rung of models after `cache`", "one, whose verdicts it has"
+                )
         if route.reconcile == "person_on_conflict":
             self._needs_person((*path, "reconcile"))
         rollout = route.rollout.reconcile if route.rollout else None

@@ -36,7 +36,7 @@ def test_the_json_form_is_stable(sql: Desk) -> None:
     said = sql.json("run", FILE, "-i", "question=How many?", "--id", "r")
     assert list(said) == [
         "run", "status", "success", "step", "phase", "end", "reason", "output", "waiting", "decisions", "sources",
-        "fallbacks", "overrides", "usd", "elapsed_s", "working_s", "workflow_hash", "policy_hash",
+        "cached", "fallbacks", "overrides", "usd", "elapsed_s", "working_s", "workflow_hash", "policy_hash",
         "outcomes",
     ]  # fmt: skip
     assert said["output"]["response"] == "There are 42 customers."
