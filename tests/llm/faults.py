@@ -59,7 +59,7 @@ def served() -> Any:
     for each in server.faults.values():  # large enough, and made in no time
         for sent in each["wire"].values():
             if isinstance(sent, dict) and sent.get("transport", {}).get("kind") == "pad_body":
-                sent["transport"]["bytes"] = 8 * 1024 * 1024
+                sent["transport"]["bytes"] = 4_300_000
     body = {"openai_chat": _chat(), "openai_responses": _resp(), "gemini_generate_content": _gem()}
     server.faults[HEALTHY] = {
         "id": HEALTHY,
