@@ -108,6 +108,13 @@ class FaultServer:
         base = f"{self._hosts.get(kind, f'http://127.0.0.1:{self.port}')}/f/{fault}/{run}"
         return base if wire == "gemini_generate_content" else f"{base}/v1"
 
+    def is_slow(self, fault: str, wire: str) -> bool:
+        """Whether this fault is to be late."""
+        sent = self.faults[fault]["wire"][wire]
+        sent = self.faults[fault]["wire"]["openai_chat"] if sent == "same_as:openai_chat" else sent
+        slow = ("hang", "drip", "delay_ms", "repeat_forever", "connect_")
+        return any(f'"{word}' in json.dumps(sent) for word in slow)
+
     def stats(self) -> dict[str, dict[str, Any]]:
         """By `fault|run`: requests, billed ..."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/__stats", timeout=60) as answer:
