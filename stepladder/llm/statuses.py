@@ -17,8 +17,9 @@ from urllib.parse import urlsplit
 from stepladder.llm.errors import BadResponse, ModelError, RateLimited, Reason, Refused, Rejected, Unavailable
 from stepladder.llm.reading import Call, HttpAnswer, Said, Usage, is_page
 
-NOT_NOW: Final = frozenset({408, 409, 425})
-"""4xx that say nothing about the request: the gateway gave up waiting, a lock was held, too early."""
+NOT_NOW: Final = frozenset({408, 409, 425, 499})
+"""4xx that say nothing about the request: the gateway gave up waiting, a lock was held, too early,
+somebody else cancelled it."""
 PERHAPS_BILLED: Final = frozenset({408, 504, 524})
 """The gateway lost patience; the model may have gone on and written its answer."""
 GATEWAY: Final = frozenset({502, *range(520, 528), 530})
@@ -28,6 +29,7 @@ REASONS: Final[Mapping[int, Reason]] = {
     402: "quota",
     403: "auth",
     404: "not_found",
+    405: "no_endpoint",
     407: "auth",
     410: "not_found",
     413: "too_large",
@@ -79,6 +81,7 @@ _SPOKEN_OF: Final[tuple[tuple[str, Word], ...]] = (
         r"|(?:invalid|incorrect|missing) (?:x-)?api[ _-]?key",
         "auth",
     ),
+    (r"(?:country|region|territory|location)\b.{0,40}\bnot supported", "auth"),
     (r"credit balance|insufficient (?:funds|credits|balance)|out of credits", "quota"),
     (
         r"maximum context length|context (?:window|length) exceeded|(?:prompt|input) is too long|request too large"
