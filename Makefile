@@ -29,7 +29,7 @@ test: $(READY) ## Run the tests
 	$(BIN)/python -m pytest
 
 torture: $(READY) ## Kill processes, break disks and providers, run simulated worlds, tens of thousands of times
-	STEPLADDER_TORTURE=1 $(BIN)/python -m pytest -q tests/durability
+	STEPLADDER_TORTURE=1 $(BIN)/python -m pytest -q tests/durability tests/evaluation/test_figures.py
 	$(BIN)/python -m tests.durability.torture $(TORTURE)
 	$(BIN)/python -m tests.simulation --seeds 20000 --jobs 2
 	STEPLADDER_TORTURE=1 $(BIN)/python -m pytest -q tests/llm/test_fault_matrix.py tests/llm/test_breaker.py

@@ -42,7 +42,7 @@ class Opened(Entry, frozen=True, gc=False, tag="opened"):
     `blocked`: the actions of this step that are not legal, with what the failing guard clause saw. `rule` is the rule
     that answered ("" for STOP) and `passed_over` the rules that held but whose action is not legal. `signals` holds the
     values that changed since the run's last decision. `limit` names a limit that forces STOP. `broken` names signals
-    whose predicate raised.
+    whose predicate raised. `settles`: the rule needs nobody on this route, so those who would have been asked were not.
     """
 
     step: str
@@ -58,6 +58,7 @@ class Opened(Entry, frozen=True, gc=False, tag="opened"):
     mode: Mode = "model_wins"
     limit: str = ""
     broken: dict[str, str] = {}
+    settles: bool = False
 
 
 class Asked(Entry, frozen=True, gc=False, tag="asked"):

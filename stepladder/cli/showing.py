@@ -158,6 +158,8 @@ def _possible(record: DecisionRecord) -> Iterator[Row]:
     for action, seen in opened.blocked.items():
         yield "blocked", f"{action}: {reading(seen)}"
     yield "rule", f"{opened.rule or 'none holds'}: {opened.verdict.action}" + _why(opened.verdict.reason)
+    if opened.settles:
+        yield "nobody", f"was asked: the rule settles {opened.route}"
     for name in opened.passed_over:
         yield "passed", f"{name} held, but its action is not legal here"
     if opened.limit:

@@ -21,7 +21,18 @@ import msgspec
 from stepladder.classifier import classify
 from stepladder.clauses import Fired
 from stepladder.decision.judge import Invalid, judge, judge_answer
-from stepladder.decision.point import CACHE, MISS, NOBODY_ASKED, OVER_CAP, PERSON, Ladder, Question, Route, Rung
+from stepladder.decision.point import (
+    CACHE,
+    MISS,
+    NOBODY_ASKED,
+    OVER_CAP,
+    PERSON,
+    Ladder,
+    Question,
+    Route,
+    Rung,
+    audited,
+)
 from stepladder.decision.reconcile import agrees, winner
 from stepladder.events import ModelAnswered, ModelFailed, PersonAnswered
 from stepladder.record import STOP, Answered, AnyEntry, Asked, Mode, Opened, Relation, Settled, Source, Verdict
@@ -37,8 +48,10 @@ def open_decision(ladder: Ladder, question: Question) -> Entries:
         return _opened(question), _stop(question, question.limit)
     route_name, fired = classify(ladder.classifier, question.facts)
     route = ladder.route(route_name) if len(question.options) > 1 else NOBODY_ASKED
+    settles = bool(route.ask) and route_name in question.settles and not audited(question.run_key)
+    route = NOBODY_ASKED if settles else route
     mode = route.mode_for(question.run_key, question.point)
-    opened = _opened(question, route_name, fired, mode)
+    opened = _opened(question, route_name, fired, mode, settles=settles)
     if not route.ask:
         return opened, _by_rule(question)
     if mode == "shadow":
@@ -63,7 +76,12 @@ def _answered(ladder: Ladder, question: Question, asking: Asking) -> Entries:
 
 
 def _opened(
-    question: Question, route: RouteName = "standard", fired: tuple[Fired, ...] = (), mode: Mode = "model_wins"
+    question: Question,
+    route: RouteName = "standard",
+    fired: tuple[Fired, ...] = (),
+    mode: Mode = "model_wins",
+    *,
+    settles: bool = False,
 ) -> Opened:
     return Opened(
         question.n,
@@ -80,6 +98,7 @@ def _opened(
         mode,
         question.limit,
         question.broken,
+        settles,
     )
 
 

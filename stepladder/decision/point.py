@@ -200,6 +200,14 @@ class Ladder(msgspec.Struct, frozen=True):
 
 
 NOBODY_ASKED: Final = Route()
+AUDITED: Final = 0.05
+"""In so many runs those are asked all the same that a rule would settle it without, so that it stays known whether they
+agree."""
+
+
+def audited(run_key: str) -> bool:
+    """Whether this run, always alike, is one of them."""
+    return int(digest(run_key, "audit"), 16) < AUDITED * 2**64
 
 
 class Option(msgspec.Struct, frozen=True):
@@ -219,7 +227,7 @@ class Question(msgspec.Struct, frozen=True, gc=False):
 
     `stop` is where STOP leads and `stop_reason` what is said then. `limit` names a limit that forces STOP now;
     `used_up` holds the actions in whose place one does. `models_closed` says why no model may be asked ("" if one may).
-    `next_command` numbers the commands it gives out.
+    `next_command` numbers the commands it gives out, `settles` are the routes on which the rule needs nobody.
     """
 
     n: int
@@ -240,6 +248,7 @@ class Question(msgspec.Struct, frozen=True, gc=False):
     used_up: Mapping[str, str] | None = None
     models_closed: str = ""
     run_key: str = ""
+    settles: tuple[str, ...] = ()
 
     def leads_to(self, action: str) -> str:
         """Where the action leads."""

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from collections.abc import Awaitable
 
 from stepladder.commands import AskModel, CallAgent
 from stepladder.decision import CACHE
 from stepladder.drivers.agents import Agent, AgentCall, Raised, attempt, raised, returned
 from stepladder.drivers.attachments import Attached, attach_to_run
 from stepladder.drivers.contract import contract_for
+from stepladder.drivers.flights import Post
 from stepladder.drivers.models import ModelEvent, ask_model, cut_off, unaskable
 from stepladder.drivers.paying import budget_of, payer_of
 from stepladder.drivers.recalling import Posed, learning, recalling
 from stepladder.drivers.resources import Resources
 from stepladder.errors import StepladderError
-from stepladder.events import AgentFailed, AgentReturned
 from stepladder.orchestrator import Machine, options_of
 from stepladder.orchestrator.facts import with_measures
 from stepladder.prompts import Rendered, agent_prompt, supervisor_prompt
@@ -26,18 +27,25 @@ from stepladder.state import Asking, RunState
 from stepladder.workflow.definition import CallEffect
 
 
-async def call_agent(
-    resources: Resources, machine: Machine, run_id: str, command: CallAgent
-) -> tuple[AgentReturned | AgentFailed, dict[str, bytes]]:
+async def call_agent(resources: Resources, machine: Machine, run_id: str, command: CallAgent) -> Post:
     """Call an agent: the event, and the artifacts to keep with it."""
     clock = resources.clock
     started = clock.now()
-    result = await _result(resources, machine, run_id, command)
+    result: object
+    try:
+        result = await _called(resources, machine, run_id, command)
+    except asyncio.CancelledError as error:
+        if is_cut_off():
+            raise
+        result = Raised(error)  # it was the agent that said so
+    except (Exception, SystemExit) as error:
+        result = Raised(error)
     at = clock.now()
     elapsed_s = max(0.0, round(at - started, 6))
     if isinstance(result, Raised):
-        return raised(command, result.error, at, elapsed_s), {}
-    return returned(command, result, at, elapsed_s, machine.definition.agents[command.agent].check)
+        return Post(raised(command, result.error, at, elapsed_s))
+    event, kept = returned(command, result, at, elapsed_s, machine.definition.agents[command.agent].check)
+    return Post(event, 0, kept)
 
 
 async def ask(resources: Resources, machine: Machine, state: RunState | None, command: AskModel) -> ModelEvent:
@@ -81,22 +89,18 @@ def is_cut_off() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-async def _result(resources: Resources, machine: Machine, run_id: str, command: CallAgent) -> object:
-    """What the agent gave, or Raised."""
+def _called(resources: Resources, machine: Machine, run_id: str, command: CallAgent) -> Awaitable[object]:
+    """What the agent will give, or Raised."""
     agent = resources.agents[command.agent]
     effect = machine.definition.steps[command.step].effect
     assert isinstance(effect, CallEffect), "only a calling step has calls"
-    try:
-        told = agent.wants_call or effect.prompt
-        call = _agent_call(resources, machine, run_id, command, effect.prompt) if told else None
-        arguments = agent.arguments(command, call, effect.arguments.placed, resources.secret)
-        return await (agent.function(**arguments) if agent.is_async else _threaded(resources, agent, arguments))
-    except asyncio.CancelledError as error:
-        if is_cut_off():
-            raise
-        return Raised(error)  # it was the agent that said so
-    except (Exception, SystemExit) as error:
-        return Raised(error)
+    told = agent.wants_call or effect.prompt
+    call = _agent_call(resources, machine, run_id, command, effect.prompt) if told else None
+    arguments = agent.arguments(command, call, effect.arguments.placed, resources.secret)
+    called: Awaitable[object] = (
+        agent.function(**arguments) if agent.is_async else _threaded(resources, agent, arguments)
+    )
+    return called
 
 
 async def _threaded(resources: Resources, agent: Agent, arguments: dict[str, object]) -> object:

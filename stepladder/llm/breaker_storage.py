@@ -116,7 +116,6 @@ class SqliteStorage(pybreaker.CircuitBreakerStorage):
     all its processes read alike."""
 
     shared = True
-    counter = success_counter = 0
 
     def __init__(self, path: str | Path, breaker: str, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__("sqlite")
@@ -135,14 +134,24 @@ class SqliteStorage(pybreaker.CircuitBreakerStorage):
         self._run("UPDATE breakers SET state = ? WHERE name = ?", state, self._breaker)
 
     @property
+    def counter(self) -> int:
+        """Not kept: what opens a breaker is its window."""
+        return 0
+
+    @property
+    def success_counter(self) -> int:
+        """Not kept."""
+        return 0
+
+    @property
     def opened_at(self) -> datetime | None:
         """When it opened last, by the wall clock."""
         (at,) = self._one("SELECT opened_at FROM breakers WHERE name = ?", self._breaker)
         return None if at is None else datetime.fromtimestamp(at, UTC)
 
     @opened_at.setter
-    def opened_at(self, at: datetime) -> None:
-        self._run("UPDATE breakers SET opened_at = ? WHERE name = ?", at.timestamp(), self._breaker)
+    def opened_at(self, datetime: datetime) -> None:
+        self._run("UPDATE breakers SET opened_at = ? WHERE name = ?", datetime.timestamp(), self._breaker)
 
     @property
     def openings(self) -> int:

@@ -166,9 +166,7 @@ class Question:
 
     async def _send(self, side: Side, ask: Ask, permits: Any) -> bool:
         request = self._request(side, ask)
-        sent = sum(each.sent for each in self.attempts)
-        payer = msgspec.structs.replace(self.payer, attempt=sent + 1)
-        reserved = await self.means.purse.reserve(side.target, request, payer)
+        reserved = await self._reserved(side, request, permits)
         if isinstance(reserved, Refusal):
             if permits is not None:
                 side.health.cut_off(permits)
@@ -191,8 +189,20 @@ class Question:
         took_s = self.clock() - started
         if isinstance(result, ModelReply):
             return self._reply(side, ask, permits, request, reserved, result, took_s)
+        assert result is not None, "whoever was cut off is not here any more"
         self._failed(side, ask, permits, request, reserved, result, took_s)
         return False
+
+    async def _reserved(self, side: Side, request: ModelRequest, permits: Any) -> Reservation | Refusal:
+        """Set aside what the attempt can cost; where that is cut off, the leave of the breakers is given back."""
+        attempt = 1 + sum(each.sent for each in self.attempts)
+        try:
+            payer = msgspec.structs.replace(self.payer, attempt=attempt)
+            return await self.means.purse.reserve(side.target, request, payer)
+        except BaseException:
+            if permits is not None:
+                side.health.cut_off(permits)
+            raise
 
     def _request(self, side: Side, ask: Ask) -> ModelRequest:
         deadline_s = max(0.001, min(ask.timeout_s, self.until - self.clock()))
@@ -330,7 +340,7 @@ class Question:
         last = next((each for each in reversed(self.attempted) if each.sent), None)
         if last is None:
             first = self.sides[0]
-            code = "setup" if isinstance(first, StepladderError) else "closed"
+            code = "setup" if isinstance(first, StepladderError) else "closed" if attempts else "late"
             reasons = "; ".join(dict.fromkeys(f"{each.target}: {each.cause}" for each in attempts))
             held = [each.failure for each in self.attempted if each.failure.sign == UNPAID]
             return Outcome(

@@ -17,8 +17,9 @@ from urllib.parse import urlsplit
 from stepladder.llm.errors import BadResponse, ModelError, RateLimited, Reason, Refused, Rejected, Unavailable
 from stepladder.llm.reading import Call, HttpAnswer, Said, Usage, is_page
 
-NOT_NOW: Final = frozenset({408, 409, 425})
-"""4xx that say nothing about the request: the gateway gave up waiting, a lock was held, too early."""
+NOT_NOW: Final = frozenset({408, 409, 425, 499})
+"""4xx that say nothing about the request: the gateway gave up waiting, a lock was held, too early,
+somebody else cancelled it."""
 PERHAPS_BILLED: Final = frozenset({408, 504, 524})
 """The gateway lost patience; the model may have gone on and written its answer."""
 GATEWAY: Final = frozenset({502, *range(520, 528), 530})
@@ -28,13 +29,15 @@ REASONS: Final[Mapping[int, Reason]] = {
     402: "quota",
     403: "auth",
     404: "not_found",
+    405: "no_endpoint",
     407: "auth",
     410: "not_found",
     413: "too_large",
     451: "auth",
 }
 
-Named = Mapping[str, Reason | Literal["refused"]]
+Word = Reason | Literal["refused"]
+Named = Mapping[str, Word]
 NAMED: Final[Named] = {
     "insufficient_quota": "quota",
     "billing_hard_limit_reached": "quota",
@@ -71,13 +74,14 @@ NAMED: Final[Named] = {
 }
 """Words of an error object that say more than its status."""
 
-_SPOKEN_OF: Final[tuple[tuple[str, Reason | Literal["refused"]], ...]] = (
+_SPOKEN_OF: Final[tuple[tuple[str, Word], ...]] = (
     (r"content management policy|content policy|safety (?:system|policy)|responsible ai", "refused"),
     (
         r"api[ _-]?key (?:not valid|is invalid|expired|not found)"
         r"|(?:invalid|incorrect|missing) (?:x-)?api[ _-]?key",
         "auth",
     ),
+    (r"(?:country|region|territory|location)\b.{0,40}\bnot supported", "auth"),
     (r"credit balance|insufficient (?:funds|credits|balance)|out of credits", "quota"),
     (
         r"maximum context length|context (?:window|length) exceeded|(?:prompt|input) is too long|request too large"
@@ -89,7 +93,9 @@ _SPOKEN_OF: Final[tuple[tuple[str, Reason | Literal["refused"]], ...]] = (
     (r"model .{0,120}(?:does not exist|not found|decommissioned|been (?:retired|deprecated))", "not_found"),
 )
 """Where the words say nothing, the message may."""
-_MESSAGES: Final = tuple((re.compile(pattern, re.IGNORECASE), reason) for pattern, reason in _SPOKEN_OF)
+_MESSAGES: Final[tuple[tuple[re.Pattern[str], Word], ...]] = tuple(
+    (re.compile(pattern, re.IGNORECASE), reason) for pattern, reason in _SPOKEN_OF
+)
 _MONEY: Final = re.compile(r"plan and billing", re.IGNORECASE)
 
 MEANT: Final[Mapping[str, int]] = {
@@ -180,14 +186,18 @@ def _by_number(
     return call.fault(Rejected, detail, usage, status=status, reason=REASONS.get(status, "bad_request"))
 
 
-def _reason(status: int, said: Said, hint: float | None) -> Reason | Literal["refused"] | None:
-    if (word := next((NAMED[word] for word in said.words if word in NAMED), None)) is not None:
-        return word
+def _reason(status: int, said: Said, hint: float | None) -> Word | None:
+    for word in said.words:
+        if word in NAMED:
+            return NAMED[word]
     if status in NOT_NOW:
         return None
     if status == 429 and hint is None and said.limits == () and _MONEY.search(said.message):
         return "quota"
-    return next((reason for pattern, reason in _MESSAGES if pattern.search(said.message)), None)
+    for pattern, reason in _MESSAGES:
+        if pattern.search(said.message):
+            return reason
+    return None
 
 
 def _detail(answer: HttpAnswer, said: Said) -> str:

@@ -74,6 +74,7 @@ def _next_action(machine: Machine, state: RunState) -> Entries:
         used_up=used_up,
         models_closed=_models_closed(machine, state),
         run_key=state.run_id,
+        settles=choice.rule.settles if choice.rule and not limit else (),
     )
     return _taken(machine, state, open_decision(machine.policy.ladder, question), facts)
 

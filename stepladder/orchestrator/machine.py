@@ -76,7 +76,7 @@ class Machine:
         self._events = _step_machine(definition).events
         self.moves: dict[str, tuple[Move, ...]] = definition.moves
         self._open = {step: _unguarded(moves) for step, moves in definition.moves.items()}
-        self.rules = {step: self.policy.rules.get(step, ()) for step in definition.steps}
+        self.rules = {step: _live(self.policy.rules.get(step, ())) for step in definition.steps}
         self.agent_rules = {step: self._candidates(step) for step in definition.steps}
         self.rules_only = msgspec.structs.replace(self.policy.ladder, how="programmatic")
         self.starting_signals = self.fold.values(self.fold.start(), {})[0]
@@ -144,6 +144,10 @@ def _step_machine(definition: Definition) -> StateMachine:
         initial=definition.start,
         auto_transitions=False,
     )
+
+
+def _live(rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+    return tuple(each for each in rules if not each.shadow)
 
 
 def _unguarded(moves: tuple[Move, ...]) -> dict[str, Option] | None:

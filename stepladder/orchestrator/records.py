@@ -281,6 +281,8 @@ def explain(record: DecisionRecord) -> list[str]:
     lines += [f"  blocked   {action}: {reading}" for action, reading in opened.blocked.items()]
     rule = f"{opened.rule} -> {opened.verdict.action}" if opened.rule else f"none holds -> {opened.verdict.action}"
     lines.append(f"  rule      {rule}" + (f" ({opened.verdict.reason})" if opened.verdict.reason else ""))
+    if opened.settles:
+        lines.append(f"  nobody    was asked: the rule settles {opened.route}")
     if opened.passed_over:
         lines.append(f"  passed    {', '.join(opened.passed_over)}: held, but the action is not legal here")
     if told := _signals(record.signals):

@@ -6,7 +6,8 @@
     script: {AGENT: [results], person: [answers], models: {"provider:name": [answers]}, messages: {NAME: [payloads]}}
     expect: {end, path, decisions: {N: {...}}, never: [actions], asked: N, output: {...}, success, usd_at_most}
 
-A scripted agent gives its results in order; `{$raise: text}` fails, `{$late: true}` never comes back. A scripted model
+A scripted agent gives its results in order; `{$raise: text}` fails, `{$late: true}` never comes back; with
+`$with: {arguments}` beside it a result is given for these arguments alone. A scripted model
 answers text as it stands and mappings as JSON; `{$fail: late}` (or another code of a model's failure) does not answer.
 Agents without a script are the real ones. A script left over or run dry fails.
 """
@@ -155,7 +156,7 @@ def _check_scripts(scenario: Scenario, problems: Problems) -> None:
         if not isinstance(results, list) or not all(isinstance(each, Mapping) for each in results):
             problems.add(("script", name), shown(results), "a list of results, each a mapping")
         else:
-            _check_signs(results, ("$raise", "$late"), ("script", name), problems)
+            _check_signs(results, ("$raise", "$late", "$with"), ("script", name), problems)
     for model, lines in scenario.said.models.items():
         if not all(model.partition(":")):
             problems.add(("script", "models", model), shown(model), "provider:model, such as openai:gpt-5-mini")
@@ -172,6 +173,8 @@ def _check_signs(said: list[Any], known: tuple[str, ...], path: tuple[str, ...],
         for key, value in line.items() if isinstance(line, Mapping) else ():
             if key.startswith("$") and key not in known:
                 problems.unknown((*path, index, key), "key", key, known)
+            elif key == "$with" and not isinstance(value, Mapping):
+                problems.add((*path, index, key), shown(value), "a mapping of arguments")
             elif key == "$fail" and value not in CODES:
                 problems.unknown((*path, index, key), "code", str(value), CODES)
 

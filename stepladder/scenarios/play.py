@@ -221,6 +221,7 @@ class _Stage:
         left = left_over(self.scripted.values(), self.providers, len(self.answers), self.messages)
         found = [
             *([problem] if problem else []),
+            *(f"missed: {agent.missed}" for agent in self.scripted.values() if agent.missed),
             *(f"ran dry: {each}" for each in dry),
             *(f"left over: {each}" for each in left),
         ]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import SequenceMatcher
 from typing import Any
 
 from stepladder.errors import StepladderError
@@ -13,6 +14,8 @@ from stepladder.llm import ModelReply, ModelRequest, ScriptedProvider
 from stepladder.llm import errors as failures
 from stepladder.llm.errors import ModelError, ScriptRanDry
 
+SHOWN = 300
+"""Characters of a value that a miss shows."""
 CODES: dict[str, type[ModelError]] = {
     kind.code: kind
     for kind in (
@@ -37,19 +40,23 @@ class ScriptedAgentError(Exception):
 
 
 class ScriptedAgent:
-    """Gives its results in order, whatever it is asked."""
+    """Gives its results in order; one that was recorded `$with` arguments is given for these arguments alone."""
 
     def __init__(self, name: str, results: Iterable[Mapping[str, Any]]) -> None:
         self.name, self.calls, self._results = name, 0, deque(results)
-        self.ran_dry = False
+        self._recorded = [each["$with"] for each in self._results if "$with" in each]
+        self.ran_dry, self.missed = False, ""
 
-    async def __call__(self, **_: Any) -> dict[str, Any]:
+    async def __call__(self, **given: Any) -> dict[str, Any]:
         """The next result."""
         self.calls += 1
         if not self._results:
             self.ran_dry = True
             raise ScriptedAgentError(f"the script has only {self.calls - 1} results for {self.name}")
         result = dict(self._results.popleft())
+        if result.pop("$with", given) != given:
+            self.missed = self.missed or missed(self.name, self.calls, given, self._recorded)
+            raise ScriptedAgentError(self.missed)
         if "$raise" in result:
             raise ScriptedAgentError(str(result["$raise"]))
         if result.get("$late"):
@@ -60,6 +67,26 @@ class ScriptedAgent:
     def left(self) -> int:
         """Results nobody has taken."""
         return len(self._results)
+
+
+def missed(agent: str, call: int, given: Mapping[str, Any], recorded: Sequence[Mapping[str, Any]]) -> str:
+    """What is said where an agent is called otherwise than recorded: the nearest recorded call, and how it differs."""
+
+    def likeness(place: int) -> float:
+        return SequenceMatcher(None, _spelt(given), _spelt(recorded[place])).ratio()
+
+    nearest = max(range(len(recorded)), key=likeness)
+    names = [name for name in {**recorded[nearest], **given} if recorded[nearest].get(name) != given.get(name)]
+    told = ", ".join(
+        f"{name}: recorded {_spelt(recorded[nearest].get(name))}, now {_spelt(given.get(name))}" for name in names
+    )
+    where = f"nearest is its recorded call {nearest + 1} ({told or 'the same'})"
+    return f"call {call} of {agent} is not on the cassette; {where}"
+
+
+def _spelt(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
+    return text if len(text) <= SHOWN else text[:SHOWN] + "…"
 
 
 class ScriptedModels:

@@ -41,6 +41,7 @@ from stepladder.workflow.migrations import KINDS, migrations
 from stepladder.workflow.misfits import from_pydantic
 from stepladder.workflow.policy import SUPERVISOR_PROMPT, PolicyBuilder
 from stepladder.workflow.problems import Problems
+from stepladder.workflow.risk import built_risk
 from stepladder.workflow.schemas import checker
 from stepladder.workflow.yaml_text import Lines
 
@@ -85,7 +86,12 @@ def build(
         raise DefinitionError(problems.found) from None
     except ValidationError as error:
         raise from_pydantic(error, problems) from None
-    return Builder(parsed, Compiler(problems, signals), {**_named(parsed, shipped or {}), **(prompts or {})}).build()
+    own = {each.name: each for each in signals}
+    if parsed.policy.risk is not None:
+        risk = built_risk(parsed.policy.risk, parsed.workflow, own, problems)
+        own |= {} if risk is None else {risk.name: risk}
+    texts = {**_named(parsed, shipped or {}), **(prompts or {})}
+    return Builder(parsed, Compiler(problems, own.values()), texts).build()
 
 
 def _named(file: WorkflowFile, shipped: Mapping[str, str]) -> dict[str, str]:

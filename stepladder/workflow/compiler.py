@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 from stepladder.clauses import AnyOf, Clause, ClauseError, Condition, parse_clause
-from stepladder.signals import BUILTIN, Signal
+from stepladder.signals import AGENTS, BUILTIN, Signal
 from stepladder.workflow.arguments import ArgumentError, Arguments
 from stepladder.workflow.problems import Problems
 from stepladder.workflow.schemas import SchemaError, object_schema
@@ -26,11 +26,13 @@ class Compiler:
 
     def __init__(self, problems: Problems, signals: Iterable[Signal] = ()) -> None:
         self.problems = problems
-        self.signals: dict[str, Signal] = dict(BUILTIN)
+        self.signals: dict[str, Signal] = {**BUILTIN, **AGENTS}
         self.read: set[str] = set()
+        signals = tuple(signals)
         for each in signals:
             self._own(each)
         self.roots = ROOTS | MEASURES | frozenset(self.signals)
+        self.listed = self.roots - (AGENTS.keys() - {each.name for each in signals})
 
     def _own(self, own: Signal) -> None:
         if own.name in ROOTS | MEASURES or own.name == "secret" or not own.name.isidentifier():
@@ -49,7 +51,7 @@ class Compiler:
             return None
         root = found.signal.split(".")[0]
         if fields is None and root not in self.roots:
-            self.problems.unknown(path, "signal", root, self.roots, code="unknown-signal")
+            self.problems.unknown(path, "signal", root, self.listed, code="unknown-signal")
         elif fields and root not in fields:
             self.problems.unknown(path, kind, root, fields, code="unknown-field")
         elif fields is None:

@@ -127,6 +127,10 @@ class RuleFile(Section):
     do: Name
     with_: Arguments = Field({}, alias="with")
     because: str = ""
+    settles: list[Literal["hybrid", "complex"]] = Field(
+        [], description="Routes on which nobody is asked where this rule is chosen, but in 5% of the runs."
+    )
+    shadow: bool = Field(False, description="Never chosen; what it would have said is compared later.")
 
 
 class NoProgressFile(Section):
@@ -276,6 +280,26 @@ class ApprovalFile(Section):
     deadline_s: Seconds | None = None
 
 
+class TermFile(Section):
+    """Bands of one signal, and the points of each: below the first cut, and from each cut on."""
+
+    cuts: list[float] = Field(min_length=1)
+    points: list[float] = Field(min_length=2)
+
+
+class PartFile(Section):
+    """Points that are added together."""
+
+    base: float = 0.0
+    terms: dict[str, TermFile] = {}
+
+
+class RiskFile(PartFile):
+    """The scorecard of a learned risk."""
+
+    domains: dict[str, PartFile] = {}
+
+
 class PolicyFile(Section):
     """What tuning may change."""
 
@@ -288,6 +312,11 @@ class PolicyFile(Section):
     on_invalid: Literal["rule", "next_rung", "give_up"] = "rule"
     on_low_confidence: Literal["next_rung", "rule", "person"] = "next_rung"
     approvals: dict[Name, ApprovalFile] = {}
+    risk: RiskFile | None = Field(None, description="A learned scorecard, which the classifier reads as risk.value.")
+    by_domain: dict[str, ClassifierFile] = Field(
+        {}, description="Classifiers for recordings of a domain; a workflow takes the one under its own name."
+    )
+    provenance: dict[str, Any] = Field({}, description="Where a tuned policy is from. Read by people.")
 
 
 def _spelt(value: object) -> object:
@@ -322,7 +351,7 @@ class WorkflowFile(Section):
     actions: dict[Name, Actions] = Field(min_length=1)
     rules: dict[Name, dict[Name, RuleFile]] = {}
     select_agent: dict[Name, dict[Name, RuleFile]] = {}
-    policy: PolicyFile = PolicyFile()
+    policy: PolicyFile = PolicyFile()  # type: ignore[call-arg]
     prompts: dict[str, str] = Field(
         {}, description="Prompt texts by name@version; files in prompts/ beside it add to them."
     )

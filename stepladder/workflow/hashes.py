@@ -28,6 +28,8 @@ ADDED: Final = frozenset(
         ("Rung", "max_output_tokens"),
         ("Rung", "caching"),
         ("Ladder", "budget"),
+        ("Rule", "settles"),
+        ("Rule", "shadow"),
     }
 )
 """Fields that came later. Where one says nothing it is not hashed, so that runs of before keep their definition."""

@@ -82,7 +82,7 @@ class PolicyBuilder:
 
     def _rule(self, name: str, each: RuleFile, path: Key) -> Rule:
         condition = self.compiler.condition(each.when, (*path, "when"))
-        return Rule(name, each.do, condition, each.because, each.with_)
+        return Rule(name, each.do, condition, each.because, each.with_, tuple(each.settles), each.shadow)
 
     def _select_agent(self, step: str, listed: Mapping[str, RuleFile]) -> tuple[Rule, ...]:
         path: Key = ("select_agent", step)
@@ -97,8 +97,10 @@ class PolicyBuilder:
         for name, each in listed.items():
             if each.do not in candidates:
                 self.problems.unknown((*path, name, "do"), "agent of this step", each.do, candidates)
-            if each.with_:
-                self.problems.add((*path, name, "with"), "key 'with'", "no such key here: choosing takes no parameters")
+            for key, said in (("with", each.with_), ("settles", each.settles), ("shadow", each.shadow)):
+                if said:
+                    wrong = f"key {key!r}", "no such key here: choosing takes no parameters and asks nobody"
+                    self.problems.add((*path, name, key), *wrong)
         return tuple(self._rule(name, each, (*path, name)) for name, each in listed.items())
 
     # --- limits and approvals
@@ -148,8 +150,9 @@ class PolicyBuilder:
         return Ladder(self._classifier(), rungs, routes, file.mode, file.on_invalid, file.on_low_confidence, budget)
 
     def _classifier(self) -> Classifier:
-        named = self.file.policy.classifier
-        path: Key = ("policy", "classifier")
+        own = self.file.policy.by_domain.get(self.file.workflow)
+        named = own or self.file.policy.classifier
+        path: Key = ("policy", "by_domain", self.file.workflow) if own else ("policy", "classifier")
         complex_, hybrid = (DEFAULT["complex"], DEFAULT["hybrid"]) if named is None else (named.complex, named.hybrid)
         if often := self.file.policy.limits.no_progress.escalate:
             complex_ = {**complex_, "no_progress": complex_.get("no_progress", [f"no_progress >= {often}"])}

@@ -8,6 +8,7 @@ from tests.cli.desk import Desk
 COMMANDS = [
     "run", "answer", "send", "resume", "retry", "cancel", "runs", "show", "outcome", "replay", "export", "verify",
     "head", "prune", "check", "explain", "schema", "diagram", "init", "play",
+    "record", "import", "evaluate", "tune",
 ]  # fmt: skip
 
 

@@ -31,7 +31,7 @@ from stepladder.llm import errors as theirs
 from stepladder.rehearsal import FAMILIES
 from stepladder.rehearsal import script as rehearsal_script
 from stepladder.scenarios import file as scenario_file
-from stepladder.signals import BUILTIN
+from stepladder.signals import AGENTS, BUILTIN
 from stepladder.workflow import file as workflow_file
 from stepladder.workflow.build import MEASURES, ROOTS
 from stepladder.workflow.lint import lint
@@ -245,6 +245,9 @@ SECTIONS: Final[Mapping[str, tuple[str, type[BaseModel]]]] = {
     "Limits": ("workflow-file", workflow_file.LimitsFile),
     "Going in circles": ("workflow-file", workflow_file.NoProgressFile),
     "Classifier": ("workflow-file", workflow_file.ClassifierFile),
+    "Risk": ("workflow-file", workflow_file.RiskFile),
+    "Part": ("workflow-file", workflow_file.PartFile),
+    "Term": ("workflow-file", workflow_file.TermFile),
     "Rungs": ("workflow-file", workflow_file.RungFile),
     "Money": ("workflow-file", workflow_file.MoneyFile),
     "Chain": ("workflow-file", workflow_file.LinkFile),
@@ -334,7 +337,7 @@ def _begins(text: str, root: str) -> bool:
 
 
 def test_every_signal_is_told() -> None:
-    assert {*BUILTIN, *MEASURES} - ticked("signals") == set()
+    assert {*BUILTIN, *MEASURES, *AGENTS} - ticked("signals") == set()
 
 
 def test_every_command_and_exit_code_is_told() -> None:

@@ -59,7 +59,7 @@ def served() -> Any:
     for each in server.faults.values():  # large enough, and made in no time
         for sent in each["wire"].values():
             if isinstance(sent, dict) and sent.get("transport", {}).get("kind") == "pad_body":
-                sent["transport"]["bytes"] = 8 * 1024 * 1024
+                sent["transport"]["bytes"] = 4_300_000
     body = {"openai_chat": _chat(), "openai_responses": _resp(), "gemini_generate_content": _gem()}
     server.faults[HEALTHY] = {
         "id": HEALTHY,
@@ -107,6 +107,13 @@ class FaultServer:
         kind = sent.get("transport", {}).get("kind", "")
         base = f"{self._hosts.get(kind, f'http://127.0.0.1:{self.port}')}/f/{fault}/{run}"
         return base if wire == "gemini_generate_content" else f"{base}/v1"
+
+    def is_slow(self, fault: str, wire: str) -> bool:
+        """Whether this fault is to be late."""
+        sent = self.faults[fault]["wire"][wire]
+        sent = self.faults[fault]["wire"]["openai_chat"] if sent == "same_as:openai_chat" else sent
+        slow = ("hang", "drip", "delay_ms", "repeat_forever", "connect_")
+        return any(f'"{word}' in json.dumps(sent) for word in slow)
 
     def stats(self) -> dict[str, dict[str, Any]]:
         """By `fault|run`: requests, billed ..."""

@@ -182,8 +182,8 @@ def made(request: pytest.FixtureRequest, server: FaultServer) -> Iterator[tuple[
 
 
 async def decide_all(server: FaultServer, situation: str, only: str = "") -> list[Made]:
-    """All decisions of a situation. One during which this loop stood still is made again, with fewer beside it: it was
-    late for another reason than the fault's."""
+    """All decisions of a situation. One that was late for another reason than the fault's (this loop, or the server,
+    stood still) is made again, with fewer beside it."""
     others: dict[str, Provider] = {}
     if situation == "chain":
         others = {
@@ -213,7 +213,7 @@ async def decide_all(server: FaultServer, situation: str, only: str = "") -> lis
 
 
 class Starving(Stood):
-    """Remembers which decisions were made while the loop stood still."""
+    """Remembers which decisions were made while the loop stood still, or by a server that did not come to answer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -223,7 +223,9 @@ class Starving(Stood):
         async with room:
             begun = len(self.worst)
             made = await decide(server, situation, setup)
-        if max(self.worst[begun - 1 :], default=0.0) > STARVED_S:
+        stood_still = max(self.worst[begun - 1 :], default=0.0) > STARVED_S
+        late = any(each.outcome == "late" for each in made.attempts) and not server.is_slow(setup.fault, setup.wire)
+        if stood_still or late:
             self.starved.add(id(made))
         return made
 

@@ -1,0 +1,212 @@
+"""Commands over recordings of agents: import, evaluate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from stepladder.cli.commands import app
+from stepladder.cli.exits import Exit
+from stepladder.cli.options import Json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from stepladder.errors import Problem
+    from stepladder.evaluation.steps import Wanted
+    from stepladder.scenarios.recording import Recording
+
+PANEL = "Recordings"
+SHOWN_PROBLEMS = 20
+"""Broken lines that are told one by one; more are counted."""
+
+Recordings = Annotated[
+    list[Path], typer.Argument(metavar="RECORDINGS...", help="Files or folders of recordings (.jsonl, .jsonl.gz).")
+]
+Only = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option(
+        "--only",
+        metavar="KEY=PATTERN",
+        help="Only runs whose source, family or domain is like this (* stands for anything); repeatable.",
+    ),
+]
+
+
+class Progress:
+    """A bar on stderr while files are read, and the broken lines told of after it."""
+
+    def __init__(self, files: Sequence[Path], what: str, *, json: bool) -> None:
+        from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        from stepladder.cli.screen import console
+
+        self.json, self.problems = json, 0
+        self.kept: list[Problem] = []
+        err = console(stderr=True)
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+        self.bar = Bar(*columns, console=err, transient=True, disable=json or not err.is_terminal)
+        self.task = self.bar.add_task(what, total=sum(file.stat().st_size for file in files))
+
+    def __enter__(self) -> Progress:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+        from stepladder.cli.failures import note
+        from stepladder.cli.tell import many
+
+        for each in self.kept:
+            note(f"skipped: {each}", json=self.json)
+        if self.problems > len(self.kept):
+            note(f"skipped: {many(self.problems - len(self.kept), 'more broken line')}", json=self.json)
+
+    def on_bytes(self, count: int) -> None:
+        """So many more were read."""
+        self.bar.advance(self.task, count)
+
+    def on_problem(self, problem: Problem) -> None:
+        """A line was skipped."""
+        self.problems += 1
+        if len(self.kept) < SHOWN_PROBLEMS:
+            self.kept.append(problem)
+
+
+def wanted_of(only: Sequence[str] | None) -> Wanted | None:
+    """Which runs are meant. Raises UsageError."""
+    from fnmatch import fnmatchcase
+
+    from stepladder.cli.failures import UsageError
+
+    asked: dict[str, list[str]] = {}
+    for each in only or ():
+        key, equals, pattern = each.partition("=")
+        if not equals or key not in ("source", "family", "domain") or not pattern:
+            raise UsageError(
+                f"--only {each}: expected source=, family= or domain= and a pattern, such as domain=retail"
+            )
+        asked.setdefault(key, []).append(pattern)
+    if not asked:
+        return None
+
+    def wanted(run: Recording) -> bool:
+        return all(any(fnmatchcase(getattr(run, key), each) for each in patterns) for key, patterns in asked.items())
+
+    return wanted
+
+
+@app.command(
+    "import",
+    rich_help_panel=PANEL,
+    epilog="Examples:\n  stepladder import recordings old/*.jsonl.gz -o runs.jsonl.gz\n"
+    "  stepladder import chat results.json -o runs.jsonl.gz --source support",
+)
+def import_(
+    format_: Annotated[
+        str, typer.Argument(metavar="FORMAT", help="recordings, chat, magentic-one, otlp or langgraph.")
+    ],
+    files: Annotated[list[Path], typer.Argument(metavar="FILES...", help="What the other system wrote.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="OUT", help="The file of recordings to write (.jsonl, .jsonl.gz).")
+    ],
+    source: Annotated[str, typer.Option("--source", metavar="NAME", help="What the runs are said to be from.")] = "",
+    domain: Annotated[str, typer.Option("--domain", metavar="NAME", help="The domain of the runs.")] = "",
+    as_json: Json = False,
+) -> Exit:
+    """Read runs of another system and write them as recordings.
+
+    A line or run that cannot be read is told of on stderr and skipped. Leaves with 1 where nothing could be read.
+    """
+    from msgspec.structs import replace
+
+    from stepladder.cli.failures import UsageError
+    from stepladder.cli.screen import Screen, clean
+    from stepladder.cli.tell import many
+    from stepladder.scenarios.importers import FORMATS
+    from stepladder.scenarios.recording_files import SUFFIXES, recording_files, write_recordings
+
+    reader: Callable[..., object] | None = FORMATS.get(format_)
+    if reader is None:
+        raise UsageError(f"import {format_}: expected one of: {', '.join(FORMATS)}")
+    if not output.name.endswith(SUFFIXES):
+        raise UsageError(f"--output {output}: expected a name that ends in one of: {', '.join(SUFFIXES)}")
+    named = {**({"source": source} if source else {}), **({"domain": domain} if domain else {})}
+    found = recording_files(files, anything=True)
+    with Progress(found, f"importing {format_}", json=as_json) as progress:
+        read = FORMATS[format_](found, progress.on_problem, progress.on_bytes)
+        count = write_recordings((replace(each, **named) for each in read), output)
+    screen = Screen(json=as_json)
+    if screen.json:
+        screen.emit({"runs": count, "skipped": progress.problems, "file": str(output)})
+    else:
+        screen.out.print(f"{many(count, 'run')} in {clean(output)}, {progress.problems} skipped", soft_wrap=True)
+    return Exit.DONE if count else Exit.NEGATIVE
+
+
+@app.command(
+    rich_help_panel=PANEL,
+    epilog="Examples:\n  stepladder evaluate runs.jsonl.gz\n  stepladder evaluate runs/ --policy tuned.yaml --json\n"
+    "  stepladder evaluate runs/ --only 'family=*-react'",
+)
+def evaluate(
+    recordings: Recordings,
+    policy: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--policy", metavar="FILE", help="The policy to judge. Default: the one that ships."),
+    ] = None,
+    escalates: Annotated[
+        str,
+        typer.Option(
+            "--escalates", metavar="ROUTE", help="From which route on a step is escalated: complex or hybrid."
+        ),
+    ] = "complex",
+    only: Only = None,
+    models: Annotated[bool, typer.Option("--models", metavar="", help="Show families and models too.")] = False,
+    columns: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            "--columns", metavar="FILE.parquet", help="Write what was judged, a row for each step, as Parquet."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Draws the resamples of the intervals.")] = 0,
+    as_json: Json = False,
+) -> Exit:
+    """Judge a policy by recorded runs: what it would have escalated, what that would have caught, and how early.
+
+    It reads steps alone. A policy that names what is known only afterwards, or who ran what, is refused.
+    """
+    from stepladder.cli.evaluation_tables import told_json, told_tables
+    from stepladder.cli.failures import UsageError
+    from stepladder.cli.screen import Screen
+    from stepladder.evaluation.agent_policy import DEFAULT, load_policy
+    from stepladder.evaluation.evaluate import REFERENCES, Escalates
+    from stepladder.evaluation.evaluate import evaluate as judge
+    from stepladder.evaluation.steps import read_steps
+    from stepladder.scenarios.recording_files import recording_files
+
+    if escalates not in ("complex", "hybrid"):
+        raise UsageError(f"--escalates {escalates}: expected complex or hybrid")
+    judged = load_policy(policy or DEFAULT)
+    names = [*judged.names(), *(name for each in REFERENCES for name in each.names())]
+    files = recording_files(recordings)
+    with Progress(files, "reading", json=as_json) as progress:
+        read = read_steps(
+            files, names, wanted=wanted_of(only), on_problem=progress.on_problem, on_bytes=progress.on_bytes
+        )
+    if columns is not None:
+        from stepladder.evaluation.parquet import write_columns
+
+        write_columns(read, judged, columns)
+    route: Escalates = "complex" if escalates == "complex" else "hybrid"
+    report = judge(read.steps, read.truth, judged, escalates=route, digest=read.digest, seed=seed)
+    screen = Screen(json=as_json)
+    if screen.json:
+        screen.emit(told_json(report))
+    else:
+        for table in told_tables(report, models=models):
+            screen.out.print(table)
+    return Exit.DONE

@@ -1,0 +1,1 @@
+"""stepladder inside other tools."""

@@ -1,0 +1,125 @@
+"""Chat-message trajectories: messages in the form of OpenAI's chat completions.
+
+One document is one run, in any of these shapes, which are told apart by their keys:
+
+    [{"role": ...}, ...]                                   the messages themselves
+    {"messages": [...], "id": ..., "model": ..., ...}      with what is known beside them
+    {"task_id": 3, "trial": 0, "reward": 1.0, "traj": [...], "info": {...}}      tau-bench's results
+    {"simulations": [{"messages": [...], "reward_info": {"reward": 1.0}, ...}], "info": {...}}   tau2-bench's
+
+A system message is no step. A tool's message failed where it says so (`error: true`), or where its text begins with
+`Error`, as tau-bench's tools write it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from stepladder.scenarios.importers.documents import Document, documents
+from stepladder.scenarios.importers.writer import Writer, mapping, number, text_of, whole, word
+from stepladder.scenarios.recording import Afterwards, Identity, Outcome, Recording
+from stepladder.scenarios.recording_files import OnBytes, OnProblem
+
+SOLVED: Final = 1 - 1e-6
+"""From this reward on tau-bench counts a run as a success."""
+
+
+def read_chat(files: Iterable[Path], told: OnProblem, on_bytes: OnBytes) -> Iterator[Recording]:
+    """The runs in files of chat messages. Raises InputError: a file cannot be opened."""
+    for document in documents(files, told, on_bytes):
+        for place, (run, about) in enumerate(_runs(document.value)):
+            found = _recording(run, about, document, place)
+            if isinstance(found, str):
+                told(document.problem(found, "a run with messages that have a role"))
+            else:
+                yield found
+
+
+def _runs(value: Any) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """The runs of a document, and what is said of all of them."""
+    if isinstance(value, list):
+        return [({"messages": value}, {})]
+    if isinstance(value, Mapping) and isinstance(value.get("simulations"), list):
+        return [(mapping(each), mapping(value.get("info"))) for each in value["simulations"]]
+    return [(mapping(value), {})]
+
+
+def _recording(run: Mapping[str, Any], about: Mapping[str, Any], document: Document, place: int) -> Recording | str:
+    messages = run.get("messages", run.get("traj"))
+    if not isinstance(messages, list) or not messages:
+        return "no messages"
+    if not all(isinstance(each, Mapping) and isinstance(each.get("role"), str) for each in messages):
+        return "a message without a role"
+    writer = Writer()
+    for message in messages:
+        write_message(writer, message)
+    if not writer.steps:
+        return "no message but the system's"
+    task, trial = word(run.get("task_id")), whole(run.get("trial"))
+    domain = word(mapping(about.get("environment_info")).get("domain_name")) or word(run.get("domain"), "chat")
+    name = word(run.get("id")) or f"{document.file.name}:{document.number}:{place}"
+    reward = number(mapping(run.get("reward_info")).get("reward", run.get("reward")))
+    model = word(mapping(about.get("agent_info")).get("llm")) or word(run.get("model"))
+    outcome = Outcome(_success(run, reward), reward, word(run.get("termination_reason")) or None)
+    return Recording(
+        name,
+        word(run.get("source"), "chat"),
+        f"chat/{domain}",
+        domain,
+        f"{domain}:{task}" if task else name,
+        tuple(writer.steps),
+        Identity(model or None, task_id=task or None, trial=trial),
+        Afterwards(outcome),
+    )
+
+
+def _success(run: Mapping[str, Any], reward: float | None) -> bool | None:
+    said = run.get("success")
+    if isinstance(said, bool):
+        return said
+    return None if reward is None else reward >= SOLVED
+
+
+def write_message(writer: Writer, message: Mapping[str, Any]) -> None:
+    """One message as steps: what is said first, then each call."""
+    role, text = message["role"], text_of(message.get("content"))
+    usage = mapping(message.get("usage"))
+    more = {
+        "tokens": whole(usage.get("completion_tokens")),
+        "prompt_tokens": whole(usage.get("prompt_tokens")),
+        "cost": number(message.get("cost")),
+        "ts": message.get("timestamp") if isinstance(message.get("timestamp"), str) else None,
+    }
+    if role in ("system", "developer"):
+        return
+    if role in ("tool", "function"):
+        said = message.get("error")
+        error = said if isinstance(said, bool) else text.startswith("Error")
+        call_id = word(message.get("tool_call_id")) or word(message.get("id"))
+        writer.returned(text, error=error, call_id=call_id, tool=word(message.get("name")), ts=more["ts"])
+        return
+    agent = "user" if role == "user" else word(message.get("name")) or "assistant"
+    if role == "user" and (text or not message.get("tool_calls")):
+        writer.asked(text, **more)
+    elif role != "user":
+        writer.said(agent, text, **more)
+    calls = message.get("tool_calls")
+    if not isinstance(calls, list):
+        calls = [message["function_call"]] if isinstance(message.get("function_call"), Mapping) else []
+    for call in map(mapping, calls):
+        function = mapping(call.get("function")) or call
+        arguments = parsed(function.get("arguments", function.get("args")))
+        writer.called(agent, word(function.get("name"), "unnamed"), arguments, word(call.get("id")), ts=more["ts"])
+
+
+def parsed(arguments: Any) -> Any:
+    """Arguments that are JSON in a text, as what they say; other text stays."""
+    if not isinstance(arguments, str):
+        return {} if arguments is None else arguments
+    try:
+        return json.loads(arguments)
+    except (ValueError, RecursionError):
+        return arguments

@@ -1,0 +1,143 @@
+"""JSON documents out of files: one a line, or the elements of one long list, without holding the list."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any, Final, NamedTuple
+
+from stepladder.errors import InputError, Problem
+from stepladder.scenarios.recording_files import OnBytes, OnProblem
+
+CHUNK: Final = 1 << 20
+LONGEST: Final = 256 * CHUNK
+"""Characters that one element may have."""
+_BLANK: Final = re.compile(r"[\s,]*")
+_DECODER: Final = json.JSONDecoder()
+
+
+class Document(NamedTuple):
+    """A JSON value, the file it stands in, and its number there."""
+
+    value: Any
+    file: Path
+    number: int
+
+    def problem(self, found: str, expected: str, where: str = "") -> Problem:
+        """A problem with it."""
+        return Problem(where, found, expected, str(self.file), self.number, "warning", "import")
+
+
+def documents(files: Iterable[Path], told: OnProblem, on_bytes: OnBytes) -> Iterator[Document]:
+    """Every JSON value of these files: of a file that begins with `[`, each element; else the values one after another.
+
+    What is no JSON is told of; after it, reading goes on at the next line. Compressed files are unpacked.
+
+    Raises:
+        InputError: a file cannot be opened.
+    """
+    for file in files:
+        try:
+            with file.open("rb") as raw:
+                yield from _values(_Reader(raw, file, told, on_bytes))
+        except OSError as error:
+            raise InputError("import", str(file), str(error.strerror or error).lower(), "a readable file") from None
+
+
+class _Reader:
+    """The text of a file, as much of it as is needed."""
+
+    def __init__(self, raw: IO[bytes], file: Path, told: OnProblem, on_bytes: OnBytes) -> None:
+        self.raw, self.file, self.told, self.on_bytes = raw, file, told, on_bytes
+        packed = raw.read(2) == b"\x1f\x8b"
+        raw.seek(0)
+        self.stream: Any = gzip.GzipFile(fileobj=raw) if packed else raw
+        self.decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        self.text, self.before, self.over, self.number = "", 0, False, 0
+
+    def more(self) -> bool:
+        """Read on; whether there was more."""
+        if self.over:
+            return False
+        try:
+            chunk = self.stream.read(CHUNK)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            self.problem(f"the compressed data break off ({error})", "a whole file; what stands before was read")
+            chunk = b""
+        self.on_bytes(self.raw.tell() - self.before)
+        self.before = self.raw.tell()
+        self.over = not chunk
+        self.text += self.decode(chunk, self.over)
+        return bool(chunk)
+
+    def problem(self, found: str, expected: str) -> None:
+        """Tell of a problem at the value that is being read."""
+        self.told(Problem("", found, expected, str(self.file), self.number, "warning", "import"))
+
+
+def _values(reader: _Reader) -> Iterator[Document]:
+    while not reader.text.strip() and reader.more():
+        pass
+    reader.text = reader.text.lstrip("\ufeff \t\r\n")
+    if reader.text.startswith("["):
+        reader.text = reader.text[1:]
+    while True:
+        reader.text = reader.text[_blank(reader.text) :]
+        if not reader.text and not reader.more():
+            return
+        if not reader.text or not reader.text.strip(" \t\r\n,"):
+            continue
+        if reader.text.startswith("]"):
+            return
+        reader.number += 1
+        found = _next(reader)
+        if found is not None:
+            yield Document(found[0], reader.file, reader.number)
+        elif reader.over and not reader.text.strip():
+            return
+
+
+def _blank(text: str) -> int:
+    match = _BLANK.match(text)
+    return match.end() if match else 0
+
+
+def _next(reader: _Reader) -> tuple[Any] | None:
+    """The next value; None where there is none, which was told, and the text goes on at the next line."""
+    wanted = 0
+    while True:
+        if len(reader.text) >= wanted or reader.over:
+            try:
+                value, end = _DECODER.raw_decode(reader.text)
+            except (ValueError, RecursionError) as error:
+                if reader.over or len(reader.text) > LONGEST or _hopeless(reader.text, error):
+                    _skip_line(reader, error)
+                    return None
+                wanted = 2 * len(reader.text)  # a long value is not tried at every chunk
+            else:
+                if end < len(reader.text) or reader.over or not isinstance(value, (int, float)):
+                    reader.text = reader.text[end:]
+                    return (value,)
+        reader.more()
+
+
+def _hopeless(text: str, error: Exception) -> bool:
+    """Whether more text cannot mend it: the mistake is well before the end, and not a text that is still open."""
+    at = getattr(error, "pos", None)
+    return isinstance(error, RecursionError) or (
+        at is not None and at < len(text) - 16 and "Unterminated" not in str(error)
+    )
+
+
+def _skip_line(reader: _Reader, error: Exception) -> None:
+    reader.problem(f"no JSON ({error})", "a JSON value")
+    at = reader.text.find("\n")
+    while at < 0 and reader.more():
+        reader.text = reader.text[-CHUNK:]
+        at = reader.text.find("\n")
+    reader.text = reader.text[at + 1 :] if at >= 0 else ""

@@ -1,0 +1,104 @@
+"""Magentic-One's logs with the orchestrator's ledger, as the Who&When data set publishes them (one run a document).
+
+    {"question_ID": ..., "history": [{"role": "Orchestrator (-> WebSurfer)", "content": "..."}, ...],
+     "mistake_step": "12", "mistake_agent": "WebSurfer", ...}
+
+Roles of the orchestrator: `(thought)` is what it says to itself, ledgers among them; `(-> NAME)` hands over to an
+agent, whose next words are the result of that. A ledger is the JSON after `Updated Ledger:`; its flags
+is_request_satisfied, is_in_loop and is_progress_being_made go with the step. Logs of CaptainAgent have `name` beside
+the role; there every message is an agent's, and those of Computer_terminal are results of code.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from stepladder.scenarios.importers.documents import Document, documents
+from stepladder.scenarios.importers.writer import Writer, mapping, text_of, whole, word
+from stepladder.scenarios.recording import Afterwards, Failure, Identity, Outcome, Recording
+from stepladder.scenarios.recording_files import OnBytes, OnProblem
+
+FLAGS: Final = ("is_request_satisfied", "is_in_loop", "is_progress_being_made")
+TERMINAL: Final = "Computer_terminal"
+_ROLE: Final = re.compile(r"(?P<agent>\w+)\s*\((?P<aside>[^)]*)\)")
+_HANDS: Final = re.compile(r"->\s*(?P<to>\w+)")
+_EXIT: Final = re.compile(r"exitcode:\s*(\d+)")
+
+
+def read_magentic_one(files: Iterable[Path], told: OnProblem, on_bytes: OnBytes) -> Iterator[Recording]:
+    """The runs in logs of Magentic-One. Raises InputError: a file cannot be opened."""
+    for document in documents(files, told, on_bytes):
+        found = _recording(mapping(document.value), document)
+        if isinstance(found, str):
+            told(document.problem(found, "a run with a history of messages that have role and content"))
+        else:
+            yield found
+
+
+def _recording(run: Mapping[str, Any], document: Document) -> Recording | str:
+    history = run.get("history", run.get("messages"))
+    if not isinstance(history, list) or not history or not all(isinstance(each, Mapping) for each in history):
+        return "no history"
+    writer = Writer()
+    ledger = not any("name" in each for each in history)
+    for message in history:
+        _write(writer, message, ledger=ledger)
+    task = word(run.get("question_ID")) or word(run.get("task_id")) or document.file.stem
+    correct = run.get("is_correct", run.get("is_corrected"))
+    step = whole(run.get("mistake_step"))
+    failure = Failure(step, word(run.get("mistake_agent")) or None, reason=word(run.get("mistake_reason")) or None)
+    success = correct if isinstance(correct, bool) else (False if step is not None else None)
+    return Recording(
+        f"{document.file.name}:{document.number}",
+        "magentic-one" if ledger else "captain-agent",
+        "magentic-one/ledger" if ledger else "magentic-one/chat",
+        "magentic-one",
+        task,
+        tuple(writer.steps),
+        Identity(agent_system="Magentic-One" if ledger else "CaptainAgent", task_id=task),
+        Afterwards(Outcome(success), failure if step is not None else None),
+    )
+
+
+def _write(writer: Writer, message: Mapping[str, Any], *, ledger: bool) -> None:
+    text, role = text_of(message.get("content")), word(message.get("role"), "agent")
+    name = word(message.get("name")) or role
+    if not ledger:
+        _write_chat(writer, name, text)
+        return
+    aside = _ROLE.fullmatch(role)
+    if role in ("human", "user"):
+        writer.asked(text)
+    elif aside and (hands := _HANDS.search(aside["aside"])):
+        writer.called(aside["agent"], hands["to"], text, kind="handoff", text=text)
+    elif aside:
+        writer.said(aside["agent"], text or "-", signals=flags_of(text))
+    else:
+        writer.returned(text, error=None, tool=role, agent=role)
+
+
+def _write_chat(writer: Writer, name: str, text: str) -> None:
+    if name == TERMINAL:
+        code = _EXIT.search(text[:200])
+        writer.returned(text, error=None if code is None else code[1] != "0", tool="code", agent=name)
+    elif "```" in text:
+        writer.called(name, "code", text.split("```")[1], text=text)
+    else:
+        writer.said(name, text or "-")
+
+
+def flags_of(text: str) -> dict[str, bool | None]:
+    """The flags of the ledger in a text; none where it holds none."""
+    _, found, after = text.partition("Updated Ledger:")
+    if not found:
+        return {}
+    try:
+        ledger = json.loads(after[after.index("{") : after.rindex("}") + 1])
+    except (ValueError, RecursionError):
+        return {}
+    answers = {name: mapping(mapping(ledger).get(name)).get("answer") for name in FLAGS}
+    return {name: answer for name, answer in answers.items() if isinstance(answer, bool)}

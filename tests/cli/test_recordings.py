@@ -1,0 +1,119 @@
+"""The commands over recordings: what they print, write, refuse and leave with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from stepladder.scenarios.recording_files import read_recordings, write_recordings
+from tests.cli.desk import Desk
+from tests.evaluation.recordings import runs_of
+
+LEAK = "policy: {classifier: {complex: {long: [n_steps > 9]}}}"
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> str:
+    file = tmp_path / "runs.jsonl.gz"
+    write_recordings(runs_of(80), file)
+    return str(file)
+
+
+def test_evaluate(desk: Desk, runs: str) -> None:
+    told = desk("evaluate", runs)
+    assert told.code == 0, told.err
+    for word in ("agents, escalating what is complex", "same call >= 3", "AUROC after"):
+        assert word in told.out
+    said = json.loads(desk("evaluate", runs, "--json").out)
+    assert said["evaluations"][0]["policy"] == "agents"
+    assert {each["policy"] for each in said["evaluations"]} >= {"never", "always", "random, as often"}
+    assert said["evaluations"][0]["groups"][0]["figures"]["runs"]["value"] == 80
+
+
+def test_evaluate_by_parts(desk: Desk, runs: str) -> None:
+    assert "model 1" in desk("evaluate", runs, "--models").out
+    assert desk("evaluate", runs, "--only", "domain=de*").code == 0
+    assert desk("evaluate", runs, "--escalates", "hybrid").code == 0
+    nothing = desk("evaluate", runs, "--only", "domain=other")
+    assert nothing.code == 2
+    assert "no run" in nothing.err
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("--policy", "leak.yaml"), "known only after the run"),
+        (("--policy", "missing.yaml"), "missing.yaml"),
+        (("--only", "model=x"), "--only model=x"),
+        (("--escalates", "standard"), "--escalates standard"),
+    ],
+)
+def test_what_evaluate_refuses(desk: Desk, runs: str, args: tuple[str, ...], said: str) -> None:
+    (desk.folder / "leak.yaml").write_text(LEAK)
+    told = desk("evaluate", runs, *args)
+    assert told.code == 2
+    assert said in told.err
+    assert not told.out
+
+
+def test_broken_lines_are_told_and_skipped(desk: Desk, tmp_path: Path) -> None:
+    file = tmp_path / "runs.jsonl"
+    write_recordings(runs_of(30), file)
+    file.write_bytes(file.read_bytes() + b"{broken\n" * 25)
+    told = desk("evaluate", str(file))
+    assert told.code == 0
+    assert told.err.count("skipped: ") == 21
+    assert "5 more broken lines" in told.err
+
+
+def test_evaluate_writes_columns(desk: Desk, runs: str, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    assert desk("evaluate", runs, "--columns", str(tmp_path / "c.parquet")).code == 0
+    assert {"run", "step", "route", "risk"} <= set(parquet.read_table(tmp_path / "c.parquet").column_names)
+
+
+def test_tune(desk: Desk, runs: str, tmp_path: Path) -> None:
+    out = str(tmp_path / "policy.yaml")
+    told = desk("tune", runs, "--learn", "--partitions", "1", "-o", out, "--plot", str(tmp_path / "p"))
+    assert told.code == 0, told.err
+    assert "held out" in told.out
+    assert (tmp_path / "p.png").is_file()
+    assert (tmp_path / "p.html").is_file()
+    first = Path(out).read_bytes()
+    said = json.loads(desk("tune", runs, "--learn", "--partitions", "1", "-o", out, "--json").out)
+    assert said["held_out"]["partitions"] == 1
+    assert Path(out).read_bytes() == first
+    assert desk("evaluate", runs, "--policy", out).code == 0
+
+
+def test_what_tune_refuses(desk: Desk, runs: str, tmp_path: Path) -> None:
+    assert desk("tune", runs, "-o", str(tmp_path / "no" / "p.yaml"), "--partitions", "1", "--trials", "3").code == 2
+    assert desk("tune", runs, "--budget", "0", "-o", "p.yaml").code == 2
+    assert desk("tune", str(tmp_path / "none"), "-o", "p.yaml").code == 2
+
+
+def test_import(desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "chat.json").write_text(json.dumps({"messages": [{"role": "user", "content": "hi"}]}))
+    out = tmp_path / "o.jsonl"
+    told = desk(
+        "import", "chat", str(tmp_path / "chat.json"), "-o", str(out), "--source", "us", "--domain", "desk", "--json"
+    )
+    assert json.loads(told.out) == {"runs": 1, "skipped": 0, "file": str(out)}
+    (run,) = read_recordings([out])
+    assert (run.source, run.domain) == ("us", "desk")
+
+
+@pytest.mark.parametrize(
+    ("args", "code"),
+    [
+        (("nothing", "chat.json", "-o", "o.jsonl"), 2),
+        (("chat", "chat.json", "-o", "o.txt"), 2),
+        (("chat", "missing.json", "-o", "o.jsonl"), 2),
+        (("otlp", "chat.json", "-o", "o.jsonl"), 1),
+    ],
+)
+def test_what_import_refuses(desk: Desk, args: tuple[str, ...], code: int) -> None:
+    (desk.folder / "chat.json").write_text(json.dumps({"messages": [{"role": "user", "content": "hi"}]}))
+    assert desk("import", *args).code == code
