@@ -28,10 +28,12 @@ demo: $(READY) ## Run both example pipelines on real data, offline, and replay w
 test: $(READY) ## Run the tests
 	$(BIN)/python -m pytest
 
-torture: $(READY) ## Kill processes, break disks and run simulated worlds, tens of thousands of times
+torture: $(READY) ## Kill processes, break disks and providers, run simulated worlds, tens of thousands of times
 	STEPLADDER_TORTURE=1 $(BIN)/python -m pytest -q tests/durability tests/evaluation/test_figures.py
 	$(BIN)/python -m tests.durability.torture $(TORTURE)
 	$(BIN)/python -m tests.simulation --seeds 20000 --jobs 2
+	STEPLADDER_TORTURE=1 $(BIN)/python -m pytest -q tests/llm/test_fault_matrix.py tests/llm/test_breaker.py
+	$(BIN)/python -m tests.llm.torture
 
 check: lint types contract test ## Lint, types, import contract, tests
 

@@ -18,14 +18,44 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag_field
 
 
 class Usage(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """What a call used: tokens in and out, and its price in USD (None: nobody knows the price)."""
+    """What a call used: tokens in and out, and its price in USD (None: nobody knows the price).
+
+    `estimated`: the price is an upper bound.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
     cost_usd: float | None = 0.0
+    estimated: bool = False
 
 
 NOTHING_USED = Usage()
+
+
+class Attempt(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """One HTTP attempt at one target, or a target that was passed over (`sent` is false: nothing left us).
+
+    `outcome` is answered or the code of what went wrong, `handled` the class of what followed from it (ok, retry,
+    failover, fallback, fatal, repair), `cause` what was said about it, `waited_s` the wait before it. `cost` says
+    how it is booked: usage, estimate (an answer without usage), reserve (it may have been billed: `reserved_usd`
+    counts as spent), none. `repaired` names what was put right in the form of its answer; `reask`: it was asked with
+    a word about what was wrong with the answer before.
+    """
+
+    target: str
+    outcome: str = "answered"
+    handled: str = "ok"
+    cause: str = ""
+    waited_s: float = 0.0
+    elapsed_s: float = 0.0
+    usage: Usage = NOTHING_USED
+    cost: str = "usage"
+    reserved_usd: float | None = None
+    sent: bool = True
+    reask: bool = False
+    repaired: tuple[str, ...] = ()
+    alert: bool = False
+    request_id: str = ""
 
 
 class RunStarted(Event, frozen=True, gc=False, tag="run_started"):
@@ -92,7 +122,11 @@ class TimePassed(Event, frozen=True, gc=False, tag="time_passed"):
 class ModelAnswered(Event, frozen=True, gc=False, tag="model_answered"):
     """A model's answer, as received; `model` is who served, `prompt` the digest of what it was asked.
 
+    `cached` says that it was not asked this time: exact (the same situation before) or similar, with how alike it was.
     `attached` are the digests of the artifacts that went with the question, `left_out` those that did not, with why.
+    `attempts` are all that were made for it, `usage` what they used together. `repaired` names what had to be put right
+    in the form of the answer before it counts, `fields` where it keeps ours, and `whole` says that it had to have every
+    field that was asked for: the judge takes all three at their word, so that a replay judges alike.
     """
 
     command: int
@@ -105,12 +139,17 @@ class ModelAnswered(Event, frozen=True, gc=False, tag="model_answered"):
     elapsed_s: float = 0.0
     attached: tuple[str, ...] = ()
     left_out: dict[str, str] = {}
+    cached: str = ""
+    attempts: tuple[Attempt, ...] = ()
+    repaired: tuple[str, ...] = ()
+    fields: dict[str, str] = {}
+    whole: bool = False
 
 
 class ModelFailed(Event, frozen=True, gc=False, tag="model_failed"):
     """A model did not answer: `code` is the class of the failure, `error` what was said about it.
 
-    `attached` and `left_out` are as for an answer; whether anything was sent is what `code` and `error` say.
+    `attached`, `left_out` and `attempts` are as for an answer; whether anything was sent is what these say.
     """
 
     command: int
@@ -122,6 +161,7 @@ class ModelFailed(Event, frozen=True, gc=False, tag="model_failed"):
     elapsed_s: float = 0.0
     attached: tuple[str, ...] = ()
     left_out: dict[str, str] = {}
+    attempts: tuple[Attempt, ...] = ()
 
 
 class RunCancelled(Event, frozen=True, gc=False, tag="run_cancelled"):

@@ -42,7 +42,7 @@ class Opened(Entry, frozen=True, gc=False, tag="opened"):
     `blocked`: the actions of this step that are not legal, with what the failing guard clause saw. `rule` is the rule
     that answered ("" for STOP) and `passed_over` the rules that held but whose action is not legal. `signals` holds the
     values that changed since the run's last decision. `limit` names a limit that forces STOP. `broken` names signals
-    whose predicate raised.
+    whose predicate raised. `settles`: the rule needs nobody on this route, so those who would have been asked were not.
     """
 
     step: str
@@ -58,10 +58,14 @@ class Opened(Entry, frozen=True, gc=False, tag="opened"):
     mode: Mode = "model_wins"
     limit: str = ""
     broken: dict[str, str] = {}
+    settles: bool = False
 
 
 class Asked(Entry, frozen=True, gc=False, tag="asked"):
-    """A rung was asked: the models or the person, by which prompt, as which commands, until when."""
+    """A rung was asked: the models or the person, by which prompt, as which commands, until when.
+
+    `because` says why a person is asked whom the route would not have asked: a cap closes the models.
+    """
 
     rung: str
     commands: tuple[int, ...]
@@ -69,17 +73,19 @@ class Asked(Entry, frozen=True, gc=False, tag="asked"):
     prompt: str = ""
     deadline: float | None = None
     shadow: bool = False
+    because: str = ""
 
 
 class Answered(Entry, frozen=True, gc=False, tag="answered"):
     """How an answer was judged.
 
     `outcome`: agrees (with the rule), accepted, unsure (legal, but the rung's accept condition does not hold), invalid
-    (not a legal answer), failed (no answer), vote (one voice of a panel). `cause` says why for the last four.
+    (not a legal answer), failed (no answer), vote (one voice of a panel), miss (the cache has none). `cause` says why
+    for the last five.
     """
 
     rung: str
-    outcome: Literal["agrees", "accepted", "unsure", "invalid", "failed", "vote"]
+    outcome: Literal["agrees", "accepted", "unsure", "invalid", "failed", "vote", "miss"]
     command: int = 0
     verdict: Verdict | None = None
     cause: str = ""

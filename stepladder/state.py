@@ -38,6 +38,7 @@ class Asking(msgspec.Struct, frozen=True, gc=False):
         last = self.judged[-1] if self.judged else None
         failed = last is not None and last.outcome in ("failed", "invalid", "unsure")
         causes = (*self.causes, f"{last.rung}: {last.cause}") if last is not None and failed else self.causes
+        causes = (entry.because,) if entry.because else causes
         return Asking(self.opened, entry, causes=causes)
 
     def with_answered(self, entry: Answered) -> Asking:
@@ -70,7 +71,7 @@ class Try(msgspec.Struct, frozen=True, gc=False):
 
 
 class RunState(msgspec.Struct, frozen=True, gc=False):
-    """A run. Times are seconds since 1970, money USD.
+    """A run. Times are seconds since 1970, money USD: `usd` in all, `agents_usd` of that the agents'.
 
     `last` and `returned` are what the step's effect just gave, `called` names the call that gave it (the step, where
     nobody is called); `results` the latest success under each name; `collected` all of them, for the names that
@@ -95,6 +96,7 @@ class RunState(msgspec.Struct, frozen=True, gc=False):
     working_s: float = 0.0
     resting: bool = False
     usd: float = 0.0
+    agents_usd: float = 0.0
     input: dict[str, Any] = {}
     step: str = ""
     last: dict[str, Any] = {}

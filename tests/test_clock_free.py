@@ -12,7 +12,7 @@ import pytest
 import stepladder
 
 ROOT: Final = Path(stepladder.__file__).parent
-PACKAGES: Final = ("clauses", "signals", "rules", "classifier", "decision", "workflow", "orchestrator")
+PACKAGES: Final = ("clauses", "signals", "rules", "classifier", "fallback", "decision", "workflow", "orchestrator")
 MODULES: Final = ("state", "events", "commands", "record", "values", "errors")
 OUTSIDE: Final = frozenset(
     {

@@ -10,18 +10,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from stepladder.app.inputs import check_prices
 from stepladder.app.journals import open_journal
 from stepladder.app.left import is_pruned
 from stepladder.app.lone import Decision, Desk, Lone, asked_person
 from stepladder.app.secrets import secrets_of
 from stepladder.clauses import AnyOf
-from stepladder.decision import Attachments, Invalid, Route, Rung, judge
+from stepladder.decision import Attachments, Budget, Invalid, Route, Rung, judge
 from stepladder.drivers.artifacts import taken_in
 from stepladder.drivers.clock import Clock, SystemClock
 from stepladder.errors import InputError, RunConflict, RunNotWaiting, RunPruned, WrongDefinition
 from stepladder.events import Event, OutcomeAttached, PersonAnswered, QuestionPut
+from stepladder.fallback import Link, Retry
 from stepladder.journal import Journal, Redactor
 from stepladder.llm import Provider, Providers
+from stepladder.llm.purse import Purse
 from stepladder.points import Standing, advance_alone, make_point
 from stepladder.points.point import SignalTypes
 from stepladder.prompts import DECISION_PROMPT
@@ -43,12 +46,16 @@ class DecisionPoint:
         reconcile, accept, deadline_s: how the model's answer is settled, and its time in seconds.
         attachments: media types of artifacts in the context that the model is sent: image/png, image/* ...
         mode: programmatic, llm or hybrid.
+        budget: what may be spent on models, a decision and a day, and their prices.
         actions: per action `description`, `use_when`, `example`, `parameters` and `significant`.
         journal: a journal, a SQLite file or a postgresql:// address; None keeps decisions in memory.
-        providers, options, clock, prompts: as for the Orchestrator.
+        providers, options, clock, prompts, purse: as for the Orchestrator.
+        chain: models that stand in for one another, in order, in place of `model`.
+        retry: how often each of them is asked.
 
     Raises:
         DefinitionError: no rule, an unknown signal in a clause, a rung that is not there.
+        InputError: a model without a price though there is a cap on money.
     """
 
     def __init__(
@@ -70,17 +77,24 @@ class DecisionPoint:
         on_low_confidence: str = "next_rung",
         actions: Mapping[str, Mapping[str, Any]] | None = None,
         journal: Journal | str | Path | None = None,
-        providers: Mapping[str, Provider] | None = None,
+        providers: Mapping[str, Provider] | Providers | None = None,
         options: Mapping[str, Mapping[str, Any]] | None = None,
         clock: Clock | None = None,
         prompts: Mapping[str, str] | None = None,
+        budget: Budget | None = None,
+        chain: Sequence[str | Link] = (),
+        retry: Retry | None = None,
+        purse: Purse | None = None,
     ) -> None:
+        links = tuple(Link(each) if isinstance(each, str) else each for each in chain)
+        model = model if model is not None or not links else links[0].model
         if model is not None:
             sent = Attachments(tuple(attachments))
-            rung = Rung("model", (model,), 1, DECISION_PROMPT, deadline_s, AnyOf(accept), sent)
+            accepted = AnyOf(accept)
+            rung = Rung("model", (model,), 1, DECISION_PROMPT, deadline_s, accepted, sent, links, retry)
             rungs = {"model": rung, **(rungs or {})}
             routes = routes or {route: Route(("model",), reconcile) for route in ("hybrid", "complex")}
-        settings = {"how": mode, "on_invalid": on_invalid, "on_low_confidence": on_low_confidence}
+        settings = {"how": mode, "on_invalid": on_invalid, "on_low_confidence": on_low_confidence, "budget": budget}
         self.point = make_point(
             name,
             rules=rules,
@@ -91,6 +105,8 @@ class DecisionPoint:
             actions=actions,
             settings=settings,
         )
+        models = providers if isinstance(providers, Providers) else Providers(providers, options=options)
+        check_prices(self.point.ladder, budget or Budget(), models)
         self.journal = open_journal(journal)
         self._owns_journal = journal is not self.journal
         self._clock = clock or SystemClock()
@@ -98,9 +114,10 @@ class DecisionPoint:
             self.point,
             self.journal,
             self._clock,
-            Providers(providers, options=options),
+            models,
             Redactor(secrets_of({}, os.environ)[1]),
             dict(prompts or {}),
+            purse,
         )
         self._asking: dict[str, asyncio.Future[Decision]] = {}
 

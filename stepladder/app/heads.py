@@ -50,7 +50,7 @@ def head_of(journal: Journal, at: float | None = None) -> Head:
     for each in journal.raw():
         if isinstance(each, RawRun) and each.turns:
             runs[each.name] = _place(journal, each)
-    name = Path(journal.name).name
+    name = journal.name if "://" in journal.name else Path(journal.name).name
     head = Head(FORMAT, VERSION, name, time.time() if at is None else at, dict(sorted(runs.items())))
     return msgspec.structs.replace(head, digest=head.own_digest())
 

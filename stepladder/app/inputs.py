@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 from stepladder.app.loading import Agents
+from stepladder.decision import Budget, Ladder
 from stepladder.drivers.artifacts import taken_in
 from stepladder.errors import InputError
+from stepladder.llm import Providers
 from stepladder.values import plain
 from stepladder.workflow.definition import CallEffect, Definition
 from stepladder.workflow.problems import one_of
@@ -66,8 +68,31 @@ def check_agents(definition: Definition, agents: Agents, *, others: bool = False
         raise InputError("agents", ", ".join(unknown), found, expected)
 
 
+NO_PRICE: Final = "no known price, though there is a cap on money"
+PRICE_WANTED: Final = "a price under policy.money.prices (US dollars per million tokens), or allow_unpriced: true"
+
+
+def check_prices(ladder: Ladder, budget: Budget, providers: Providers) -> None:
+    """Every model that may be asked has a price, where a policy that speaks of money has a cap that depends on it.
+
+    Under limits.usd alone, a model without a price is refused when it is about to be asked, and the rule stands.
+    """
+    if ladder.budget is None:
+        return
+    for rung, model in unpriced(ladder, budget, providers):
+        raise InputError(f"rung {rung}", model, NO_PRICE, PRICE_WANTED)
+
+
+def unpriced(ladder: Ladder, budget: Budget, providers: Providers) -> Iterator[tuple[str, str]]:
+    """The models that may be asked and have no known price, with their rungs, where the budget needs one."""
+    for rung in ladder.asked if budget.needs_prices else ():
+        for model in rung.targets:
+            if model not in budget.prices and providers.price_usd(model, 1000, 1000) is None:
+                yield rung.name, model
+
+
 def check_providers(definition: Definition, known: Collection[str]) -> None:
     """Every model that may be asked is of a provider that is known."""
-    for model in (model for rung in definition.policy.ladder.asked for model in rung.models):
+    for model in (model for rung in definition.policy.ladder.asked for model in rung.targets):
         if (provider := model.partition(":")[0]) not in known:
             raise InputError("providers", provider, f"no provider for the model {model}", one_of(provider, known))

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import msgspec
 
 from stepladder.app.left import is_pruned
 from stepladder.app.run import Waiting
 from stepladder.commands import AskModel, AskPerson
+from stepladder.decision import CACHE, Budget
 from stepladder.drivers.artifacts import noted
 from stepladder.drivers.attachments import attach
 from stepladder.drivers.clock import Clock
+from stepladder.drivers.contract import contract_for
 from stepladder.drivers.models import ModelEvent, ask_model
-from stepladder.events import Event, TimePassed
+from stepladder.drivers.paying import payer_of
+from stepladder.drivers.recalling import Posed, learning, recalling
+from stepladder.events import Event, ModelAnswered, ModelFailed, TimePassed
 from stepladder.journal import (
     NO_DIGEST,
     Journal,
@@ -28,10 +33,14 @@ from stepladder.journal import (
     not_there,
 )
 from stepladder.llm import Providers
+from stepladder.llm.owner import Owner
+from stepladder.llm.purse import Purse
+from stepladder.money import LedgerPurse, Till, open_ledger
 from stepladder.orchestrator import DecisionRecord, decision_records
 from stepladder.points import Moved, Point, Standing, advance_alone, fold_alone
 from stepladder.prompts import DECISION_PROMPT, decision_prompt
 from stepladder.record import Entry
+from stepladder.verdicts import Verdicts
 
 
 class Decision:
@@ -76,6 +85,10 @@ class Decision:
         return self.record.explain()
 
 
+GRACE_S: Final = 0.05
+"""What models get beyond their time to say that it is up."""
+
+
 class Desk:
     """What the decisions of one point have in common."""
 
@@ -87,9 +100,14 @@ class Desk:
         providers: Providers,
         redactor: Redactor,
         prompts: dict[str, str],
+        purse: Purse | None = None,
     ) -> None:
         self.point, self.journal, self.clock = point, journal, clock
         self.providers, self.redactor, self.prompts = providers, redactor, prompts
+        path = getattr(journal, "path", None)
+        self.verdicts = Verdicts(clock.now, path if isinstance(path, Path) else None)
+        self.till = Till(lambda: open_ledger(journal))
+        self.owner = Owner(providers, purse=purse or LedgerPurse(self.till, providers, clock))
         self._shadows: set[asyncio.Task[None]] = set()
 
     def put(self, decision_id: str, event: Event, kept: dict[str, bytes]) -> Lone:
@@ -121,7 +139,9 @@ class Desk:
         """A model's answer."""
         put = standing.put
         assert put is not None, "a model is asked about a question that was put"
-        rung = self.point.ladder.rungs[command.rung]
+        asking = standing.shadows.get(command.number) or standing.asking
+        assert asking is not None, "a model is asked while its decision is open"
+        rung = self.point.ladder.rung(command.rung, asking.opened.route)
         attached = attach(rung.attachments, (put.context,), self.journal.artifact)
         rendered = decision_prompt(
             put.point,
@@ -132,7 +152,14 @@ class Desk:
             name=rung.prompt or DECISION_PROMPT,
             prompts=self.prompts,
         )
-        return await ask_model(self.providers, self.clock, command, rendered, attached)
+        options, versions = self.point.options(put.legal), (self.point.hash,)
+        posed = Posed(self.point.ladder, asking.opened, options, put.facts, rendered, versions, tuple(attached.sent))
+        cache = recalling(self.verdicts, self.clock, self.redactor, posed, command)
+        if cache is not None and command.rung == CACHE:
+            return await cache.look()
+        payer = payer_of(command, asking.opened, put.decision_id, self.point.ladder.budget or Budget())
+        asks = contract_for(options, asking.opened.verdict)
+        return await learning(cache, ask_model(self.owner, self.clock, command, rung, rendered, attached, asks, payer))
 
     def in_shadow(self, lone: Lone, command: AskModel) -> None:
         """Ask a model that nobody waits for."""
@@ -144,6 +171,8 @@ class Desk:
         """Let go of the providers, after shadows have answered."""
         await asyncio.gather(*self._shadows, return_exceptions=True)
         await self.providers.close()
+        self.verdicts.close()
+        self.till.close()
 
 
 class Lone:
@@ -199,7 +228,9 @@ class Lone:
 
         The time counts from now: a process that takes up what another one left gives the models their time again.
         """
-        rung = self.desk.point.ladder.rungs[asked[0].rung]
+        asking = self.standing.asking
+        assert asking is not None, "a rung is asked while the decision is open"
+        rung = self.desk.point.ladder.rung(asked[0].rung, asking.opened.route)
         until = None if rung.deadline_s is None else self.desk.clock.now() + rung.deadline_s
         asked = [msgspec.structs.replace(each, deadline=until) for each in asked]
         tasks = {asyncio.create_task(self.desk.ask(self.standing, command)) for command in asked}
@@ -211,13 +242,21 @@ class Lone:
                 for task in [task for task in tasks if task.done()]:
                     tasks.discard(task)
                     self.take(task.result())
-                if alarm.done():
+                if alarm.done() and tasks:
+                    await asyncio.wait(tasks, timeout=GRACE_S)  # whoever owns the calls ends them in time
+                if alarm.done() and not any(task.done() for task in tasks):
                     self._late(asked, until or 0.0)
         finally:
             alarm.cancel()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._cut_off(tasks)
+
+    async def _cut_off(self, tasks: set[asyncio.Task[ModelEvent]]) -> None:
+        """Nobody waits for these any more; what they had sent by then is written down all the same."""
+        for task in tasks:
+            task.cancel()
+        for ended in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(ended, ModelAnswered | ModelFailed):
+                self.take(ended)
 
     def _alarm(self, until: float | None) -> asyncio.Future[None]:
         alarm: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -21,7 +21,15 @@ from stepladder.app.answers import check_answer, checked_outcome, waits_for
 from stepladder.app.at_work import AtWork, Listener
 from stepladder.app.definitions import Definitions, Pin
 from stepladder.app.history import History
-from stepladder.app.inputs import check_agents, check_id, check_providers, plain_mapping, plain_text, run_input
+from stepladder.app.inputs import (
+    check_agents,
+    check_id,
+    check_prices,
+    check_providers,
+    plain_mapping,
+    plain_text,
+    run_input,
+)
 from stepladder.app.journals import open_journal
 from stepladder.app.loading import Agents, Workflow
 from stepladder.app.reading import entries_of, replay_run
@@ -33,6 +41,7 @@ from stepladder.errors import JournalError, RunConflict, RunEnded, RunNotWaiting
 from stepladder.events import Event, OutcomeAttached, RunStarted
 from stepladder.journal import Journal, Redactor, RunRow
 from stepladder.llm import Provider, Providers
+from stepladder.llm.purse import Purse
 from stepladder.orchestrator import Machine
 from stepladder.record import Entry
 
@@ -49,6 +58,7 @@ class Orchestrator:
         journal: a journal, the path of a SQLite file (made where it is missing), or the address of a Postgres database
             (postgresql://...); None keeps runs in memory.
         providers: providers by name, as `{"scripted": ScriptedProvider([...])}`; others are opened when first asked.
+            `Providers(..., health=Health(...))` sets breakers and limits.
         secrets: values by name for `secret.NAME`; the environment's come after them.
         clock: where time comes from.
         listen: called with the run and the new entries of each turn, after they are durable.
@@ -57,9 +67,11 @@ class Orchestrator:
             journal keeps (whose agents may then be among `agents`), or migrate it as the workflow's `migrates` says.
         at_once: how many runs that were begun here are worked on at the same time; `run` and `start` wait for a place
             before they begin another one. None is any number.
+        purse: who pays for every attempt at a model; nothing is set aside where none is given.
 
     Raises:
-        InputError: an agent is missing or unknown, or a rung asks a model of an unknown provider.
+        InputError: an agent is missing or unknown, or a rung asks a model of an unknown provider, or one without a
+            price though there is a cap on money.
     """
 
     def __init__(
@@ -75,12 +87,14 @@ class Orchestrator:
         options: Mapping[str, Mapping[str, Any]] | None = None,
         on_changed: OnChanged = "refuse",
         at_once: int | None = None,
+        purse: Purse | None = None,
     ) -> None:
         self.workflow = workflow if isinstance(workflow, Workflow) else Workflow.load(workflow)
         self.machine: Machine = self.workflow.machine
         check_agents(self.workflow.definition, agents or {}, others=on_changed == "pin")
         models = providers if isinstance(providers, Providers) else Providers(providers, options=options)
         check_providers(self.workflow.definition, models.names)
+        check_prices(self.machine.policy.ladder, self.machine.budget, models)
         self.journal = open_journal(journal)
         self._definitions = Definitions(self.journal, self.workflow.signals)
         self._upgrading = Upgrading(self._definitions, self.workflow, agents or {}, on_changed)
@@ -93,6 +107,7 @@ class Orchestrator:
             redactor=Redactor(values),
             secrets=known,
             owns_journal=self.journal is not journal,
+            purse=purse,
         )
         history = History(self.journal, self._upgrading)
         self._runs = AtWork(self._resources, history, [listen] if listen else [], at_once)

@@ -1,10 +1,11 @@
 """The command line: `stepladder COMMAND ...`.
 
     run, answer, send, resume, retry, cancel    work on runs            (runs)
-    runs, show, outcome, replay, export         read the journal        (show, replay)
+    runs, show, outcome, replay, export, costs  read the journal        (show, replay, costs)
     verify, head, prune                         keep the journal        (keeping)
     check, explain, schema, diagram             look at workflow files  (check, diagrams)
-    init, play                                  projects and scenarios  (project, scenarios)
+    init, play, rehearse                        projects and scenarios  (project, scenarios, rehearsing)
+    ab, rollout, mine, whatif                   learn from runs         (ab, rollout, mining, whatif)
     record, import, evaluate, tune              recordings of agents    (recording, recordings, tuning)
 
 Every command has `--json`: one document on stdout and nothing else; errors are JSON on stderr then.
@@ -65,16 +66,7 @@ def _text(argument: str) -> str:
 
 # in the order of the help
 for _module in (
-    "runs",
-    "show",
-    "replay",
-    "keeping",
-    "check",
-    "diagrams",
-    "project",
-    "scenarios",
-    "recording",
-    "recordings",
-    "tuning",
+    *("runs", "show", "replay", "costs", "keeping", "check", "diagrams", "project", "scenarios", "rehearsing"),
+    *("ab", "rollout", "mining", "whatif", "recording", "recordings", "tuning"),
 ):
     import_module(f"stepladder.cli.{_module}")

@@ -12,8 +12,9 @@ from stepladder.cli.exits import Exit
 from stepladder.cli.options import AgentsFile, Json, Options, Output, placed
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
+    from stepladder.app.loading import Workflow
     from stepladder.cli.screen import Screen
     from stepladder.errors import Problem
 
@@ -103,8 +104,31 @@ def _problems(file: Path, agents: Path | None, options: dict[str, str]) -> tuple
 
     problems = found(ADAPTERS)
     if not alone and any(problem.code == "unknown-provider" for problem in problems):  # only then its code is run
-        return found({*ADAPTERS, *load_providers(beside)})
-    return problems
+        problems = found({*ADAPTERS, *load_providers(beside)})
+    return (*problems, *_unpriced(workflow))
+
+
+def _unpriced(workflow: Workflow) -> Iterator[Problem]:
+    """Models of the built-in providers without a price, where a cap depends on it."""
+    import msgspec
+
+    from stepladder.app.inputs import NO_PRICE, PRICE_WANTED, unpriced
+    from stepladder.errors import Problem
+    from stepladder.llm import Providers
+    from stepladder.llm.registry import ADAPTERS
+
+    ladder, known = workflow.machine.policy.ladder, Providers()
+    budget = workflow.machine.budget
+    if not budget.needs_prices:
+        return
+    level = "error" if ladder.budget is not None else "warning"
+    foreign = {model for rung in ladder.asked for model in rung.targets if model.partition(":")[0] not in ADAPTERS}
+    priced = msgspec.structs.replace(budget, prices={**budget.prices, **dict.fromkeys(foreign, (0.0, 0.0))})
+    for rung, model in unpriced(ladder, priced, known):
+        path = ("policy", "rungs", rung)
+        found = f"{model}: {NO_PRICE}"
+        line, file = workflow.lines.get(path, 0), workflow.definition.file
+        yield Problem(".".join(path), found, PRICE_WANTED, file, line, level, "unpriced-model")
 
 
 @app.command(

@@ -133,7 +133,7 @@ def prune(
     journal: JournalFile = DEFAULT_JOURNAL,
     as_json: Json = False,
 ) -> Exit:
-    """Prune runs that ended long ago: their payloads, or all of them. The file shrinks.
+    """Prune runs that ended long ago: their payloads, or all of them. A file shrinks.
 
     Without its payloads a run can still be shown, exported and verified, and not be replayed. Runs that work or wait
     are never pruned. Leaves with 1 where a run was left that could not be pruned.
@@ -164,8 +164,10 @@ def prune(
     return Exit.NEGATIVE if pruned.left else Exit.DONE
 
 
-def _size(journal: Path) -> int:
-    return journal.stat().st_size if journal.is_file() else 0
+def _size(journal: Path | str) -> int:
+    """Bytes of a file; 0 of a database."""
+    file = Path(journal)
+    return file.stat().st_size if file.is_file() else 0
 
 
 def _tell_pruned(found: PrunedNow, before: int, after: int, screen: Screen, *, dry_run: bool) -> None:
@@ -186,4 +188,5 @@ def _tell_pruned(found: PrunedNow, before: int, after: int, screen: Screen, *, d
     swept = [many(found.swept.artifacts, "artifact"), many(found.swept.definitions, "definition")]
     gone = f", and {' and '.join(swept)} that nobody refers to" if any(found.swept) else ""
     screen.out.print(f"pruned {many(len(found.runs), 'run')}{gone}", style="green", soft_wrap=True)
-    screen.out.print(f"{before / 1e6:.1f} MB before, {after / 1e6:.1f} MB now", style="dim")
+    if before:  # a file
+        screen.out.print(f"{before / 1e6:.1f} MB before, {after / 1e6:.1f} MB now", style="dim")

@@ -153,6 +153,7 @@ class RunLog:
         """A rung is asked."""
         self._asking[entry.rung] = entry.commands
         models = f" ({', '.join(entry.models)})" if entry.models else ""
+        models += f": {line(entry.because, 200)}" if entry.because else ""
         yield ("asks    ", DIM), (f"{entry.rung}{models}" + (" in shadow" if entry.shadow else ""), "")
 
     def answered(self, entry: Answered, _: RunState) -> Iterator[Line]:
@@ -162,7 +163,7 @@ class RunLog:
         sure = f", confidence {verdict.confidence:g}" if verdict and verdict.confidence is not None else ""
         style = {"agrees": GOOD, "accepted": GOOD, "failed": BAD, "invalid": BAD}.get(entry.outcome, "")
         call = self._calls.get(entry.command) or self._only_call(entry.rung)
-        spent = f"  {seconds(call.elapsed_s)} {cost(call.usage.cost_usd)}{_sent(call)}" if call else ""
+        spent = f"  {seconds(call.elapsed_s)} {_priced(call)}{_sent(call)}" if call else ""
         why = call.error if isinstance(call, ModelFailed) and call.error else entry.cause
         cause = f": {line(why, 300)}" if why else ""
         yield (
@@ -295,6 +296,12 @@ class RunLog:
             case _:
                 words = "how it turned out was noted"
         yield ((words, "yellow"),)
+
+
+def _priced(call: ModelAnswered | ModelFailed) -> str:
+    if isinstance(call, ModelAnswered) and call.cached:
+        return f"cached ({call.cached})"
+    return cost(call.usage.cost_usd) + (" at most" if call.usage.estimated else "")
 
 
 def _sent(call: ModelAnswered | ModelFailed) -> str:

@@ -127,7 +127,7 @@ def _came_to(played: Played) -> str:
     from stepladder.cli.tell import cost, counted, many, scripted
 
     run = played.run
-    asked = sum(len(record.calls) for record in run.decisions)
+    asked = sum(record.asked_models for record in run.decisions)
     labelled = ", scripted" if asked and all(scripted(record) for record in run.decisions if record.calls) else ""
     models = f"{many(asked, 'model call')}{labelled}"
     where = f"ended in {run.end}" if run.end else f"{run.status} in {run.step}"

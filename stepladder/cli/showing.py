@@ -16,7 +16,7 @@ from stepladder.cli.tables import decisions_table
 from stepladder.cli.tell import because, command_for, cost, moment, run_json, scripted, seconds, who
 from stepladder.errors import InputError, RunPruned
 from stepladder.events import Event, OutcomeAttached, QuestionPut
-from stepladder.orchestrator.records import went_along
+from stepladder.orchestrator.records import attempts_told, went_along
 from stepladder.record import Answered, Asked, Entry
 
 if TYPE_CHECKING:
@@ -158,6 +158,8 @@ def _possible(record: DecisionRecord) -> Iterator[Row]:
     for action, seen in opened.blocked.items():
         yield "blocked", f"{action}: {reading(seen)}"
     yield "rule", f"{opened.rule or 'none holds'}: {opened.verdict.action}" + _why(opened.verdict.reason)
+    if opened.settles:
+        yield "nobody", f"was asked: the rule settles {opened.route}"
     for name in opened.passed_over:
         yield "passed", f"{name} held, but its action is not legal here"
     if opened.limit:
@@ -173,6 +175,8 @@ def _asked_and_said(record: DecisionRecord) -> Iterator[Row]:
         yield "answer", _answered(answered)
     for call in record.calls:
         yield "call", _call(call)
+        for each in attempts_told(call):
+            yield "attempt", line(each, 300)
     yield from went_along(record)
     for shadow in record.shadows:
         said = f" {shadow.verdict.action}" + _why(shadow.verdict.reason) if shadow.verdict else f": {shadow.cause}"
@@ -225,13 +229,14 @@ def _why(reason: str) -> str:
 
 def _asked(asked: Asked) -> str:
     models = f" {', '.join(asked.models)}, prompt {asked.prompt}" if asked.models else ""
-    return f"{asked.rung}{models}" + (" in shadow" if asked.shadow else "")
+    because = f": {line(asked.because, 300)}" if asked.because else ""
+    return f"{asked.rung}{models}" + (" in shadow" if asked.shadow else "") + because
 
 
 def _answered(answered: Answered) -> str:
     verdict = answered.verdict
     if verdict is None:
-        return f"{answered.rung} {answered.outcome}: {answered.cause}"
+        return f"{answered.rung} {answered.outcome}" + (f": {answered.cause}" if answered.cause else "")
     sure = "" if verdict.confidence is None else f", confidence {verdict.confidence:g}"
     parameters: dict[str, Any] = verdict.parameters
     given = f" with {told(parameters, 100)}" if parameters else ""
@@ -240,9 +245,12 @@ def _answered(answered: Answered) -> str:
 
 
 def _call(call: ModelCall) -> str:
+    if call.cached:
+        return f"{call.asked} said so before, cached ({call.cached})"
     same = call.served in ("", call.asked, call.asked.partition(":")[2])
     served = "" if same else f" served by {call.served}"
     tokens = f"{call.usage.input_tokens} + {call.usage.output_tokens} tokens"
     why = f" ({line(call.error, 300)})" if call.error else ""
+    most = " at most" if call.usage.estimated else ""
     failure = f", failed: {call.failure}{why}" if call.failure else ""
-    return f"{call.asked}{served}: {tokens}, {cost(call.usage.cost_usd)}, {seconds(call.elapsed_s)}{failure}"
+    return f"{call.asked}{served}: {tokens}, {cost(call.usage.cost_usd)}{most}, {seconds(call.elapsed_s)}{failure}"

@@ -122,6 +122,7 @@ def run_json(run: Run) -> dict[str, Any]:
         "waiting": waiting,
         "decisions": run.state.opened,
         "sources": sources(run),
+        "cached": sum(bool(record.cached) for record in run.decisions),
         "fallbacks": sum(bool(record.settled and record.settled.fallback) for record in run.decisions),
         "overrides": sum(bool(record.settled and record.settled.relation == "override") for record in run.decisions),
         "usd": run.usd,

@@ -7,6 +7,9 @@
 `open_decision` gives the first entries of a decision, `answer_decision` those that follow from what came back. Both are
 pure; the last entry says where it stands: `Settled`, or `Asked` (then its commands are outstanding). A rung that failed
 climbs only to another model rung, never to a person; when the rungs are used up the rule stands, with the causes.
+The cache is a rung like those of models; what it has not, and what does not count any more, climbs without a trace in
+the causes. Where a cap closes the models, the policy's `on_cap` says whether the rule stands, a person is asked, or the
+run stops.
 """
 
 from __future__ import annotations
@@ -17,8 +20,19 @@ import msgspec
 
 from stepladder.classifier import classify
 from stepladder.clauses import Fired
-from stepladder.decision.judge import Invalid, judge, judge_text
-from stepladder.decision.point import NOBODY_ASKED, PERSON, Ladder, Question, Route, Rung
+from stepladder.decision.judge import Invalid, judge, judge_answer
+from stepladder.decision.point import (
+    CACHE,
+    MISS,
+    NOBODY_ASKED,
+    OVER_CAP,
+    PERSON,
+    Ladder,
+    Question,
+    Route,
+    Rung,
+    audited,
+)
 from stepladder.decision.reconcile import agrees, winner
 from stepladder.events import ModelAnswered, ModelFailed, PersonAnswered
 from stepladder.record import STOP, Answered, AnyEntry, Asked, Mode, Opened, Relation, Settled, Source, Verdict
@@ -34,8 +48,10 @@ def open_decision(ladder: Ladder, question: Question) -> Entries:
         return _opened(question), _stop(question, question.limit)
     route_name, fired = classify(ladder.classifier, question.facts)
     route = ladder.route(route_name) if len(question.options) > 1 else NOBODY_ASKED
+    settles = bool(route.ask) and route_name in question.settles and not audited(question.run_key)
+    route = NOBODY_ASKED if settles else route
     mode = route.mode_for(question.run_key, question.point)
-    opened = _opened(question, route_name, fired, mode)
+    opened = _opened(question, route_name, fired, mode, settles=settles)
     if not route.ask:
         return opened, _by_rule(question)
     if mode == "shadow":
@@ -50,7 +66,7 @@ def answer_decision(ladder: Ladder, question: Question, asking: Asking) -> Entri
 
 def _answered(ladder: Ladder, question: Question, asking: Asking) -> Entries:
     assert asking.asked is not None, "only a decision that asked can be answered"
-    rung = ladder.rungs[asking.asked.rung]
+    rung = ladder.rung(asking.asked.rung, asking.opened.route)
     answered = tuple(_judge(question, rung, event) for event in asking.received)
     if rung.is_person:
         return _after_person(ladder, question, asking, answered[-1])
@@ -60,7 +76,12 @@ def _answered(ladder: Ladder, question: Question, asking: Asking) -> Entries:
 
 
 def _opened(
-    question: Question, route: RouteName = "standard", fired: tuple[Fired, ...] = (), mode: Mode = "model_wins"
+    question: Question,
+    route: RouteName = "standard",
+    fired: tuple[Fired, ...] = (),
+    mode: Mode = "model_wins",
+    *,
+    settles: bool = False,
 ) -> Opened:
     return Opened(
         question.n,
@@ -77,6 +98,7 @@ def _opened(
         mode,
         question.limit,
         question.broken,
+        settles,
     )
 
 
@@ -112,22 +134,40 @@ def _settled(question: Question, verdict: Verdict, source: Source, relation: Rel
 
 def _climb(ladder: Ladder, question: Question, asking: Asking, *, failed: bool = False) -> Entries:
     """Ask the next rung; after a failure only a model rung; without one the rule stands."""
-    causes = asking.causes
+    causes, closed = asking.causes, False
     for rung in _rungs_above(ladder, asking):
         if rung.is_person and failed:
             continue
-        if not rung.is_person and question.models_closed:
-            causes, failed = (*causes, f"{rung.name}: {question.models_closed}"), True
+        if rung.models and not rung.is_cache and question.models_closed:
+            causes, failed, closed = (*causes, f"{rung.name}: {question.models_closed}"), True, True
             continue
         return (_ask(question, rung),)
+    if closed:
+        return _at_a_cap(ladder, question, causes, question.models_closed)
     return (_by_rule(question, fallback="; ".join(causes)),)
+
+
+def _at_a_cap(ladder: Ladder, question: Question, causes: tuple[str, ...], why: str) -> Entries:
+    """No model may be asked any more: the rule stands, a person is asked, or the run stops."""
+    match ladder.budget.on_cap if ladder.budget else "rule":
+        case "person" if PERSON in ladder.rungs:
+            asked = _ask(question, ladder.rungs[PERSON])
+            return (msgspec.structs.replace(asked, because="; ".join(causes)),)
+        case "stop":
+            return (Settled(question.n, STOP, question.stop, why, source="limit", fallback="; ".join(causes)),)
+        case _:
+            return (_by_rule(question, fallback="; ".join(causes)),)
 
 
 def _rungs_above(ladder: Ladder, asking: Asking) -> list[Rung]:
     names = ladder.route(asking.opened.route).ask
     if asking.asked is not None:
         names = names[names.index(asking.asked.rung) + 1 :] if asking.asked.rung in names else ()
-    return [ladder.rungs[name] for name in names]
+    return [ladder.rung(name, asking.opened.route) for name in names]
+
+
+def _models_above(ladder: Ladder, asking: Asking) -> bool:
+    return any(rung.models for rung in _rungs_above(ladder, asking))
 
 
 def _ask(question: Question, rung: Rung, *, shadow: bool = False) -> Asked:
@@ -144,7 +184,7 @@ def _ask(question: Question, rung: Rung, *, shadow: bool = False) -> Asked:
 
 
 def _in_shadow(ladder: Ladder, question: Question, route: Route) -> Entries:
-    rungs = [ladder.rungs[name] for name in route.ask if name != PERSON]
+    rungs = [ladder.rungs[name] for name in route.ask if ladder.rungs[name].models]
     if not rungs or question.models_closed:
         return (_by_rule(question, fallback=question.models_closed),)
     return _ask(question, rungs[0], shadow=True), _by_rule(question)
@@ -156,10 +196,12 @@ def _in_shadow(ladder: Ladder, question: Question, route: Route) -> Entries:
 def _judge(question: Question, rung: Rung, event: Answer) -> Answered:
     match event:
         case ModelAnswered():
-            found = judge_text(event.text, question.options)
+            found = judge_answer(event, question.options)
         case PersonAnswered():
             found = judge(event.value, question.options)
         case ModelFailed():
+            if rung.is_cache and event.code == MISS:
+                return Answered(question.n, rung.name, "miss", event.command, cause=event.error)
             return Answered(question.n, rung.name, "failed", event.command, cause=event.code)
         case _:
             return Answered(question.n, rung.name, "failed", event.command, cause="late")
@@ -196,12 +238,15 @@ def _after_votes(
     if len(votes) >= rung.quorum:
         split = Answered(question.n, rung.name, "unsure", cause=f"no {rung.quorum} of {len(rung.models)} said the same")
         return split, *_unsure(ladder, question, asking, split)
-    outcome: Literal["invalid", "failed"] = (
+    outcome: Literal["invalid", "failed", "miss"] = (
         "invalid" if any(each.outcome == "invalid" for each in answered) else "failed"
     )
-    failed = Answered(
-        question.n, rung.name, outcome, cause=f"only {len(votes)} of {len(rung.models)} gave a legal answer"
-    )
+    cause = f"only {len(votes)} of {len(rung.models)} gave a legal answer"
+    if any(each.outcome == "miss" for each in answered):
+        outcome, cause = "miss", ""
+    elif any(each.cause == OVER_CAP for each in answered):
+        outcome, cause = "failed", OVER_CAP
+    failed = Answered(question.n, rung.name, outcome, cause=cause)
     return failed, *_without_verdict(ladder, question, asking, failed)
 
 
@@ -222,13 +267,14 @@ def _weigh(ladder: Ladder, question: Question, asking: Asking, rung: Rung, vote:
     same = agrees(question.verdict, verdict, question.options[verdict.action])
     if same:
         return _marked(vote, "agrees"), _by_rule(question, relation="agreement")
-    if rung.accept and not rung.accept.fired(_answer_facts(verdict, same)):
+    if rung.accept and not rung.accept.fired(answer_facts(verdict, same)):
         unsure = _marked(vote, "unsure", f"accept condition does not hold (confidence {verdict.confidence})")
         return unsure, *_unsure(ladder, question, asking, unsure)
     return _marked(vote, "accepted"), *_reconcile(ladder, question, asking, rung, verdict)
 
 
-def _answer_facts(verdict: Verdict, same: bool) -> dict[str, object]:
+def answer_facts(verdict: Verdict, same: bool) -> dict[str, object]:
+    """What conditions on an answer may read."""
     facts: dict[str, object] = {"agrees": same, "action": verdict.action}
     return facts if verdict.confidence is None else {**facts, "confidence": verdict.confidence}
 
@@ -241,7 +287,7 @@ def _reconcile(ladder: Ladder, question: Question, asking: Asking, rung: Rung, v
     route = ladder.route(asking.opened.route)
     match winner(asking.opened.mode, verdict, route.confidence):
         case "model":
-            source: Source = "panel" if len(rung.models) > 1 else "model"
+            source: Source = "cache" if rung.is_cache else "panel" if len(rung.models) > 1 else "model"
             return (_settled(question, verdict, source, "override"),)
         case "person":
             return (_ask(question, ladder.rungs[PERSON]),)
@@ -253,8 +299,12 @@ def _reconcile(ladder: Ladder, question: Question, asking: Asking, rung: Rung, v
 
 
 def _without_verdict(ladder: Ladder, question: Question, asking: Asking, answered: Answered) -> Entries:
+    if answered.rung == CACHE and answered.outcome in ("miss", "invalid"):
+        return _climb(ladder, question, asking)
     asking = _because(asking, answered)
     fallback = "; ".join(asking.causes)
+    if answered.cause == OVER_CAP and not _models_above(ladder, asking):
+        return _at_a_cap(ladder, question, asking.causes, f"{answered.rung}: {OVER_CAP}")
     if answered.outcome == "invalid" and ladder.on_invalid == "rule":
         return (_by_rule(question, fallback=fallback),)
     if answered.outcome == "invalid" and ladder.on_invalid == "give_up":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from stepladder.decision.judge import Invalid, judge_text
+from stepladder.decision.judge import Invalid, judge_answer
 from stepladder.decision.point import Option
 from stepladder.decision.reconcile import agrees
 from stepladder.events import ModelAnswered, ModelFailed
@@ -19,7 +19,7 @@ def join_shadow(asking: Asking, event: Answer, options: Mapping[str, Option]) ->
     if not isinstance(event, ModelAnswered):
         cause = event.code if isinstance(event, ModelFailed) else "late"
         return Shadowed(n, rung, "failed", event.command, cause=cause)
-    found = judge_text(event.text, options)
+    found = judge_answer(event, options)
     if isinstance(found, Invalid):
         return Shadowed(n, rung, "invalid", event.command, cause=found.cause)
     same = agrees(asking.opened.verdict, found, options.get(found.action))

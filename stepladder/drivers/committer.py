@@ -4,7 +4,7 @@ A run goes on only after its own turn is durable. With one run at work its turn 
 With several, what has gathered in a turn of the loop is written at its end: on the loop while the disk is quick
 (measured: a fifth faster than handing it to a thread and back, with which the loop competes for the interpreter), and
 by a thread where commits take so long that the loop had better do something else. Meanwhile the next group gathers, so
-a slow disk makes the groups larger and not the loop slower.
+a slow disk makes the groups larger and not the loop slower, up to a size.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ SLOW_IN_A_ROW: Final = 4
 MOST: Final = 128
 """Turns that are written without waiting for the end of the loop's turn: what waits is in memory twice, before and
 after its step, and a commit is shared by enough."""
+MOST_WHILE_SLOW: Final = 512
+"""The same while a thread writes: from there on the loop waits for the disk too, for runs that go on faster than it
+writes would fill the memory (measured with 10,000 runs: 260 MB, so bounded 230)."""
 
 
 class _Waiting(NamedTuple):
@@ -65,7 +68,7 @@ class Committer:
             if not self._waiting:
                 loop.call_soon(self._flush)
             self._waiting.append(_Waiting(turn, done, loop))
-            if len(self._waiting) >= MOST and self._slow < SLOW_IN_A_ROW:
+            if len(self._waiting) >= (MOST if self._slow < SLOW_IN_A_ROW else MOST_WHILE_SLOW):
                 group, self._waiting = self._waiting, []
         if not group:
             return False

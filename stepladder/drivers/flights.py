@@ -36,11 +36,10 @@ class Flights:
 
     Args:
         context: the context variables that each of them starts with a copy of.
-        landed: told in the flight's own task what came of it.
     """
 
-    def __init__(self, context: Context, landed: Landed) -> None:
-        self._context, self._landed = context, landed
+    def __init__(self, context: Context) -> None:
+        self._context = context
         self._flying: dict[Flight, _Flying] = {}
         self._stragglers: dict[asyncio.Task[None], None] = {}  # an empty set takes three times as much
 
@@ -59,9 +58,11 @@ class Flights:
         """The tasks that are awaited, or those of these commands."""
         return [each.task for (number, _), each in self._flying.items() if numbers is None or number in numbers]
 
-    def begin(self, flight: Flight, work: Work, command: Any, *, can_be_cut: bool) -> None:
-        """Start one."""
-        task = asyncio.get_running_loop().create_task(self._fly(flight, work, command), context=self._context.copy())
+    def begin(self, flight: Flight, work: Work, command: Any, landed: Landed, *, can_be_cut: bool) -> None:
+        """Start one. `landed` is told in its own task what came of it; so nothing but a flight knows its run, and one
+        that is over is given back at once."""
+        flying = self._fly(flight, work, command, landed)
+        task = asyncio.get_running_loop().create_task(flying, context=self._context.copy())
         self._flying[flight] = _Flying(task, can_be_cut)
 
     def drop_all_but(self, wanted: Collection[Flight]) -> None:
@@ -81,7 +82,7 @@ class Flights:
         self._stragglers.clear()
         return tasks
 
-    async def _fly(self, flight: Flight, work: Work, command: Any) -> None:
+    async def _fly(self, flight: Flight, work: Work, command: Any, landed: Landed) -> None:
         post = raised = None
         try:
             post = await work(command)
@@ -93,4 +94,4 @@ class Flights:
             self._stragglers.pop(task, None)
             if flight in self._flying and self._flying[flight].task is task:
                 del self._flying[flight]
-            self._landed(post, raised)
+            landed(post, raised)

@@ -13,13 +13,13 @@ is cut off and nothing is written any more. Its run is taken up again from the j
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextvars import copy_context
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from stepladder.commands import AskModel, CallAgent, Wait
+from stepladder.drivers.alarm import Alarm
 from stepladder.drivers.checkpoints import kept_state
-from stepladder.drivers.clock import Cancel
 from stepladder.drivers.committer import Done
 from stepladder.drivers.flights import Flights, Post
 from stepladder.drivers.perform import ask, call_agent
@@ -85,12 +85,11 @@ class Runner:
         self._turn: _Turn | None = None
         self._row: RunRow | None = None
         self._kept_at = seq
-        self._forget: Cancel | None = None
-        self._alarm_at = 0.0
+        self._alarm = Alarm(resources.clock)
         self._broken: BaseException | None = None
         self._at_work = self._busy = self._gone = self._to_look = False
         self._context = copy_context()
-        self._flights = Flights(self._context, self._landed)
+        self._flights = Flights(self._context)
 
     # --- from outside
 
@@ -166,7 +165,7 @@ class Runner:
     @property
     def watching(self) -> bool:
         """Whether it will come back by itself, for a deadline."""
-        return self._forget is not None
+        return self._alarm.is_set
 
     @property
     def at_work(self) -> bool:
@@ -185,9 +184,7 @@ class Runner:
 
     def forget(self) -> None:
         """Do not come back for a deadline."""
-        if self._forget is not None:
-            self._forget()
-        self._forget = None
+        self._alarm.off()
 
     async def rest(self) -> RunState:
         """Work until the run rests or has ended; the state then. What is in its inbox is taken.
@@ -329,7 +326,7 @@ class Runner:
     # --- time
 
     def _arm(self, at: float | None) -> None:
-        """Come back at this time, or when a call that waits may start; an alarm that rings too early does no harm."""
+        """Come back at this time, or when a call that waits may start."""
         if len(self._flights) < len(self.state.outstanding):
             starts = [
                 command.not_before
@@ -337,18 +334,10 @@ class Runner:
                 if isinstance(command, CallAgent) and (command.number, command.attempt) not in self._flights
             ]
             at = min(starts if at is None else (at, *starts), default=None)
-        if at is None or (self._forget is not None and self._alarm_at <= at):
-            return
-        self.forget()
-        self._alarm_at = at
-        self._forget = self.resources.clock.call_at(at, self._rung)
-
-    def _rung(self) -> None:
-        """Time is up; a result that comes in the same turn of the loop comes before it."""
-        self._forget = asyncio.get_running_loop().call_soon(self._come_back).cancel
+        if at is not None:
+            self._alarm.set(at, self._come_back)
 
     def _come_back(self) -> None:
-        self._forget = None
         if self._at_work or (not self._gone and self.own()):
             self._on()
         else:  # another process has moved the run on, and keeps its deadlines
@@ -456,9 +445,9 @@ class Runner:
                 flight = (command.number, command.attempt)
                 if flight not in self._flights and command.not_before <= now:
                     can_be_cut = self.resources.agents[command.agent].is_async
-                    self._flights.begin(flight, self._call, command, can_be_cut=can_be_cut)
+                    self._flights.begin(flight, self._call, command, self._landed, can_be_cut=can_be_cut)
             elif isinstance(command, AskModel) and (command.number, 1) not in self._flights:
-                self._flights.begin((command.number, 1), self._ask, command, can_be_cut=True)
+                self._flights.begin((command.number, 1), self._ask, command, self._landed, can_be_cut=True)
 
     def _landed(self, post: Post | None, error: Exception | None) -> None:
         if error is not None and not self._gone:
@@ -473,6 +462,5 @@ class Runner:
         state = self._asked_in.pop(command.number, None) if command.shadow else self.state
         return Post(await ask(self.resources, self.machine, state, command))
 
-    async def _call(self, command: CallAgent) -> Post:
-        event, kept = await call_agent(self.resources, self.machine, self.state.run_id, command)
-        return Post(event, 0, kept)
+    def _call(self, command: CallAgent) -> Coroutine[Any, Any, Post]:
+        return call_agent(self.resources, self.machine, self.state.run_id, command)

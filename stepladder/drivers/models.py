@@ -1,16 +1,21 @@
-"""Asking a model on behalf of a rung."""
+"""Asking a model on behalf of a rung: the command goes in, one event with all its attempts comes out."""
 
 from __future__ import annotations
+
+import asyncio
 
 import msgspec
 
 from stepladder.commands import AskModel
+from stepladder.decision import Rung
 from stepladder.drivers.attachments import Attached
 from stepladder.drivers.clock import Clock
-from stepladder.errors import StepladderError
-from stepladder.events import ModelAnswered, ModelFailed, Usage
-from stepladder.llm import ModelReply, ModelRequest, Providers
-from stepladder.llm.errors import ModelError, ScriptRanDry
+from stepladder.drivers.contract import Asks
+from stepladder.events import Attempt, ModelAnswered, ModelFailed
+from stepladder.fallback import Chain
+from stepladder.llm import ModelRequest
+from stepladder.llm.owner import Outcome, Owner, used
+from stepladder.llm.purse import Payer
 from stepladder.prompts import Rendered
 
 ModelEvent = ModelAnswered | ModelFailed
@@ -19,36 +24,58 @@ NO_DEADLINE_S = 60.0
 
 
 async def ask_model(
-    providers: Providers, clock: Clock, command: AskModel, rendered: Rendered, attached: Attached
+    owner: Owner,
+    clock: Clock,
+    command: AskModel,
+    rung: Rung,
+    rendered: Rendered,
+    attached: Attached,
+    asks: Asks,
+    payer: Payer,
 ) -> ModelEvent:
-    """The answer of a model, as an event. Whatever goes wrong is a failure of this rung, never of the run.
+    """The answer of a model, or of another that stands in for it, as an event with every attempt that was made.
+
+    Whatever goes wrong is a failure of this rung, never of the run. What was sent until somebody cut it off is in the
+    event as well: it may be billed.
+
+    The purse is asked before anything is sent, and told what it came to.
 
     Raises:
         ScriptRanDry: a scripted provider has no answer left; a scenario that is too short must fail.
         AssertionError: a check inside a script.
+        CancelledError: it was cut off before anything was sent.
     """
-    event = await _asked(providers, clock, command, rendered, attached)
+    started = clock.now()
+    notes: list[Attempt] = []
+    try:
+        event = await _asked(owner, clock, command, rung, rendered, attached, asks, payer, notes)
+    except asyncio.CancelledError:
+        if not notes:
+            raise
+        event = _cut_off(command, notes, clock.now(), started)
     return msgspec.structs.replace(event, attached=tuple(attached.sent), left_out=dict(attached.left_out))
 
 
 async def _asked(
-    providers: Providers, clock: Clock, command: AskModel, rendered: Rendered, attached: Attached
+    owner: Owner,
+    clock: Clock,
+    command: AskModel,
+    rung: Rung,
+    rendered: Rendered,
+    attached: Attached,
+    asks: Asks,
+    payer: Payer,
+    notes: list[Attempt],
 ) -> ModelEvent:
     started = clock.now()
-    try:
-        provider, model = providers.resolve(command.model)
-        reply = await provider.ask(_request(command, rendered, attached, model, started))
-    except ModelError as error:
-        return _failed(command, clock.now(), started, error)
-    except (ScriptRanDry, AssertionError):
-        raise
-    except StepladderError as error:  # no key, no SDK, no such provider: nothing was sent
-        name = command.model.partition(":")[0]
-        return ModelFailed(clock.now(), command.number, "unavailable", str(error), name, command.model)
-    except Exception as error:  # somebody's own provider; what it raises is no reason for a run to stop
-        said = f"{type(error).__name__}: {error}"
-        return ModelFailed(clock.now(), command.number, "broken_provider", said, model=command.model)
-    return _answered(command, reply, clock.now(), started, rendered.digest)
+    chain = rung.chain(command.model)
+    contract = asks(chain)
+    contract.whole = not any(owner.is_final(link.model) for link in chain.links)
+    left_s = NO_DEADLINE_S if command.deadline is None else max(0.001, command.deadline - started)
+    outcome = await owner.ask(chain, _request(rendered, attached, rung), contract, payer, left_s, notes)
+    if outcome.reply is None or outcome.answer is None:
+        return _failed(command, outcome, clock.now(), started)
+    return _answered(command, outcome, chain, clock.now(), started, rendered.digest, whole=contract.whole)
 
 
 def cut_off(command: AskModel, now: float) -> ModelFailed:
@@ -61,33 +88,70 @@ def unaskable(command: AskModel, now: float, code: str, said: str) -> ModelFaile
     return ModelFailed(now, command.number, code, said, model=command.model)
 
 
-def _request(command: AskModel, rendered: Rendered, attached: Attached, model: str, now: float) -> ModelRequest:
-    left_s = NO_DEADLINE_S if command.deadline is None else max(0.001, command.deadline - now)
-    return ModelRequest(
-        model=model,
+def _request(rendered: Rendered, attached: Attached, rung: Rung) -> ModelRequest:
+    request = ModelRequest(
+        model="",
         system=rendered.system,
         prompt=rendered.prompt,
         attachments=tuple(attached.sent.values()),
         schema=rendered.schema,
         strict=rendered.strict,
-        deadline_s=left_s,
+        deadline_s=0.0,
     )
+    most = rung.max_output_tokens
+    return msgspec.structs.replace(request, max_output_tokens=most) if most else request
 
 
-def _answered(command: AskModel, reply: ModelReply, now: float, started: float, prompt: str) -> ModelAnswered:
+def _answered(
+    command: AskModel, outcome: Outcome, chain: Chain, now: float, started: float, prompt: str, *, whole: bool
+) -> ModelAnswered:
+    reply, answer = outcome.reply, outcome.answer
+    assert reply is not None, "an answer has a reply"
+    assert answer is not None, "a reply was read"
     return ModelAnswered(
         now,
         command.number,
-        reply.text,
+        answer.text,
         reply.provider,
         reply.model,
         reply.finish,
         prompt,
-        Usage(reply.input_tokens, reply.output_tokens, reply.cost_usd),
+        outcome.usage,
         now - started,
+        attempts=() if _plain(outcome, command.model) else outcome.attempts,
+        repaired=answer.repaired,
+        fields=chain.links[outcome.link].fields,
+        whole=whole,
     )
 
 
-def _failed(command: AskModel, now: float, started: float, error: ModelError) -> ModelFailed:
-    usage = Usage(error.input_tokens or 0, error.output_tokens or 0, error.cost_usd)
-    return ModelFailed(now, command.number, error.code, str(error), error.provider, error.model, usage, now - started)
+def _plain(outcome: Outcome, asked: str) -> bool:
+    """Whether there was one attempt, of which the event says everything."""
+    first, *others = outcome.attempts
+    return not others and (first.target, first.handled, first.cost, first.waited_s) == (asked, "ok", "usage", 0.0)
+
+
+def _failed(command: AskModel, outcome: Outcome, now: float, started: float) -> ModelFailed:
+    failure = outcome.failure
+    assert failure is not None, "no answer has a reason"
+    code = "unavailable" if failure.code == "setup" else failure.code
+    provider = outcome.provider or command.model.partition(":")[0]
+    took_s, model = now - started, outcome.model or command.model
+    return ModelFailed(
+        now, command.number, code, outcome.said, provider, model, outcome.usage, took_s, attempts=outcome.attempts
+    )
+
+
+def _cut_off(command: AskModel, notes: list[Attempt], now: float, started: float) -> ModelFailed:
+    said = "nobody waited for the answer any more"
+    return ModelFailed(
+        now,
+        command.number,
+        "cut_off",
+        said,
+        command.model.partition(":")[0],
+        command.model,
+        used(notes),
+        now - started,
+        attempts=tuple(notes),
+    )

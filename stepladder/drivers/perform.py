@@ -7,32 +7,45 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from collections.abc import Awaitable
 
 from stepladder.commands import AskModel, CallAgent
+from stepladder.decision import CACHE
 from stepladder.drivers.agents import Agent, AgentCall, Raised, attempt, raised, returned
-from stepladder.drivers.attachments import attach_to_run
+from stepladder.drivers.attachments import Attached, attach_to_run
+from stepladder.drivers.contract import contract_for
+from stepladder.drivers.flights import Post
 from stepladder.drivers.models import ModelEvent, ask_model, cut_off, unaskable
+from stepladder.drivers.paying import budget_of, payer_of
+from stepladder.drivers.recalling import Posed, learning, recalling
 from stepladder.drivers.resources import Resources
 from stepladder.errors import StepladderError
-from stepladder.events import AgentFailed, AgentReturned
-from stepladder.orchestrator import Machine
-from stepladder.prompts import agent_prompt, supervisor_prompt
-from stepladder.state import RunState
+from stepladder.orchestrator import Machine, options_of
+from stepladder.orchestrator.facts import with_measures
+from stepladder.prompts import Rendered, agent_prompt, supervisor_prompt
+from stepladder.state import Asking, RunState
 from stepladder.workflow.definition import CallEffect
 
 
-async def call_agent(
-    resources: Resources, machine: Machine, run_id: str, command: CallAgent
-) -> tuple[AgentReturned | AgentFailed, dict[str, bytes]]:
+async def call_agent(resources: Resources, machine: Machine, run_id: str, command: CallAgent) -> Post:
     """Call an agent: the event, and the artifacts to keep with it."""
     clock = resources.clock
     started = clock.now()
-    result = await _result(resources, machine, run_id, command)
+    result: object
+    try:
+        result = await _called(resources, machine, run_id, command)
+    except asyncio.CancelledError as error:
+        if is_cut_off():
+            raise
+        result = Raised(error)  # it was the agent that said so
+    except (Exception, SystemExit) as error:
+        result = Raised(error)
     at = clock.now()
     elapsed_s = max(0.0, round(at - started, 6))
     if isinstance(result, Raised):
-        return raised(command, result.error, at, elapsed_s), {}
-    return returned(command, result, at, elapsed_s, machine.definition.agents[command.agent].check)
+        return Post(raised(command, result.error, at, elapsed_s))
+    event, kept = returned(command, result, at, elapsed_s, machine.definition.agents[command.agent].check)
+    return Post(event, 0, kept)
 
 
 async def ask(resources: Resources, machine: Machine, state: RunState | None, command: AskModel) -> ModelEvent:
@@ -41,18 +54,33 @@ async def ask(resources: Resources, machine: Machine, state: RunState | None, co
     asking = (state.shadows.get(command.number) or state.asking) if state is not None else None
     if state is None or asking is None:
         return cut_off(command, clock.now())
-    takes = machine.policy.ladder.rungs[command.rung].attachments
+    rung = machine.policy.ladder.rung(command.rung, asking.opened.route)
     try:
-        attached, shown = attach_to_run(takes, state, resources.journal.artifact)
+        attached, shown = attach_to_run(rung.attachments, state, resources.journal.artifact)
         rendered = supervisor_prompt(machine, shown, asking)
     except StepladderError as error:
         return unaskable(command, clock.now(), "bad_prompt", str(error))
+    posed = _posed(machine, state, asking, rendered, attached)
+    cache = recalling(resources.verdicts, clock, resources.redactor, posed, command)
+    if cache is not None and command.rung == CACHE:
+        return await cache.look()
+    payer = payer_of(command, asking.opened, state.run_id, budget_of(machine.budget, state))
+    asks = contract_for(posed.options, asking.opened.verdict)
+    question = ask_model(resources.owner, clock, command, rung, rendered, attached, asks, payer)
     try:
-        return await ask_model(resources.providers, clock, command, rendered, attached)
+        return await learning(cache, question)
     except asyncio.CancelledError:
         if is_cut_off():
             raise
         return unaskable(command, clock.now(), "cancelled", "the provider cancelled the call by itself")
+
+
+def _posed(machine: Machine, state: RunState, asking: Asking, rendered: Rendered, attached: Attached) -> Posed:
+    """The question as the cache knows it."""
+    opened, facts = asking.opened, with_measures(machine, state)
+    versions = (machine.definition.hash, machine.policy.hash)
+    options, sent = options_of(machine, opened), tuple(attached.sent)
+    return Posed(machine.policy.ladder, opened, options, facts, rendered, versions, sent)
 
 
 def is_cut_off() -> bool:
@@ -61,22 +89,18 @@ def is_cut_off() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-async def _result(resources: Resources, machine: Machine, run_id: str, command: CallAgent) -> object:
-    """What the agent gave, or Raised."""
+def _called(resources: Resources, machine: Machine, run_id: str, command: CallAgent) -> Awaitable[object]:
+    """What the agent will give, or Raised."""
     agent = resources.agents[command.agent]
     effect = machine.definition.steps[command.step].effect
     assert isinstance(effect, CallEffect), "only a calling step has calls"
-    try:
-        told = agent.wants_call or effect.prompt
-        call = _agent_call(resources, machine, run_id, command, effect.prompt) if told else None
-        arguments = agent.arguments(command, call, effect.arguments.placed, resources.secret)
-        return await (agent.function(**arguments) if agent.is_async else _threaded(resources, agent, arguments))
-    except asyncio.CancelledError as error:
-        if is_cut_off():
-            raise
-        return Raised(error)  # it was the agent that said so
-    except (Exception, SystemExit) as error:
-        return Raised(error)
+    told = agent.wants_call or effect.prompt
+    call = _agent_call(resources, machine, run_id, command, effect.prompt) if told else None
+    arguments = agent.arguments(command, call, effect.arguments.placed, resources.secret)
+    called: Awaitable[object] = (
+        agent.function(**arguments) if agent.is_async else _threaded(resources, agent, arguments)
+    )
+    return called
 
 
 async def _threaded(resources: Resources, agent: Agent, arguments: dict[str, object]) -> object:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Final
 
 from stepladder.drivers.agents import Agent
@@ -14,6 +15,10 @@ from stepladder.drivers.ownership import Ownership
 from stepladder.errors import InputError
 from stepladder.journal import Journal, Redactor
 from stepladder.llm import Providers
+from stepladder.llm.owner import Owner
+from stepladder.llm.purse import Purse
+from stepladder.money import LedgerPurse, Till, open_ledger
+from stepladder.verdicts import Verdicts
 
 THREADS: Final = 64
 """Synchronous agents that run at the same time."""
@@ -35,8 +40,13 @@ class Resources:
         redactor: Redactor,
         secrets: Mapping[str, str],
         owns_journal: bool = True,
+        purse: Purse | None = None,
     ) -> None:
+        self.till = Till(lambda: open_ledger(journal))
+        path = getattr(journal, "path", None)
+        self.verdicts = Verdicts(clock.now, path if isinstance(path, Path) else None)
         self.journal, self.clock, self.providers, self.redactor = journal, clock, providers, redactor
+        self.owner = Owner(providers, purse=purse or LedgerPurse(self.till, providers, clock))
         self.agents = {name: Agent(name, function) for name, function in agents.items()}
         self._secrets = secrets
         self._owns_journal = owns_journal
@@ -74,6 +84,8 @@ class Resources:
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
         self.committer.close()
+        self.verdicts.close()
+        self.till.close()
         try:
             self.ownership.leave()
         finally:

@@ -19,7 +19,7 @@ class Mask(msgspec.Struct, frozen=True, eq=False):
     def of(flags: Flags) -> Mask:
         """From one flag for each row."""
         packed = np.zeros(-(-len(flags) // 64) * 8, np.uint8)
-        packed[: -(-len(flags) // 8)] = np.packbits(flags)
+        packed[: -(-len(flags) // 8)] = np.packbits(flags, bitorder="little")
         return Mask(packed.view(np.uint64), len(flags))
 
     @staticmethod
@@ -47,4 +47,4 @@ class Mask(msgspec.Struct, frozen=True, eq=False):
 
     def flags(self) -> Flags:
         """One flag for each row."""
-        return np.unpackbits(self.bits.view(np.uint8), count=self.rows).view(np.bool_)
+        return np.unpackbits(self.bits.view(np.uint8), count=self.rows, bitorder="little").view(np.bool_)

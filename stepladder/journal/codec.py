@@ -60,6 +60,15 @@ def decode_turn(body: bytes) -> tuple[AnyEvent | AnyEntry, ...]:
         raise ValueError(str(error)) from None
 
 
+def name_of(number: int, first: bytes) -> str:
+    """The best that is known of a run's id where only its number is on record: what its first turn says, if it can."""
+    try:
+        entry = decode_turn(first)[0]
+    except (ValueError, IndexError):
+        return f"number {number}"
+    return str(getattr(entry, "run_id", "") or getattr(entry, "decision_id", "") or f"number {number}")
+
+
 def _short(entries: Sequence[Event | Entry]) -> Sequence[Event | Entry]:
     if len(entries) < 2:
         return entries

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
-from stepladder.errors import JournalError, RunNotFound, RunOwned, StepladderError
+from stepladder.errors import JournalError, RunOwned, StepladderError
 from stepladder.journal.address import shown
 from stepladder.journal.owner import Owner
+from stepladder.journal.postgres_raw import COLUMNS, Loose, raw_kept, raw_runs
 from stepladder.journal.store import (
     NONE,
     Checkpoint,
@@ -34,7 +35,9 @@ from stepladder.journal.store import (
     Turn,
     item_taken,
     moved_on,
+    not_ended,
     not_mine,
+    not_there,
     stored,
     taken_id,
 )
@@ -43,16 +46,15 @@ if TYPE_CHECKING:
     from stepladder.journal.postgres_server import Transaction
 
 SCHEMA: Final = "stepladder"
-_COLUMNS: Final = (
-    "run_id, workflow, workflow_hash, started_at, updated_at, status, step, waiting, ended, success, decisions, usd"
-)
 _ROWS: Final = (
     "unnest(%b::text[], %b::text[], %b::text[], %b::float8[], %b::float8[], %b::text[], %b::text[], %b::text[],"
-    " %b::text[], %b::boolean[], %b::bigint[], %b::float8[], %b::text[]"
+    " %b::text[], %b::boolean[], %b::bigint[], %b::float8[], %b::boolean[], %b::text[]"
 )
 """Lines of the list of runs and their owners, a column an array; the bracket is left open for one column more."""
 _BEGIN: Final = (
-    f"INSERT INTO runs ({_COLUMNS}, owner) SELECT * FROM {_ROWS}) ON CONFLICT DO NOTHING RETURNING run_id, number"
+    f"INSERT INTO runs ({COLUMNS}, owner) SELECT * FROM {_ROWS}) AS new ({COLUMNS}, owner)"
+    " WHERE NOT EXISTS (SELECT FROM pruned WHERE pruned.run_id = new.run_id)"
+    " ON CONFLICT DO NOTHING RETURNING run_id, number"
 )
 _LOCK: Final = "SELECT number, owner FROM runs WHERE number = ANY(%b::bigint[]) ORDER BY number FOR NO KEY UPDATE"
 _PASSED: Final = """SELECT run FROM unnest(%b::bigint[], %b::bigint[]) AS turn (run, place)
@@ -65,8 +67,9 @@ _APPEND: Final = "INSERT INTO turns SELECT * FROM unnest(%b::bigint[], %b::bigin
 _UPDATE: Final = (
     "UPDATE runs SET step = new.step, status = new.status, waiting = new.waiting, ended = new.ended,"
     " workflow = new.workflow, workflow_hash = new.workflow_hash, started_at = new.started_at,"
-    " updated_at = new.updated_at, success = new.success, decisions = new.decisions, usd = new.usd, owner = new.owner"
-    f" FROM {_ROWS}, %b::bigint[]) AS new ({_COLUMNS}, owner, number) WHERE runs.number = new.number"
+    " updated_at = new.updated_at, success = new.success, decisions = new.decisions, usd = new.usd,"
+    " pruned = new.pruned, owner = new.owner"
+    f" FROM {_ROWS}, %b::bigint[]) AS new ({COLUMNS}, owner, number) WHERE runs.number = new.number"
 )
 _TAKE: Final = """UPDATE inbox SET taken = seq FROM unnest(%b::bigint[], %b::bigint[]) AS turn (item, seq)
     WHERE number = item"""
@@ -76,6 +79,11 @@ _CHECKPOINT: Final = """INSERT INTO checkpoints
 _KEEP: Final = "INSERT INTO artifacts SELECT * FROM unnest(%b::text[], %b::bytea[]) ON CONFLICT DO NOTHING"
 _ENROLL: Final = """INSERT INTO owners VALUES (%s, %s, %s, %s, extract(epoch FROM clock_timestamp()) + %s)
     ON CONFLICT (id) DO UPDATE SET until = excluded.until"""
+_KEEP_DEFINITION: Final = """INSERT INTO definitions
+    VALUES (%s, %s, %s, extract(epoch FROM clock_timestamp()))
+    ON CONFLICT (hash) DO UPDATE SET kept_at = excluded.kept_at"""
+_EMPTY: Final = """UPDATE turns SET body = left_of FROM unnest(%s::bigint[], %s::text[]) AS new (place, left_of)
+    WHERE run = %s AND seq = place"""
 _PUT: Final = "INSERT INTO inbox (run, kind, body, put_at) VALUES (%s, %s, %s, %s) RETURNING number"
 _PUT_BEFORE: Final = "SELECT number FROM inbox WHERE run = %s AND kind = %s AND body = %s AND put_at = %s"
 _OWNER: Final = """SELECT id, host, pid, started, until, extract(epoch FROM clock_timestamp())::float8
@@ -107,7 +115,8 @@ class PostgresJournal:
             needed = "psycopg: pip install 'stepladder[postgres]'"
             raise JournalError(shown(address), f"no module {missing.name!r}", needed) from missing
         self._server = PostgresServer(address, schema=schema, create=create, patience_s=patience_s)
-        self.name = self._server.name
+        self.name, self.schema = self._server.name, schema
+        self.address = address  # with its password: for whoever keeps something beside it, never to be shown
         self._numbers: dict[str, int] = {}
 
     # --- turns
@@ -157,7 +166,7 @@ class PostgresJournal:
         if turn.seq == 1:
             return taken_id(turn.run_id) if place is None else None
         if place is None:
-            return RunNotFound(turn.run_id, self.name)
+            return not_there(self, turn.run_id)
         if (place.owner or "") != turn.owner:
             return not_mine(turn.run_id)
         if place.passed:
@@ -186,13 +195,13 @@ class PostgresJournal:
 
     def row(self, run_id: str) -> RunRow | None:
         """The run's line."""
-        found = self._server.read(f"SELECT {_COLUMNS} FROM runs WHERE run_id = %s", (run_id,))
+        found = self._server.read(f"SELECT {COLUMNS} FROM runs WHERE run_id = %s", (run_id,))
         return RunRow(*found[0]) if found else None
 
     def rows(self, limit: int = 100, status: Status | None = None, workflow: str | None = None) -> list[RunRow]:
         """The newest runs first."""
         found = self._server.read(
-            f"SELECT {_COLUMNS} FROM runs WHERE (%s::text IS NULL OR status = %s)"
+            f"SELECT {COLUMNS} FROM runs WHERE (%s::text IS NULL OR status = %s)"
             " AND (%s::text IS NULL OR workflow = %s) ORDER BY started_at DESC, number DESC LIMIT %s",
             (status, status, workflow, workflow, limit),
         )
@@ -233,11 +242,11 @@ class PostgresJournal:
         self._server.write(claimed)
 
     def _locked(self, on: Transaction, run_id: str) -> tuple[int, str | None]:
-        """The run's number and its owner, once nobody else is at it. Raises RunNotFound."""
+        """The run's number and its owner, once nobody else is at it. Raises RunNotFound, RunPruned."""
         asked = on.ask("SELECT number, owner FROM runs WHERE run_id = %s FOR NO KEY UPDATE", (run_id,))
         (found,) = on.answers(asked)
         if not found:
-            raise RunNotFound(run_id, self.name)
+            raise not_there(self, run_id)
         number, owner = found[0]
         return number, owner
 
@@ -269,9 +278,10 @@ class PostgresJournal:
             values = (self._locked(on, run_id)[0], *item)
             (made,) = on.answers(on.ask(_PUT_BEFORE, values)) if on.again else [[]]
             if not made:
+                asked = on.ask(_PUT, values)
                 _keep(on, artifacts)
                 on.ask("SELECT pg_notify(%s, %s)", (self._server.schema, run_id))
-                (made,) = on.answers(on.ask(_PUT, values))
+                (made,) = on.answers(asked)
             ((number,),) = made
             return int(number)
 
@@ -311,9 +321,7 @@ class PostgresJournal:
     def keep_definition(self, hash_: str, kind: str, body: bytes) -> None:
         """Keep a definition."""
         values = (hash_, kind, body.decode())
-        self._server.write(
-            lambda on: on.ask("INSERT INTO definitions VALUES (%s, %s, %s) ON CONFLICT DO NOTHING", values)
-        )
+        self._server.write(lambda on: on.ask(_KEEP_DEFINITION, values))
 
     def definition(self, hash_: str) -> bytes | None:
         """A kept definition."""
@@ -325,30 +333,70 @@ class PostgresJournal:
         found = self._server.read("SELECT body FROM artifacts WHERE digest = %s", (digest,))
         return found[0][0] if found else None
 
-    # --- what only files can do so far
+    # --- as it is stored
 
     def raw(self, run_id: str | None = None) -> Iterator[RawRun | Kept]:
-        """Refused: it is not verified and no head of it is kept yet."""
-        raise self._only_files()
+        """Everything as it is stored."""
+        with self._server.snapshot() as db:
+            yield from raw_runs(db, run_id)
+            if run_id is None:
+                yield from raw_kept(db)
 
     def empty(self, turn: Turn, bodies: Mapping[int, bytes]) -> None:
-        """Refused: nothing in it is pruned yet."""
-        raise self._only_files()
+        """Put these bodies in the place of those that are there."""
+
+        def emptied(on: Transaction) -> None:
+            number = self._ended(on, turn.run_id)
+            (refused,) = self._write(on, [turn])
+            if refused is not None:
+                raise refused
+            new = [(seq, body.decode()) for seq, body in bodies.items()]
+            on.ask(_EMPTY, [*_transposed(new), number])
+            on.ask("DELETE FROM checkpoints WHERE run = %s", (number,))
+            on.ask("DELETE FROM inbox WHERE run = %s AND taken <= 0", (number,))
+            on.ask("UPDATE inbox SET body = '{}' WHERE run = %s", (number,))
+
+        self._learn([turn.run_id])
+        self._server.write(emptied)
 
     def remove(self, left: Pruned) -> None:
-        """Refused: nothing in it is pruned yet."""
-        raise self._only_files()
+        """Remove a run."""
+
+        def removed(on: Transaction) -> None:
+            on.ask("LOCK TABLE runs IN SHARE ROW EXCLUSIVE MODE")  # nobody begins one of this id meanwhile
+            number = self._ended(on, left.run_id)
+            (last,) = on.answers(on.ask("SELECT digest FROM turns WHERE run = %s ORDER BY seq DESC LIMIT 1", (number,)))
+            if last != [(left.digest,)]:
+                raise moved_on(left.run_id, left.entries + 1)
+            for table in ("turns", "inbox", "checkpoints", "takeovers"):
+                on.ask(f"DELETE FROM {table} WHERE run = %s", (number,))
+            on.ask("DELETE FROM runs WHERE number = %s", (number,))
+            on.ask("INSERT INTO pruned VALUES (%s, %s, %s, %s)", msgspec.structs.astuple(left))
+
+        self._server.write(removed)
+        self._numbers.pop(left.run_id, None)
 
     def pruned(self, run_id: str | None = None) -> Sequence[Pruned]:
-        """Nothing was."""
-        return ()
+        """The runs that were removed."""
+        rows = self._server.read("SELECT * FROM pruned WHERE %s::text IS NULL OR run_id = %s", (run_id, run_id))
+        return [Pruned(*each) for each in rows]
 
     def sweep(self, before: float) -> Swept:
-        """Refused: nothing in it is pruned yet."""
-        raise self._only_files()
+        """Remove what nobody refers to. The server itself gives the space back (its autovacuum)."""
+        with self._server.snapshot() as db:
+            loose = Loose(db, before)
+        return self._server.write(loose.removed)
 
-    def _only_files(self) -> JournalError:
-        return JournalError(self.name, "a journal in Postgres", "a SQLite file: verify, head and prune read only these")
+    def _ended(self, on: Transaction, run_id: str) -> int:
+        """The number of a run that has ended and that nobody works on; nobody begins to."""
+        asked = on.ask("SELECT number, status, owner FROM runs WHERE run_id = %s FOR UPDATE", (run_id,))
+        (found,) = on.answers(asked)
+        if not found:
+            raise not_there(self, run_id)
+        number, *how = found[0]
+        if how != ["ended", None]:
+            raise not_ended(run_id)
+        return int(number)
 
     def close(self) -> None:
         """Let go of the server."""
@@ -401,6 +449,6 @@ def _columns(turns: Sequence[Turn]) -> list[list[Any]]:
     for turn in turns:
         assert turn.row is not None, "the first turn brings the run's line"
         rows.append(
-            (*msgspec.structs.astuple(turn.row)[:12], (turn.owner or None) if turn.row.status == "working" else None)
+            (*msgspec.structs.astuple(turn.row), (turn.owner or None) if turn.row.status == "working" else None)
         )
     return _transposed(rows)

@@ -67,6 +67,15 @@ _SCHEMA: Final[tuple[LiteralString, ...]] = (
     "CREATE TABLE journal (version bigint NOT NULL)",
     "INSERT INTO journal VALUES (0)",
 )
+_PRUNED: Final[tuple[LiteralString, ...]] = (
+    "ALTER TABLE runs ADD COLUMN pruned boolean NOT NULL DEFAULT false",
+    """CREATE TABLE pruned (
+    run_id text PRIMARY KEY, entries bigint NOT NULL, digest bytea NOT NULL, at double precision NOT NULL)""",
+    "CREATE INDEX inbox_by_run ON inbox (run)",
+    "CREATE INDEX takeovers_by_run ON takeovers (run)",
+    "ALTER TABLE definitions ADD COLUMN kept_at double precision NOT NULL DEFAULT extract(epoch FROM now())",
+)
+"""The runs that were removed; their ids stay taken."""
 _SETTINGS: Final = """SELECT set_config('search_path', %s, false), set_config('lock_timeout', %s, false),
     set_config('idle_in_transaction_session_timeout', %s, false), set_config('synchronous_commit',
     CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END,
@@ -131,6 +140,14 @@ class PostgresServer:
         """The rows that this gives, as of the last commit. Raises JournalError."""
         with self._looking, self.mapped():
             return self._lasting(self._to_read, lambda db, _: db.execute(statement, values).fetchall())
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """Read everything as of one moment, while others write, for as long as it takes. Raises JournalError."""
+        with self.mapped(), self._anew(self._connected) as db:
+            db.execute("SET idle_in_transaction_session_timeout = 0")
+            db.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            yield db
 
     def heard(self) -> list[str] | None:
         """What was told since this was last asked; None where anything may have been. Raises JournalError."""
@@ -270,6 +287,12 @@ def _make(db: Connection) -> None:
         db.execute(statement)
 
 
-UPGRADES: tuple[Callable[[Connection], None], ...] = (_make,)
+def _from_1(db: Connection) -> None:
+    """Version 2: runs can be pruned."""
+    for statement in _PRUNED:
+        db.execute(statement)
+
+
+UPGRADES: tuple[Callable[[Connection], None], ...] = (_make, _from_1)
 """The n-th leads from version n to the next one."""
 SCHEMA_VERSION: Final = len(UPGRADES)

@@ -60,4 +60,6 @@ def seal(bodies: Iterable[bytes]) -> bytes:
 def _emptied(entry: Any) -> Any:
     if isinstance(entry, _JUDGED) and entry.verdict is not None:
         return replace(entry, verdict=replace(entry.verdict, parameters={}))
+    if attempts := getattr(entry, "attempts", ()):
+        entry = replace(entry, attempts=tuple(replace(each, cause="") for each in attempts))
     return replace(entry, **PAYLOAD.get(type(entry), {}))

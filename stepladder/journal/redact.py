@@ -13,6 +13,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import jsonschema_rs
+import msgspec
 
 from stepladder.events import Event
 from stepladder.journal.codec import encode_entry
@@ -112,7 +113,15 @@ class Redactor:
         return cleaned, encode_entry(cleaned)
 
     def _field(self, value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(self._part(each) for each in value)
         return self._walk(value) if isinstance(value, (str, dict, list)) else value
+
+    def _part(self, value: Any) -> Any:
+        """A part of an event: the texts of a struct are fields of the event as well."""
+        if not isinstance(value, msgspec.Struct):
+            return self._field(value)
+        return type(value)(**{name: self._field(getattr(value, name)) for name in value.__struct_fields__})
 
     def _suspicious(self, encoded: bytes) -> bool:
         text = encoded.decode()

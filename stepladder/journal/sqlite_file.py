@@ -59,6 +59,11 @@ _PRUNED: Final = (
     "CREATE INDEX inbox_by_run ON inbox (run)",
 )
 """The runs that were removed: since version 3. Their ids stay taken, and no number of a run is given twice."""
+PAGE: Final = 2048
+"""Bytes of a page. A turn changes three or four of them, each written whole: with SQLite's own 4,096 a run by itself
+takes a sixth longer in `normal` (measured), and the file is a thirtieth smaller."""
+LOG: Final = 4_096_000
+"""Bytes of the log after which it is written into the file: SQLite's own 1,000 pages of 4,096."""
 VACUUM_PAGES: Final = 1000
 """Pages that are given back at a time; others may write in between."""
 
@@ -160,8 +165,11 @@ class SqliteFile:
 
     def _open(self) -> None:
         version = self._version()
-        self._patiently("PRAGMA auto_vacuum = INCREMENTAL")  # counts while a file is new
+        self._patiently(f"PRAGMA page_size = {PAGE}")  # this and the next count while a file is new
+        self._patiently("PRAGMA auto_vacuum = INCREMENTAL")
         self._patiently("PRAGMA journal_mode = WAL")
+        (page,) = self.db.execute("PRAGMA page_size").fetchone()
+        self.db.execute(f"PRAGMA wal_autocheckpoint = {LOG // page}")
         self.db.execute(f"PRAGMA synchronous = {self._synchronous.upper()}")
         if version != SCHEMA_VERSION:
             self._upgrade()

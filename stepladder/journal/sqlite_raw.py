@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from stepladder.journal.codec import decode_turn
+from stepladder.journal.codec import name_of
 from stepladder.journal.references import References
 from stepladder.journal.store import Checkpoint, Kept, RawRun, RawTurn, RunRow, Swept, TakenItem, sound
 
@@ -37,7 +37,7 @@ def raw_runs(db: sqlite3.Connection, run_id: str | None) -> Iterator[RawRun]:
     if run_id is None:
         for (number,) in db.execute("SELECT DISTINCT run FROM turns EXCEPT SELECT number FROM runs ORDER BY 1"):
             turns = _turns(db, number)
-            yield RawRun(_name(number, turns), None, turns)
+            yield RawRun(name_of(number, turns[0].body), None, turns)
 
 
 def raw_kept(db: sqlite3.Connection) -> Iterator[Kept]:
@@ -68,15 +68,6 @@ def _checkpoint(db: sqlite3.Connection, number: int) -> Checkpoint | None:
         "SELECT entries, digest, CAST(state AS BLOB) FROM checkpoints WHERE run = ?", (number,)
     ).fetchone()
     return Checkpoint(found[0], sound(found[1]), found[2] or b"") if found else None
-
-
-def _name(number: int, turns: list[RawTurn]) -> str:
-    """The id that the first turn gives, where it can be read."""
-    try:
-        first = decode_turn(turns[0].body)[0]
-    except (ValueError, IndexError):
-        return f"number {number}"
-    return str(getattr(first, "run_id", "") or getattr(first, "decision_id", "") or f"number {number}")
 
 
 class Loose:

@@ -14,6 +14,7 @@
         ├── ModelNameError    not provider:model, or no such provider
         ├── SdkMissing        the provider's SDK is not installed
         ├── KeyMissing        no API key, or one that cannot be a key
+        ├── RetryingClient    a client that tries again by itself: retries have one owner
         └── ScriptRanDry      a scripted provider was asked more often than its script answers
 
 A `ModelError` never holds an API key or a raw body: `detail` is one short line, cleaned by whoever made it.
@@ -26,11 +27,26 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal
 
-from stepladder.errors import StepladderError
+import msgspec
 
-Reason = Literal["bad_request", "auth", "not_found", "quota", "too_large", "media_type", "redirect", "closed"]
-"""Why a call was rejected; each wants another remedy (prompt, key, model name, money, shorter prompt, another kind of
-attachment, base_url)."""
+from stepladder.errors import StepladderError
+from stepladder.fallback.handling import Failure
+
+Reason = Literal[
+    "bad_request",
+    "auth",
+    "not_found",
+    "no_endpoint",
+    "quota",
+    "daily_quota",
+    "too_large",
+    "media_type",
+    "redirect",
+    "unsendable",
+    "closed",
+]
+"""Why a call was rejected; each wants another remedy (prompt, key, model name, base_url, money, time, shorter prompt,
+another kind of attachment, base_url, an address that is one)."""
 
 
 @dataclass(eq=False)
@@ -39,6 +55,8 @@ class ModelError(StepladderError):
 
     `retryable`: the very same call may succeed later. `may_be_billed`: the provider may have charged for it although
     no usage came back, so a budget keeps its reservation. Tokens and `cost_usd` are None where they are not known.
+    `sign` is one word that tells apart what its class does not (dns, tls, gateway, no_answer ...): see
+    `stepladder.fallback.handling`, which says what follows from class and sign.
     """
 
     provider: str
@@ -50,6 +68,7 @@ class ModelError(StepladderError):
     output_tokens: int | None = None
     cost_usd: float | None = None
     request_id: str = ""
+    sign: str = ""
 
     code: ClassVar[str] = "model_error"
     words: ClassVar[str] = "no answer"
@@ -60,6 +79,13 @@ class ModelError(StepladderError):
     def __str__(self) -> str:
         again = "may be tried again" if self.retryable else "trying again does not help"
         return f"{self.provider}:{self.model}: {self.words}: {self.detail} ({again})"
+
+    @property
+    def failure(self) -> Failure:
+        """What the table of `stepladder.fallback.handling` reads."""
+        hint = getattr(self, "retry_after_s", None)
+        known = self.input_tokens is not None and self.output_tokens is not None
+        return Failure(self.code, self.sign, hint, self.may_be_billed, known)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return functools.partial(type(self), **self._fields()), ()
@@ -126,6 +152,11 @@ class Rejected(ModelError):
     code: ClassVar[str] = "rejected"
     words: ClassVar[str] = "rejected"
 
+    @property
+    def failure(self) -> Failure:
+        """Told apart by its reason."""
+        return msgspec.structs.replace(super().failure, sign=self.reason)
+
 
 @dataclass(eq=False)
 class Refused(ModelError):
@@ -183,6 +214,16 @@ class KeyMissing(SetupError):
         self.provider, self.variables, self.found = provider, tuple(variables), found
         super().__init__(
             f"provider {provider!r}: found {found}; expected one in {' or '.join(variables)} or as api_key="
+        )
+
+
+class RetryingClient(SetupError):
+    """A client was handed in that tries again by itself: every request would be multiplied, and nobody would count."""
+
+    def __init__(self, provider: str, found: str, expected: str) -> None:
+        self.provider, self.found, self.expected = provider, found, expected
+        super().__init__(
+            f"provider {provider!r}: found a client with {found}; expected {expected}: retries have one owner"
         )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import google.auth.exceptions
 import httpx2
@@ -18,26 +19,39 @@ from google import genai
 from google.genai import errors, types
 
 from stepladder.llm.attachments import not_taken, parts
-from stepladder.llm.errors import BadResponse, KeyMissing, ModelError, Refused, Rejected, Truncated, Unreachable
+from stepladder.llm.chat import MESSAGE, error_of
+from stepladder.llm.errors import (
+    BadResponse,
+    KeyMissing,
+    ModelError,
+    Refused,
+    Rejected,
+    RetryingClient,
+    Truncated,
+    Unreachable,
+)
 from stepladder.llm.keys import find_key
 from stepladder.llm.prices import Prices, cost_usd
 from stepladder.llm.provider import Attachment, ModelReply, ModelRequest
 from stepladder.llm.reading import (
     Call,
     HttpAnswer,
-    Named,
     Said,
+    ToolCall,
     Usage,
-    by_status,
+    answered,
     clean,
     count,
     decode,
     error_document,
-    number,
+    no_answer,
+    oddities,
     text_of,
     tokens,
     words_of,
 )
+from stepladder.llm.statuses import by_status, inside, number
+from stepladder.llm.stream import broken, events, generated_of, is_stream
 from stepladder.llm.wire import TRANSPORT, CappedClient, Fault, PerLoop, exchange, settle
 
 KEY_VARIABLES: Final = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
@@ -53,27 +67,17 @@ FAULTS: Final = (
 )
 """Every foreign exception of a call that got no complete answer."""
 
-NAMED: Final[Named] = {
-    "API_KEY_INVALID": "auth",
-    "API_KEY_EXPIRED": "auth",
-    "UNAUTHENTICATED": "auth",
-    "PERMISSION_DENIED": "auth",
-    "daily_quota": "quota",
-}
-"""Words of an error object that say more than its status. An invalid key is a 400 here."""
-
 TRUNCATED: Final = frozenset({"MAX_TOKENS", "CONTINUATION"})
+UNQUOTABLE: Final = frozenset({"RECITATION", "LANGUAGE", "IMAGE_RECITATION"})
+"""This model will not say it; another may."""
 REFUSED: Final = frozenset(
     {
         "SAFETY",
-        "RECITATION",
-        "LANGUAGE",
         "BLOCKLIST",
         "PROHIBITED_CONTENT",
         "SPII",
         "IMAGE_SAFETY",
         "IMAGE_PROHIBITED_CONTENT",
-        "IMAGE_RECITATION",
         "ESCALATION",
         "PUP_LIMITED_DISABLED",
         "MODEL_ARMOR",
@@ -90,8 +94,12 @@ class GoogleProvider:
     `api_key` falls back to $GOOGLE_API_KEY, then $GEMINI_API_KEY. `api_version` None is the SDK's choice (v1 since 3.x;
     aliases like gemini-pro-latest want "v1beta"). With `vertexai` it is Vertex AI: `project` and
     `location` with `credentials` (None: application default credentials), or an explicit `api_key` in express mode;
-    the environment's key is not used then. Raises `KeyMissing`.
+    the environment's key is not used then. Of `http_options` headers, body, address and version are taken. Raises
+    `KeyMissing`, and `RetryingClient` for options that try again by themselves.
     """
+
+    keeps_time = True
+    """A call ends within its deadline, whatever the server does."""
 
     def __init__(
         self,
@@ -105,10 +113,16 @@ class GoogleProvider:
         credentials: Any = None,
         name: str = "google",
         prices: Prices | None = None,
+        http_options: types.HttpOptions | None = None,
     ) -> None:
         self.name = name
+        if http_options is not None and http_options.retry_options is not None:
+            raise RetryingClient(name, "retry_options", "none")
         self._key = None if vertexai and api_key is None else find_key(name, api_key, KEY_VARIABLES)
-        self._server = {"base_url": base_url, "api_version": api_version}
+        given = {"headers": http_options.headers, "extra_body": http_options.extra_body} if http_options else {}
+        if http_options is not None:
+            base_url, api_version = base_url or http_options.base_url, api_version or http_options.api_version
+        self._server = {**given, "base_url": base_url, "api_version": api_version}
         self._place = {"project": project, "location": location, "credentials": credentials} if vertexai else {}
         self._vertexai = vertexai
         self._prices = prices
@@ -117,9 +131,20 @@ class GoogleProvider:
     def __repr__(self) -> str:
         return f"GoogleProvider(name={self.name!r}, vertexai={self._vertexai})"
 
+    @property
+    def server(self) -> str:
+        """The server that is asked; what the SDK chooses where none was given."""
+        return str(self._server["base_url"] or ("" if self._vertexai else GEMINI_URL))
+
+    def price(self, model: str, input_tokens: int, output_tokens: int) -> float | None:
+        """US dollars for so many tokens; None where nobody knows."""
+        return self._price(model, input_tokens, output_tokens, 0)
+
     def _build(self) -> _Client:
         try:
-            return _Client(self._server, vertexai=self._vertexai, api_key=self._key, **self._place)
+            return _Client(
+                self._server, urlsplit(self.server).hostname, vertexai=self._vertexai, api_key=self._key, **self._place
+            )
         except (google.auth.exceptions.GoogleAuthError, ValueError) as failure:
             found = f"no usable credentials: {clean(str(failure))}"
             raise KeyMissing(self.name, ("GOOGLE_APPLICATION_CREDENTIALS",), found) from None
@@ -162,8 +187,8 @@ class GoogleProvider:
 class _Client:
     """The SDK's client and the HTTP client under it, both for one event loop."""
 
-    def __init__(self, server: Mapping[str, Any], **options: Any) -> None:
-        self._http = CappedClient()
+    def __init__(self, server: Mapping[str, Any], host: str | None, **options: Any) -> None:
+        self._http = CappedClient(host=host)
         # Our own asynchronous client switches aiohttp off; a synchronous one without sockets saves the SDK's own.
         unused = httpx2.Client(transport=httpx2.MockTransport(_never))
         http_options = types.HttpOptions(httpx_client=unused, httpx_async_client=self._http, **server)
@@ -205,9 +230,15 @@ def _data_part(attachment: Attachment) -> types.Part:
     return types.Part.from_bytes(data=attachment.data, mime_type=attachment.media_type)
 
 
-class _Part(msgspec.Struct):
+class _Function(msgspec.Struct):
+    name: str = ""
+    args: Any = None
+
+
+class _Part(msgspec.Struct, rename="camel"):
     text: str | None = None
     thought: bool | None = None
+    function_call: _Function | None = None
 
 
 class _Content(msgspec.Struct):
@@ -231,40 +262,52 @@ class _Generated(msgspec.Struct, rename="camel"):
 def read(call: Call, answer: HttpAnswer) -> ModelReply | ModelError:
     """What an answer of generateContent says: pure, and total over all statuses and bodies."""
     if not 200 <= answer.status < 300:
-        return by_status(call, answer, _said(error_document(answer)), NAMED)
-    document = decode(call, answer)
+        return by_status(call, answer, _said(error_document(answer)))
+    streamed = is_stream(answer)
+    document = _folded(call, answer) if streamed else decode(call, answer)
     if isinstance(document, ModelError):
         return document
-    call = msgspec.structs.replace(call, request_id=text_of(document.get("responseId"))[:200])
+    repaired = ("stream",) if streamed else oddities(answer)
+    call = msgspec.structs.replace(call, request_id=text_of(document.get("responseId"))[:200], repaired=repaired)
     usage = _usage(document.get("usageMetadata"))
     if document.get("error"):
-        said = _said(error_document(answer))
-        return call.fault(BadResponse, f"an error in a 200: {said.line}", usage)
+        return inside(call, _said(error_of(document)), usage, streamed=streamed)
     try:
         generated = msgspec.convert(document, _Generated)
     except msgspec.ValidationError as failure:
-        return call.fault(BadResponse, f"no generated content: {failure}", usage)
+        return no_answer(call, f"no generated content: {failure}", usage)
     blocked = generated.prompt_feedback and generated.prompt_feedback.block_reason
     if blocked:
         return call.fault(Refused, f"the prompt was blocked: {blocked}", usage, reason=blocked)
     if not generated.candidates:
-        return call.fault(BadResponse, "an answer without candidates", usage)
+        return no_answer(call, "an answer without candidates", usage)
     return _candidate(call, generated.candidates[0], document.get("modelVersion"), usage)
+
+
+def _folded(call: Call, answer: HttpAnswer) -> dict[str, Any] | ModelError:
+    chunks = events(call, answer)
+    if isinstance(chunks, ModelError):
+        return chunks
+    return generated_of(chunks) or broken(call, "no finish reason")
 
 
 def _candidate(call: Call, candidate: _Candidate, model: object, usage: Usage) -> ModelReply | ModelError:
     finish = candidate.finish_reason
     if finish in TRUNCATED:
         return call.fault(Truncated, f"{finish} at {call.request.max_output_tokens} tokens", usage)
-    if finish in REFUSED:
-        return call.fault(Refused, f"finished with {finish}", usage, reason=finish)
+    if finish in REFUSED or finish in UNQUOTABLE:
+        sign = "unquotable" if finish in UNQUOTABLE else ""
+        return call.fault(Refused, f"finished with {finish}", usage, reason=finish, sign=sign)
     if finish != "STOP":
-        return call.fault(BadResponse, f"finish reason {finish!r} where STOP was expected", usage)
+        return no_answer(call, f"finish reason {finish!r} where STOP was expected", usage)
     parts = (candidate.content and candidate.content.parts) or []
+    calls = [_called(each.function_call) for each in parts if each.function_call is not None]
     text = "".join(part.text or "" for part in parts if not part.thought)
-    if not text:
-        return call.fault(BadResponse, "finished with no text", usage)
-    return call.reply(text, model, usage, finish)
+    return answered(call, text, calls, model, usage, finish)
+
+
+def _called(function: _Function) -> ToolCall:
+    return ToolCall(function.name, "" if function.args is None else msgspec.json.encode(function.args).decode())
 
 
 def _usage(usage: object) -> Usage:
@@ -281,11 +324,13 @@ def _usage(usage: object) -> Usage:
 def _said(error: Mapping[str, Any]) -> Said:
     details = error.get("details")
     entries = [entry for entry in details if isinstance(entry, dict)] if isinstance(details, list) else []
-    words = words_of(*(entry.get("reason") for entry in entries), error.get("status"))
-    if any("PerDay" in text_of(each) for entry in entries for each in _quota_ids(entry)):
+    words = words_of(*(entry.get("reason") for entry in entries), error.get("status"), error.get("code"))
+    limits = tuple(text_of(each) for entry in entries for each in _quota_ids(entry))
+    if any("PerDay" in each for each in limits):
         words = ("daily_quota", *words)
     delays = [number(text_of(entry.get("retryDelay")).removesuffix("s")) for entry in entries]
-    return Said(words, text_of(error.get("message")), max((each for each in delays if each is not None), default=None))
+    hint = max((each for each in delays if each is not None), default=None)
+    return Said(words, text_of(error.get("message"))[:MESSAGE], hint, limits)
 
 
 def _quota_ids(entry: Mapping[str, Any]) -> list[object]:

@@ -30,6 +30,8 @@ class ModelRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What goes with the prompt. One that the provider cannot take is `Rejected` before anything is sent."""
     schema: dict[str, Any]
     """JSON Schema that the answer is to follow; sent along, not checked here."""
+    name: str = "decide"
+    """What the answer is called; a call of a function of this name counts as the answer."""
     strict: bool = True
     """Whether the schema is one that a provider's strict mode takes; otherwise it is sent as guidance only."""
     deadline_s: float
@@ -63,6 +65,8 @@ class ModelReply(msgspec.Struct, frozen=True, kw_only=True):
     """The provider's id of this exchange, for its support; empty if it gave none."""
     usage_known: bool = True
     """False when the server sent no usage that can be read: book an estimate, not zero."""
+    repaired: tuple[str, ...] = ()
+    """What was odd about the form of the exchange and was put right: tool_call, same_calls, content_type, stream."""
 
 
 class Provider(Protocol):

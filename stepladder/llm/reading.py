@@ -1,39 +1,20 @@
 """Reading HTTP answers: what both wire formats share. Pure, and total: whatever the bytes are, a value comes out.
 
 An adapter's `read` gets a `Call` and an `HttpAnswer` and returns a `ModelReply` or a `ModelError`. The order is fixed:
-status, JSON, usage (so that it is kept whatever is wrong further on), error object, finish reason, content.
+status, JSON, usage (so that it is kept whatever is wrong further on), error object, finish reason, content. What a
+status and an error object mean is in `statuses`.
 """
 
 from __future__ import annotations
 
-import email.utils
-import math
 import re
-import time
-from collections.abc import Callable, Mapping
-from typing import Any, Literal, TypeVar
-from urllib.parse import urlsplit
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
-from stepladder.llm.errors import BadResponse, ModelError, RateLimited, Reason, Refused, Rejected, Unavailable
+from stepladder.llm.errors import BadResponse, ModelError, Refused
 from stepladder.llm.provider import ModelReply, ModelRequest
-
-NOT_NOW = frozenset({408, 409, 425})
-"""4xx that say nothing about the request: the gateway gave up waiting, a lock was held, too early."""
-PERHAPS_BILLED = frozenset({408, 504})
-"""The gateway lost patience; the model may have gone on and written its answer."""
-REASONS: Mapping[int, Reason] = {
-    401: "auth",
-    403: "auth",
-    402: "quota",
-    404: "not_found",
-    410: "not_found",
-    413: "too_large",
-}
-
-Named = Mapping[str, Reason | Literal["refused"]]
-"""An error object's own words, where they say more than the status."""
 
 _DETAIL_CHARS = 240
 _MOST_TOKENS = 10**9
@@ -65,11 +46,13 @@ class Usage(msgspec.Struct, frozen=True):
 
 
 class Said(msgspec.Struct, frozen=True):
-    """What an error object says: its code words, its message, and how many seconds to wait if it names them."""
+    """What an error object says: its code words, its message, how many seconds to wait if it names them, and the names
+    of the limits that were reached."""
 
     words: tuple[str, ...] = ()
     message: str = ""
     retry_after_s: float | None = None
+    limits: tuple[str, ...] = ()
 
     @property
     def line(self) -> str:
@@ -88,8 +71,10 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str = ""
     secrets: tuple[str, ...] = ()
     """What must not appear in any message."""
+    repaired: tuple[str, ...] = ()
+    """What was odd about the HTTP answer and does not matter."""
 
-    def reply(self, text: str, model: object, usage: Usage, finish: str) -> ModelReply:
+    def reply(self, text: str, model: object, usage: Usage, finish: str, repaired: tuple[str, ...] = ()) -> ModelReply:
         """The answer; a `model` that is no word is replaced by the one asked for."""
         served = model if isinstance(model, str) and model else self.request.model
         return ModelReply(
@@ -103,6 +88,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
             provider=self.provider,
             request_id=self.request_id,
             usage_known=usage.known,
+            repaired=(*self.repaired, *repaired),
         )
 
     def fault(self, kind: type[Error], detail: str, usage: Usage | None = None, **fields: Any) -> Error:
@@ -145,12 +131,78 @@ def decode(call: Call, answer: HttpAnswer) -> dict[str, Any] | BadResponse:
     try:
         document = msgspec.json.decode(answer.body)
     except (ValueError, RecursionError) as failure:  # msgspec's errors and UnicodeDecodeError are ValueErrors
-        page = "html" in answer.headers.get("content-type", "").lower()
+        page = is_page(answer)
         hint = "; is base_url right?" if page else f": {failure}"
-        return call.fault(BadResponse, f"{what} are not JSON{hint}", retryable=not page, may_be_billed=not page)
+        sign = "page" if page else ""
+        detail = f"{what} are not JSON{hint}"
+        return call.fault(BadResponse, detail, retryable=not page, may_be_billed=not page, sign=sign)
     if not isinstance(document, dict):
         return call.fault(BadResponse, f"{what} are JSON but no object", may_be_billed=True)
     return document
+
+
+def is_page(answer: HttpAnswer) -> bool:
+    """Whether the body is a page for people."""
+    start = answer.body[:200].lstrip().lower()
+    return "html" in answer.headers.get("content-type", "").lower() or start.startswith((b"<!doctype html", b"<html"))
+
+
+def oddities(answer: HttpAnswer) -> tuple[str, ...]:
+    """What is odd about the head of a good answer: JSON that is called something else."""
+    named = answer.headers.get("content-type", "application/json").lower()
+    return () if "json" in named or "event-stream" in named else ("content_type",)
+
+
+class ToolCall(NamedTuple):
+    """A call of a function in an answer: its name, and its arguments as JSON text."""
+
+    name: str
+    arguments: str
+
+
+def answered(
+    call: Call, text: str, calls: Sequence[ToolCall], model: object, usage: Usage, finish: str
+) -> ModelReply | ModelError:
+    """What a finished answer comes to: its text, or the one call of the function that the answer is named after."""
+    if calls:
+        if {each.name for each in calls} != {call.request.name} or len({_told(each.arguments) for each in calls}) > 1:
+            names = ", ".join(sorted({clean(each.name)[:40] for each in calls}))
+            return no_answer(call, f"{len(calls)} calls ({names}) where one answer was asked for", usage)
+        if not calls[0].arguments.strip():
+            return no_answer(call, "a call without arguments", usage)
+        repaired = ("tool_call",) if len(calls) == 1 else ("tool_call", "same_calls")
+        return call.reply(calls[0].arguments, model, usage, finish, repaired)
+    if not text:
+        return no_answer(call, "finished with no text", usage)
+    if declines(text):
+        return call.fault(Refused, text, usage, reason="refusal")
+    return call.reply(text, model, usage, finish)
+
+
+def no_answer(call: Call, detail: str, usage: Usage) -> BadResponse:
+    """The error for a complete exchange that holds no answer: it may be asked for once more."""
+    return call.fault(BadResponse, detail, usage, sign="no_answer")
+
+
+def _told(arguments: str) -> bytes:
+    try:
+        return msgspec.json.encode(msgspec.json.decode(arguments), order="deterministic")
+    except (ValueError, RecursionError):
+        return arguments.encode(errors="replace")
+
+
+_DECLINES: Final = re.compile(
+    r"\W*(?:(?:i am|i'm|we are|we're)? ?(?:very |really |so )?sorry\b|i (?:apologi[sz]e|regret)|unfortunately\b)?"
+    r"\W*(?:but )?\W*(?:i|we) ?(?:can't|cannot|can not|won't|will not|(?:am|are|'m|'re) (?:unable|not able) to"
+    r"|(?:must|have to) decline)\b.{0,60}?"
+    r"(?:help|assist|comply|do that|do this|provide|answer|continue|fulfil|engage|discuss|support|request|decline)",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def declines(text: str) -> bool:
+    """Whether a text that holds no object says no more than that its writer will not do it."""
+    return len(text) < 600 and "{" not in text and _DECLINES.match(text.replace("\u2019", "'")) is not None
 
 
 def count(value: object) -> int | None:
@@ -170,44 +222,6 @@ def tokens(read: object, written: object, total: object, cached: object) -> Usag
     if input_tokens is not None and both is not None:
         output_tokens = max(output_tokens or 0, both - input_tokens)
     return Usage(input_tokens, output_tokens, min(count(cached) or 0, input_tokens or 0))
-
-
-def by_status(call: Call, answer: HttpAnswer, said: Said, named: Named) -> ModelError:
-    """The error that an HTTP status other than 2xx stands for; in a 4xx the `named` words of `said` come first."""
-    status = answer.status
-    detail = _status_detail(answer, said)
-    if 300 <= status < 400:
-        return call.fault(Rejected, detail, status=status, reason="redirect")
-    if 400 <= status < 500:
-        reason = next((named[word] for word in said.words if word in named), None)
-        if reason == "refused":
-            return call.fault(Refused, detail, reason=said.words[0])
-        if reason is not None:
-            return call.fault(Rejected, detail, status=status, reason=reason)
-    hints = [each for each in (said.retry_after_s, retry_after_s(answer.headers)) if each is not None]
-    hint = max(hints, default=None)
-    if status == 429:
-        return call.fault(RateLimited, detail, retry_after_s=hint)
-    if status >= 500 or status in NOT_NOW:
-        billed = status in PERHAPS_BILLED
-        return call.fault(Unavailable, detail, status=status, retry_after_s=hint, may_be_billed=billed)
-    return call.fault(Rejected, detail, status=status, reason=REASONS.get(status, "bad_request"))
-
-
-def _status_detail(answer: HttpAnswer, said: Said) -> str:
-    if said.line:
-        return f"HTTP {answer.status}: {said.line}"
-    if 300 <= answer.status < 400:
-        return f"HTTP {answer.status} leads to {_host(answer.headers.get('location', ''))}; redirects are not followed"
-    what = answer.headers.get("content-type", "unnamed type")
-    return f"HTTP {answer.status} without an error object ({len(answer.body)} bytes of {what})"
-
-
-def _host(location: str) -> str:
-    try:
-        return urlsplit(location).hostname or "another path"
-    except ValueError:
-        return "an unreadable address"
 
 
 def error_document(answer: HttpAnswer) -> dict[str, Any]:
@@ -233,34 +247,3 @@ def words_of(*values: object) -> tuple[str, ...]:
     """Those of `values` that are words, or numbers standing for one (gateways put a status there)."""
     plain = (value for value in values if isinstance(value, str | int) and not isinstance(value, bool))
     return tuple(str(value) for value in plain if value != "")
-
-
-def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Seconds that `retry-after-ms` or `retry-after` (seconds or a date) ask for; None when nothing readable is there.
-
-    A date is compared with the server's own `date` header, so that neither clock has to be right.
-    """
-    for header, divisor in (("retry-after-ms", 1000), ("retry-after", 1)):
-        seconds = number(headers.get(header, ""))
-        if seconds is not None:
-            return seconds / divisor
-    until, now = _moment(headers.get("retry-after", "")), _moment(headers.get("date", ""))
-    if until is None:
-        return None
-    return max(0.0, until - (now if now is not None else time.time()))
-
-
-def number(text: str) -> float | None:
-    """A finite number >= 0 written in `text`, else None."""
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) and value >= 0 else None
-
-
-def _moment(text: str) -> float | None:
-    try:
-        return email.utils.parsedate_to_datetime(text).timestamp() if text else None
-    except (TypeError, ValueError, OverflowError, OSError, IndexError):
-        return None

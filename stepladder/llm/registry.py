@@ -8,6 +8,8 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self, cast
 
 from stepladder.llm.errors import ModelNameError, SdkMissing, SetupError
+from stepladder.llm.health import Health
+from stepladder.llm.prices import cost_usd
 from stepladder.llm.provider import Provider
 
 
@@ -67,11 +69,18 @@ class Providers:
 
     `own` are providers made elsewhere, by name: they come before the built-in ones, and `close` leaves them to
     whoever made them. `options` are for the adapters, by name: `{"google": {"vertexai": True, "project": "p"}}`.
+    `health` holds breakers, limits and the retry budget; with none, these have their defaults.
     """
 
     def __init__(
-        self, own: Mapping[str, Provider] | None = None, *, options: Mapping[str, Mapping[str, Any]] | None = None
+        self,
+        own: Mapping[str, Provider] | None = None,
+        *,
+        options: Mapping[str, Mapping[str, Any]] | None = None,
+        health: Health | None = None,
     ) -> None:
+        self.health = health or Health()
+        """What is known of the targets: breakers, limits, latches, the retry budget."""
         self._own = dict(own or {})
         self._options = dict(options or {})
         self._open: dict[tuple[str, str | None], Provider] = {}
@@ -92,6 +101,19 @@ class Providers:
             self._open[key] = open_provider(name, base_url=key[1], **options)
         return self._open[key]
 
+    def price_usd(self, text: str, read: int, written: int) -> float | None:
+        """US dollars for so many tokens of `provider:model`, as far as it is known before the provider is opened."""
+        name, model = parse_model(text, self.names)
+        own = getattr(self._own.get(name), "price", None)
+        if own is not None:
+            found: float | None = own(model, read, written)
+            return found
+        if name == "scripted":
+            return 0.0
+        options = self._options.get(name, {})
+        base_url, prices = options.get("base_url"), options.get("prices")
+        return cost_usd(name, model, read, written, base_url=base_url, overrides=prices)
+
     def __getitem__(self, name: str) -> Provider:
         return self.open(name)
 
@@ -99,6 +121,10 @@ class Providers:
         """`"openai:gpt-5-mini"` -> the open provider and the model's name in it."""
         name, model = parse_model(text, self.names)
         return self.open(name), model
+
+    def is_open(self, provider: Provider) -> bool:
+        """Whether this is still one of them."""
+        return provider in self._own.values() or provider in self._open.values()
 
     async def close(self) -> None:
         """Close what was opened here. May be called twice; what is asked for afterwards is opened anew."""

@@ -22,9 +22,13 @@ class ScriptedProvider:
     """Gives the answers of a script, one per request, in order.
 
     Every answer takes `delay_s` seconds and is `Late` when that is longer than the request's deadline. Replies name
-    the model "scripted", cost 0.0 and count no tokens. `requests` holds what was asked, `left` how many answers nobody
-    has taken. One request more than there are answers raises `ScriptRanDry`, which no ladder falls back on.
+    the model "scripted", cost 0.0 and count no tokens; they are final: none is asked for again. `requests` holds what
+    was asked, `left` how many answers nobody has taken. One
+    request more than there are answers raises `ScriptRanDry`, which no ladder falls back on.
     """
+
+    final = True
+    """Whoever asks takes the answer as it is: a script has one for each question."""
 
     def __init__(self, answers: Iterable[Answer], *, delay_s: float = 0.0, name: str = "scripted") -> None:
         self.name = name
@@ -73,6 +77,10 @@ class ScriptedProvider:
             finish="stop",
             provider=self.name,
         )
+
+    def price(self, model: str, input_tokens: int, output_tokens: int) -> float | None:
+        """Nothing: a script costs no money."""
+        return 0.0
 
     async def close(self) -> None:
         """Nothing to give back."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -36,6 +37,10 @@ class SecondRequest(Exception):
     """An SDK wanted to send a second request for one call."""
 
 
+class WrongHost(Exception):
+    """A request was to go to another host than the one that the key is for."""
+
+
 class Fault(NamedTuple):
     """A row of a table of foreign errors: these exceptions are our `kind` of error, with these fields."""
 
@@ -45,9 +50,16 @@ class Fault(NamedTuple):
 
 
 TRANSPORT: tuple[Fault, ...] = (
-    Fault((BodyTooLarge, SecondRequest), BadResponse, {"retryable": False}),
-    Fault((ssl.SSLCertVerificationError,), Unreachable, {"retryable": False}),
-    Fault((httpx2.InvalidURL, httpx2.UnsupportedProtocol, httpx2.LocalProtocolError), Rejected, {"status": None}),
+    Fault((BodyTooLarge,), BadResponse, {"retryable": False, "sign": "too_large"}),
+    Fault((SecondRequest,), BadResponse, {"retryable": False}),
+    Fault((WrongHost,), Rejected, {"status": None, "reason": "unsendable"}),
+    Fault((ssl.SSLCertVerificationError,), Unreachable, {"retryable": False, "sign": "tls"}),
+    Fault(
+        (httpx2.InvalidURL, httpx2.UnsupportedProtocol, httpx2.LocalProtocolError),
+        Rejected,
+        {"status": None, "reason": "unsendable"},
+    ),
+    Fault((socket.gaierror,), Unreachable, {"sign": "dns"}),
     Fault((httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError), Unreachable),
     Fault((httpx2.DecodingError,), BadResponse),
     Fault((httpx2.RequestError, httpx2.StreamError, OSError, EOFError), Unreachable),
@@ -103,8 +115,10 @@ def settle(call: Call, record: Exchange, read: Read, faults: Sequence[Fault]) ->
             return read(call, record.answer)
         except Exception as failure:  # a hole in a reader must not become a hole in the run
             return call.fault(BadResponse, f"unreadable body: {type(failure).__name__}", may_be_billed=True)
+    if record.late and record.requests and not record.sent:
+        return call.fault(Unreachable, f"no connection within {call.request.deadline_s:.3g} s")
     if record.late:
-        within = f"no complete answer within {call.request.deadline_s:g} s"
+        within = f"no complete answer within {call.request.deadline_s:.3g} s"
         return call.fault(Late, within, may_be_billed=record.sent)
     return _fault(call, record, faults)
 
@@ -135,16 +149,18 @@ def _words(failure: BaseException, chain: Sequence[BaseException]) -> str:
 
 
 class CappedClient(httpx2.AsyncClient):
-    """An HTTP client that reads at most `max_body_bytes`, follows no redirect and sends one request per exchange.
+    """An HTTP client that reads at most `max_body_bytes`, follows no redirect and sends one request per exchange, to no
+    other `host` than the key's (None: to any).
 
     A subclass with another `send` rather than a transport: httpx2 ignores the proxies of the environment as soon as
     it is given a transport. The whole body is here when `send` returns, whatever `stream` says.
     """
 
-    def __init__(self, max_body_bytes: int = MAX_BODY_BYTES) -> None:
+    def __init__(self, max_body_bytes: int = MAX_BODY_BYTES, host: str | None = None) -> None:
         limits = httpx2.Limits(max_keepalive_connections=20)
         super().__init__(verify=_trust(), follow_redirects=False, timeout=None, limits=limits)
         self._max_body_bytes = max_body_bytes
+        self._host = host
 
     async def send(
         self,
@@ -161,6 +177,8 @@ class CappedClient(httpx2.AsyncClient):
             if record.requests:
                 raise SecondRequest("the SDK wanted to send a second request for one call")
             record.requests += 1
+            if self._host is not None and request.url.host.lower() != self._host:
+                raise WrongHost(f"the key is for {self._host}, not for another host")
             request.extensions = {**request.extensions, "trace": record.trace}
         request.headers["accept-encoding"] = "identity"
         request.extensions = {**request.extensions, "timeout": {"connect": CONNECT_TIMEOUT_S}}

@@ -8,7 +8,7 @@ Nothing here reads a clock, draws a number, makes an id or does I/O.
 """
 
 from stepladder.orchestrator.advance import Advanced, advance, fold
-from stepladder.orchestrator.decide import decide
+from stepladder.orchestrator.decide import decide, options_of
 from stepladder.orchestrator.evolve import evolve
 from stepladder.orchestrator.facts import facts_of
 from stepladder.orchestrator.machine import Machine
@@ -32,6 +32,7 @@ __all__ = [
     "facts_of",
     "fold",
     "in_flight",
+    "options_of",
     "retold",
     "wake_at",
 ]

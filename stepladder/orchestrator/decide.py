@@ -74,6 +74,7 @@ def _next_action(machine: Machine, state: RunState) -> Entries:
         used_up=used_up,
         models_closed=_models_closed(machine, state),
         run_key=state.run_id,
+        settles=choice.rule.settles if choice.rule and not limit else (),
     )
     return _taken(machine, state, open_decision(machine.policy.ladder, question), facts)
 
@@ -152,7 +153,7 @@ def reopened(machine: Machine, state: RunState, asking: Asking) -> Question:
         n=opened.n,
         step=opened.step,
         facts=with_measures(machine, state),
-        options=_options(machine, opened),
+        options=options_of(machine, opened),
         verdict=opened.verdict,
         stop=machine.limits.then,
         now=state.now,
@@ -174,10 +175,10 @@ def _stop_working(machine: Machine, state: RunState) -> Entries:
 def _shadow(machine: Machine, state: RunState) -> Entries:
     event = state.shadow_answers[0]
     asking = state.shadows[event.command]
-    return (join_shadow(asking, event, _options(machine, asking.opened)),)
+    return (join_shadow(asking, event, options_of(machine, asking.opened)),)
 
 
-def _options(machine: Machine, opened: Opened) -> dict[str, Option]:
+def options_of(machine: Machine, opened: Opened) -> dict[str, Option]:
     """The legal set as it was fixed."""
     moves = {move.option.action: move.option for move in machine.moves[opened.step]}
     return {action: moves[action] for action in opened.legal}

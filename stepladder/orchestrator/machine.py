@@ -14,7 +14,7 @@ from transitions import Machine as StateMachine
 from transitions.core import Event
 
 from stepladder.clauses import Reading
-from stepladder.decision import Ladder, Option
+from stepladder.decision import Budget, Ladder, Option
 from stepladder.errors import IllegalAction
 from stepladder.record import STOP
 from stepladder.rules import Rule
@@ -67,11 +67,14 @@ class Machine:
         self.definition = definition
         self.policy = definition.policy
         self.limits = definition.policy.limits
+        self.budget = msgspec.structs.replace(
+            definition.policy.ladder.budget or Budget(), run_usd=definition.policy.limits.usd
+        )
         self.fold = definition.fold
         self._events = _step_machine(definition).events
         self.moves: dict[str, tuple[Move, ...]] = definition.moves
         self._open = {step: _unguarded(moves) for step, moves in definition.moves.items()}
-        self.rules = {step: self.policy.rules.get(step, ()) for step in definition.steps}
+        self.rules = {step: _live(self.policy.rules.get(step, ())) for step in definition.steps}
         self.agent_rules = {step: self._candidates(step) for step in definition.steps}
         self.rules_only = msgspec.structs.replace(self.policy.ladder, how="programmatic")
         self.starting_signals = self.fold.values(self.fold.start(), {})[0]
@@ -139,6 +142,10 @@ def _step_machine(definition: Definition) -> StateMachine:
         initial=definition.start,
         auto_transitions=False,
     )
+
+
+def _live(rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+    return tuple(each for each in rules if not each.shadow)
 
 
 def _unguarded(moves: tuple[Move, ...]) -> dict[str, Option] | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec.structs import replace
 
+from stepladder.decision import CACHE
 from stepladder.events import (
+    Attempt,
     Event,
     ModelAnswered,
     ModelFailed,
@@ -21,12 +23,23 @@ from stepladder.events import (
 )
 from stepladder.record import Answered, Asked, Entry, Judged, Opened, Settled, Shadowed
 
+W_SOURCES: Final = {
+    "rule": "programmatic",
+    "model": "llm_override",
+    "panel": "llm_override",
+    "cache": "llm_override",
+    "person": "human",
+}
+"""The W document's names of who chose."""
+
 
 class ModelCall(msgspec.Struct, frozen=True, omit_defaults=True):
     """One call of a model for a decision: who was asked, who served, what it used, and how it went.
 
     `failure` is the class of its failure ("" where it answered), `error` what was said about it. `attached` are the
-    digests of the artifacts that went with the question, `left_out` those that did not, with why.
+    digests of the artifacts that went with the question, `left_out` those that did not, with why. `cached` says that
+    the model was not asked this time: exact, or similar with how alike the situation was. `attempts` are all that were
+    made for it, at `asked` and at what stands in for it.
     """
 
     command: int
@@ -40,6 +53,8 @@ class ModelCall(msgspec.Struct, frozen=True, omit_defaults=True):
     error: str = ""
     attached: tuple[str, ...] = ()
     left_out: dict[str, str] = {}
+    cached: str = ""
+    attempts: tuple[Attempt, ...] = ()
 
 
 class DecisionRecord(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -89,6 +104,19 @@ class DecisionRecord(msgspec.Struct, frozen=True, omit_defaults=True):
         return sum(call.usage.cost_usd or 0.0 for call in self.calls)
 
     @property
+    def cached(self) -> str:
+        """How the cache had the verdict that counted: exact, or similar with how alike; "" where it had none."""
+        last = self.answered[-1] if self.answered else None
+        if last is None or last.rung != CACHE or last.outcome not in ("agrees", "accepted"):
+            return ""
+        return next((call.cached for call in reversed(self.calls) if call.cached), "")
+
+    @property
+    def asked_models(self) -> int:
+        """How many questions went to models; what the cache had is none."""
+        return sum(not call.cached for call in self.calls)
+
+    @property
     def latency_s(self) -> float:
         """Seconds from opening to settling."""
         return max(0.0, self.settled_at - self.at) if self.settled else 0.0
@@ -102,9 +130,7 @@ class DecisionRecord(msgspec.Struct, frozen=True, omit_defaults=True):
             return "fallback"
         if self.settled.relation == "agreement" and self.settled.source == "rule":
             return "agreement"
-        return {"rule": "programmatic", "model": "llm_override", "panel": "llm_override", "person": "human"}.get(
-            self.settled.source, self.settled.source
-        )
+        return W_SOURCES.get(self.settled.source, self.settled.source)
 
     @property
     def programmatic_alternative(self) -> dict[str, Any] | None:
@@ -140,6 +166,7 @@ class DecisionRecord(msgspec.Struct, frozen=True, omit_defaults=True):
             "reason": self.reason,
             "cost_usd": self.cost_usd,
             "latency_s": self.latency_s,
+            "cached": self.cached,
             "decision_source": self.decision_source,
             "programmatic_alternative": self.programmatic_alternative,
             "conflict_reason": self.conflict_reason,
@@ -186,6 +213,8 @@ class _View:
                 self.run_id, self.policy = event.run_id, event.policy_hash
             case PolicyChanged() | WorkflowChanged():
                 self.policy = event.policy_hash
+            case ModelFailed(code="miss", provider="cache"):
+                pass
             case ModelAnswered() | ModelFailed() if event.command in self.commands:
                 n, rung, asked = self.commands[event.command]
                 call = _model_call(event, rung, asked)
@@ -218,8 +247,19 @@ class _View:
 
 def _model_call(event: ModelAnswered | ModelFailed, rung: str, asked: str) -> ModelCall:
     call = ModelCall(event.command, rung, asked, event.provider, event.model, event.usage, event.elapsed_s)
-    call = replace(call, attached=event.attached, left_out=event.left_out)
-    return replace(call, failure=event.code, error=event.error) if isinstance(event, ModelFailed) else call
+    call = replace(
+        call, attached=event.attached, left_out=event.left_out, attempts=event.attempts or _only(event, asked)
+    )
+    if isinstance(event, ModelFailed):
+        return replace(call, failure=event.code, error=event.error)
+    return replace(call, cached=event.cached)
+
+
+def _only(event: ModelAnswered | ModelFailed, asked: str) -> tuple[Attempt, ...]:
+    """The one attempt of an answer whose event says everything about it, or of a journal from before attempts."""
+    if isinstance(event, ModelFailed):
+        return ()
+    return (Attempt(asked, elapsed_s=event.elapsed_s, usage=event.usage),)
 
 
 def went_along(record: DecisionRecord) -> list[tuple[str, str]]:
@@ -241,6 +281,8 @@ def explain(record: DecisionRecord) -> list[str]:
     lines += [f"  blocked   {action}: {reading}" for action, reading in opened.blocked.items()]
     rule = f"{opened.rule} -> {opened.verdict.action}" if opened.rule else f"none holds -> {opened.verdict.action}"
     lines.append(f"  rule      {rule}" + (f" ({opened.verdict.reason})" if opened.verdict.reason else ""))
+    if opened.settles:
+        lines.append(f"  nobody    was asked: the rule settles {opened.route}")
     if opened.passed_over:
         lines.append(f"  passed    {', '.join(opened.passed_over)}: held, but the action is not legal here")
     if told := _signals(record.signals):
@@ -280,7 +322,11 @@ def _told(record: DecisionRecord) -> list[str]:
     if record.conflict_reason:
         lines.append(f"  conflict  {record.conflict_reason}")
     for call in record.calls:
+        if call.cached:
+            lines.append(f"  cached    {call.asked} said so before ({call.cached})")
+            continue
         price = "unpriced" if call.usage.cost_usd is None else f"${call.usage.cost_usd:.6f}"
+        price += " at most" if call.usage.estimated else ""
         tokens = f"{call.usage.input_tokens} + {call.usage.output_tokens} tokens"
         served = (
             f" served by {call.served}"
@@ -288,6 +334,7 @@ def _told(record: DecisionRecord) -> list[str]:
             else ""
         )
         lines.append(f"  call      {call.asked}{served}: {tokens}, {price}, {call.elapsed_s:.2f} s" + _failed(call))
+        lines += [f"  attempt   {told}" for told in attempts_told(call)]
     lines += [f"  {label}  {text}" for label, text in went_along(record)]
     if record.by:
         lines.append(f"  by        {record.by}")
@@ -297,7 +344,8 @@ def _told(record: DecisionRecord) -> list[str]:
 
 def _who(asked: Asked) -> str:
     shadow = " in shadow" if asked.shadow else ""
-    return f"{asked.rung}{shadow}" + (f" ({', '.join(asked.models)}, prompt {asked.prompt})" if asked.models else "")
+    whom = f" ({', '.join(asked.models)}, prompt {asked.prompt})" if asked.models else ""
+    return f"{asked.rung}{shadow}{whom}" + (f": {asked.because}" if asked.because else "")
 
 
 def _answer(answered: Answered) -> str:
@@ -310,6 +358,40 @@ def _answer(answered: Answered) -> str:
 
 def _shadow(shadow: Shadowed) -> str:
     return f"{shadow.rung} {shadow.outcome}" + (f" {shadow.verdict.action}" if shadow.verdict else f": {shadow.cause}")
+
+
+def attempts_told(call: ModelCall) -> list[str]:
+    """One line for each attempt of a call; none where there was one and it went well."""
+    if all(each.handled == "ok" and each.cost == "usage" for each in call.attempts) and len(call.attempts) < 2:
+        return []
+    return [f"{number}. {attempt_told(each)}" for number, each in enumerate(call.attempts, 1)]
+
+
+def attempt_told(attempt: Attempt) -> str:
+    """An attempt in one line: target, what came of it and of which class that is, wait, time, how it is booked."""
+    if not attempt.sent:
+        return f"{attempt.target} passed over: {attempt.cause}"
+    waited = f" after {attempt.waited_s:.2f} s" if attempt.waited_s else ""
+    reask = ", asked once more" if attempt.reask else ""
+    repaired = f", put right: {', '.join(attempt.repaired)}" if attempt.repaired else ""
+    cause = f": {attempt.cause}" if attempt.cause else ""
+    alert = " (somebody has to look at it)" if attempt.alert else ""
+    what = f"{attempt.outcome} ({attempt.handled}){repaired}, {attempt.elapsed_s:.2f} s, {_booked(attempt)}"
+    return f"{attempt.target}{waited}{reask}: {what}{cause}{alert}"
+
+
+def _booked(attempt: Attempt) -> str:
+    usd = attempt.reserved_usd if attempt.cost == "reserve" else attempt.usage.cost_usd
+    price = "unpriced" if usd is None else f"${usd:.6f}"
+    match attempt.cost:
+        case "none":
+            return "nothing billed"
+        case "reserve":
+            return f"may be billed: {price} counts as spent"
+        case "estimate":
+            return f"estimated {price}"
+        case _:
+            return price
 
 
 def _failed(call: ModelCall) -> str:

@@ -37,12 +37,17 @@ def passed(state: RunState, event: Event, usage: Usage | None = None) -> RunStat
     return replace(state, now=at, working_s=working, usd=state.usd + spent)
 
 
+def _paid(state: RunState, usage: Usage) -> RunState:
+    """What an agent cost: the ledger of models does not know of it."""
+    return replace(state, agents_usd=state.agents_usd + usage.cost_usd) if usage.cost_usd else state
+
+
 # --- effects
 
 
 def on_agent_returned(machine: Machine, state: RunState, event: AgentReturned) -> RunState:
     """An agent's output: its effect is done."""
-    state = passed(state, event, event.usage)
+    state = _paid(passed(state, event, event.usage), event.usage)
     awaited = _awaited_call(state, event.command)
     if awaited is None:
         return state
@@ -67,7 +72,7 @@ def _awaited_call(state: RunState, number: int) -> CallAgent | None:
 
 def on_agent_failed(machine: Machine, state: RunState, event: AgentFailed) -> RunState:
     """No output: the call is made again, put to a person, or left to the rules."""
-    state = passed(state, event, event.usage)
+    state = _paid(passed(state, event, event.usage), event.usage)
     command = state.outstanding.get(event.command)
     if not isinstance(command, CallAgent) or command.attempt != event.attempt:
         return state

@@ -9,8 +9,8 @@ import msgspec
 
 from stepladder.classifier import Classifier
 from stepladder.clauses import AnyOf, Clause, ClauseError, Condition
-from stepladder.decision import Ladder, Option, Route, Rung
-from stepladder.decision.point import MEDIA_TYPE, PERSON
+from stepladder.decision import Budget, Ladder, Option, Route, Rung
+from stepladder.decision.point import CACHE, MEDIA_TYPE, PERSON
 from stepladder.errors import DefinitionError, InputError, NoRule, Problem
 from stepladder.rules import Rule
 from stepladder.values import digest, plain
@@ -160,7 +160,26 @@ class _Problems:
                     self.add(f"routes.{name}", f"rung {rung!r}", f"one of {', '.join(rungs) or '(none is defined)'}")
             if "person_on_conflict" in (route.mode, route.rollout) and PERSON not in rungs:
                 self.add(f"routes.{name}", "person_on_conflict", "a rung `person`")
+        self.cache(rungs, routes)
+        self.budget(settings.get("budget"), rungs)
         return Ladder(classifier, rungs, routes, **settings)
+
+    def cache(self, rungs: dict[str, Rung], routes: dict[str, Route]) -> None:
+        for name, route in routes.items():
+            after = route.ask[route.ask.index(CACHE) + 1 :] if CACHE in route.ask else None
+            if after is not None and not any(rungs[each].models for each in after if each in rungs):
+                self.add(f"routes.{name}", "no rung of models after `cache`", "one, whose verdicts it has")
+        caching = rungs[CACHE].caching if CACHE in rungs else None
+        for feature in caching.features if caching else ():
+            if feature.split(".", maxsplit=1)[0] not in self.signals:
+                known = f"one of {', '.join(self.signals) or '(no signal is declared)'}"
+                self.add("rungs.cache.features", f"signal {feature!r}", known)
+
+    def budget(self, budget: Budget | None, rungs: dict[str, Rung]) -> None:
+        if budget is not None and budget.on_cap == "stop":
+            self.add("budget.on_cap", "stop", "rule or person: a lone decision has no end to stop in")
+        if budget is not None and budget.on_cap == "person" and PERSON not in rungs:
+            self.add("budget.on_cap", "person", "a rung `person`")
 
     def actions(self, actions: Mapping[str, Mapping[str, Any]]) -> None:
         for name, described in actions.items():
@@ -198,9 +217,12 @@ def _hash(
     kinds = {key: each.__name__ if isinstance(each, type) else list(each) for key, each in signals.items()}
     asked = {
         key: [rung.models, rung.quorum, rung.prompt, rung.deadline_s, repr(rung.accept), repr(rung.attachments)]
+        + ([repr(rung.links), repr(rung.retry), rung.reorder] if rung.links or rung.retry else [])
+        + [repr(each) for each in (rung.max_output_tokens, rung.caching) if each]
         for key, rung in ladder.rungs.items()
     }
     routes = {key: repr(route) for key, route in ladder.routes.items()}
-    settings = [ladder.how, ladder.on_invalid, ladder.on_low_confidence]
+    settings: list[str] = [ladder.how, ladder.on_invalid, ladder.on_low_confidence]
+    settings += [repr(ladder.budget)] if ladder.budget else []
     conditions = [repr(ladder.classifier.complex), repr(ladder.classifier.hybrid), classifier is None]
     return digest("point", name, kinds, told, conditions, asked, routes, settings, plain(dict(actions), "actions"))

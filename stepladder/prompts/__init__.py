@@ -4,6 +4,7 @@
 `agent_prompt` renders a step's own prompt. Templates are in `template`, how run data stands in a prompt in `data`.
 """
 
+from stepladder.prompts.again import asked_again
 from stepladder.prompts.answer import AnswerSchema, answer_schema
 from stepladder.prompts.data import data_block
 from stepladder.prompts.decision import DECISION_PROMPT, decision_prompt
@@ -28,6 +29,7 @@ __all__ = [
     "Template",
     "agent_prompt",
     "answer_schema",
+    "asked_again",
     "data_block",
     "decision_prompt",
     "find_template",

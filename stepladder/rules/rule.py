@@ -13,7 +13,8 @@ from stepladder.clauses import ALWAYS, Clause, Condition, Facts
 class Rule(msgspec.Struct, frozen=True):
     """Prefer the action `do` when the condition holds.
 
-    `parameters` are references or literals, resolved when it is chosen.
+    `parameters` are references or literals, resolved when it is chosen. On the routes that it `settles` nobody is
+    asked. One in `shadow` is never chosen: what it would have said is compared later.
     """
 
     name: str
@@ -21,6 +22,8 @@ class Rule(msgspec.Struct, frozen=True):
     when: Condition = ALWAYS
     because: str = ""
     parameters: dict[str, Any] = {}
+    settles: tuple[str, ...] = ()
+    shadow: bool = False
 
 
 class Choice(msgspec.Struct, frozen=True):

@@ -36,7 +36,7 @@ def _checks(expected: Expected, run: Run, actions: Collection[str]) -> Iterator[
         "success": run.success,
         "waiting": run.waiting.about if run.waiting else None,
         "path": taken,
-        "asked": sum(len(record.calls) for record in run.decisions),
+        "asked": sum(record.asked_models for record in run.decisions),
     }
     for what, value in found.items():
         if (wanted := getattr(expected, what)) is not None:

@@ -16,6 +16,7 @@ from stepladder.app.run import Run
 from stepladder.drivers import ManualClock
 from stepladder.errors import InputError
 from stepladder.journal import Journal
+from stepladder.llm import Provider
 from stepladder.llm.errors import ScriptRanDry
 from stepladder.record import STOP
 from stepladder.scenarios.expect import Check, check
@@ -24,6 +25,8 @@ from stepladder.scenarios.script import ScriptedAgent, left_over, scripted_provi
 from stepladder.workflow.definition import CallEffect
 from stepladder.workflow.problems import one_of
 
+Around = Callable[[str, Callable[..., Any]], Callable[..., Any]]
+"""Gives what is called instead of an agent, by its name."""
 QUIET_TURNS = 50
 """Turns of the loop without progress after which a manual clock is moved on."""
 
@@ -68,17 +71,21 @@ async def play_async(
     run_id: str | None = None,
     options: Mapping[str, str] | None = None,
     listen: Callable[[Run, Any], None] | None = None,
+    providers: Mapping[str, Provider] | None = None,
+    around: Around | None = None,
 ) -> Played:
     """Play a scenario.
 
     `workflow` replaces the file it names; `journal` keeps the run; `options` go to the file of the real agents. Where
-    every agent is scripted, time is scripted too: deadlines and pauses take none.
+    every agent is scripted, time is scripted too: deadlines and pauses take none. With `providers` models are asked
+    there instead of in the script, and time is real. `around` is put around each agent.
 
     Raises:
         DefinitionError: the workflow cannot be used.
         InputError: real agents are missing, or the input does not fit.
     """
-    stage = _Stage(scenario, Path(workflow) if workflow else scenario.workflow_file(), options or {})
+    file = Path(workflow) if workflow else scenario.workflow_file()
+    stage = _Stage(scenario, file, options or {}, providers, around)
     kept = open_journal(journal)
     orchestrator = stage.orchestrator(kept, listen)
     try:
@@ -101,7 +108,14 @@ class _Stuck(Exception):
 class _Stage:
     """The actors of one play."""
 
-    def __init__(self, scenario: Scenario, file: Path, options: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        file: Path,
+        options: Mapping[str, str],
+        outside: Mapping[str, Provider] | None = None,
+        around: Around | None = None,
+    ) -> None:
         self.scenario, self.said = scenario, scenario.said
         self.scripted = {name: ScriptedAgent(name, results) for name, results in scenario.agents_said.items()}
         agents_file = scenario.folder / scenario.agents if scenario.agents else file.parent / "agents.py"
@@ -110,7 +124,9 @@ class _Stage:
         self.workflow = Workflow.load(file, signals=signals)
         self._must_know(self.scripted)
         declared = {name: agent for name, agent in real.items() if name in self.workflow.definition.agents}
-        self.agents = {**declared, **self.scripted}
+        self.agents: dict[str, Callable[..., Any]] = {**declared, **self.scripted}
+        if around is not None:
+            self.agents = {name: around(name, agent) for name, agent in self.agents.items()}
         self.actions = {*self.workflow.definition.actions, STOP}
         used = {
             agent
@@ -118,9 +134,10 @@ class _Stage:
             if isinstance(step.effect, CallEffect)
             for agent in step.effect.agents
         }
-        self.clock = ManualClock() if used <= set(self.scripted) else None
+        self.clock = ManualClock() if used <= set(self.scripted) and outside is None else None
         models = [model for rung in self.workflow.definition.policy.ladder.rungs.values() for model in rung.models]
-        self.providers = scripted_providers(self.said.models, models)
+        self.outside = outside
+        self.providers = scripted_providers(self.said.models, models) if outside is None else {}
         self.answers = deque(self.said.person)
         self.messages = {name: deque(payloads) for name, payloads in self.said.messages.items()}
 
@@ -136,7 +153,7 @@ class _Stage:
             self.workflow,
             agents=self.agents,
             journal=journal,
-            providers=self.providers,
+            providers=self.providers if self.outside is None else self.outside,
             clock=self.clock,
             listen=listen,
         )

@@ -92,6 +92,9 @@ def _spelt(value: Any) -> str:
 class ScriptedModels:
     """One provider's models, each with a script of its own."""
 
+    final = True
+    """A line answers a question; none is asked for again."""
+
     def __init__(self, name: str, scripts: Mapping[str, Iterable[Any]]) -> None:
         self.name = name
         self.models = {model: ScriptedProvider([_line(each) for each in lines]) for model, lines in scripts.items()}
@@ -105,6 +108,10 @@ class ScriptedModels:
         except ScriptRanDry as error:
             self.dry.append(f"{self.name}:{request.model} was asked {error.answers + 1} times")
             raise
+
+    def price(self, model: str, input_tokens: int, output_tokens: int) -> float | None:
+        """Nothing: a script costs no money."""
+        return 0.0
 
     async def close(self) -> None:
         """Nothing to give back."""

@@ -127,6 +127,10 @@ class RuleFile(Section):
     do: Name
     with_: Arguments = Field({}, alias="with")
     because: str = ""
+    settles: list[Literal["hybrid", "complex"]] = Field(
+        [], description="Routes on which nobody is asked where this rule is chosen, but in 5% of the runs."
+    )
+    shadow: bool = Field(False, description="Never chosen; what it would have said is compared later.")
 
 
 class NoProgressFile(Section):
@@ -160,16 +164,93 @@ class AttachmentsFile(Section):
     bytes: int = Field(5_000_000, ge=1, le=50_000_000, description="How many bytes in all, for one question.")
 
 
+class RetryModelFile(Section):
+    """How often a model is asked for one answer."""
+
+    attempts: int = Field(3, ge=1, le=10, description="Requests to one model, the first and a re-ask included.")
+    requests: int = Field(6, ge=1, le=30, description="Requests to all models of the chain together.")
+    reask: int = Field(1, ge=0, le=1, description="How often an answer that does not count is asked for again.")
+    backoff_s: float = Field(0.2, ge=0, le=60, allow_inf_nan=False, description="The longest first wait; then doubled.")
+    max_backoff_s: float = Field(4.0, ge=0, le=600, allow_inf_nan=False)
+
+
+OurField = Literal["action", "reason", "confidence", "next_state", "parameters"]
+
+
+class LinkFile(Section):
+    """One model of a chain."""
+
+    model: str
+    when: AnyOfFile = Field({}, description="Asked only after failures that fit: clauses on failure, sign, class.")
+    quality: AnyOfFile = Field(
+        {}, description="An answer that fits none goes on to the next: agrees, confidence, action."
+    )
+    fields: dict[OurField, str] = Field({}, description="Where its answers keep our fields: field to dotted path.")
+    timeout_s: Seconds | None = Field(None, description="The longest that one attempt may take.")
+    window: int | None = Field(None, ge=1, description="How many tokens it reads at most.")
+
+
+def _linked(value: object) -> object:
+    return {"model": value} if isinstance(value, str) else value
+
+
+Links = Annotated[
+    list[Annotated[LinkFile, BeforeValidator(_linked, json_schema_input_type=str | LinkFile)]], Field(min_length=1)
+]
+
+
 class RungFile(Section):
-    """Who may be asked: a model, a panel of models, or (under the name person) a person."""
+    """Who may be asked: a model, a chain of models that stand in for one another, a panel of models, or (under the
+    names person and cache) a person, or the verdicts that models gave before."""
 
     model: str | None = None
     models: list[str] = []
+    chain: Links | None = None
+    retry: RetryModelFile | None = None
+    reorder: bool = Field(False, description="Ask the more reliable models of the chain first.")
     quorum: int | None = Field(None, ge=1)
     prompt: str | None = None
     deadline_s: Seconds | None = None
     accept: AnyOfFile = {}
     attachments: AttachmentsFile | None = None
+    max_output_tokens: int | None = Field(
+        None, ge=1, le=1_000_000, description="Tokens a model may write, thinking included. Default: 1024."
+    )
+    features: list[str] = Field(
+        [], description="cache: paths of the facts that make situations the same. Default: the whole prompt."
+    )
+    ttl_s: Seconds | None = Field(None, description="cache: seconds that a verdict lives. Default: a day.")
+    entries: int | None = Field(None, ge=1, le=10_000_000, description="cache: verdicts kept at most. Default: 4096.")
+    shared: bool = Field(False, description="cache: in a file beside the journal, for every process.")
+    similar: float | None = Field(
+        None, gt=0, le=1, allow_inf_nan=False, description="cache: how alike features may do, 0 to 1. Default: off."
+    )
+
+
+Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Usd = Annotated[float, Field(ge=0, allow_inf_nan=False, le=1_000_000_000)]
+
+
+class MoneyFile(Section):
+    """What may be spent on models, beside limits.usd, which is the cap of a run."""
+
+    decision_usd: Usd | None = Field(None, description="US dollars for one decision, all attempts together.")
+    day_usd: Usd | None = Field(None, description="US dollars a UTC day, over all runs that share the journal.")
+    throttle: Share | None = Field(
+        0.8, description="Share of a run's or day's cap from which on only `still_ask` ask models; null: never."
+    )
+    still_ask: list[Literal["standard", "hybrid", "complex"]] = Field(
+        ["complex"], description="Routes that ask models while the rest is throttled."
+    )
+    on_cap: Literal["rule", "person", "stop"] = Field(
+        "rule", description="At a cap: the rules go on, a person is asked, or the run stops."
+    )
+    allow_unpriced: bool | None = Field(
+        None, description="Whether models without a known price may be asked. Default: only where there is no cap."
+    )
+    prices: dict[str, Annotated[list[Price], Field(min_length=2, max_length=2)]] = Field(
+        {}, description="provider:model to US dollars per million tokens [read, written], before the price list."
+    )
 
 
 ModeName = Literal["model_wins", "rule_wins", "confident_model", "person_on_conflict", "shadow"]
@@ -224,6 +305,7 @@ class PolicyFile(Section):
 
     mode: Literal["programmatic", "llm", "hybrid"] = "hybrid"
     limits: LimitsFile = LimitsFile()  # type: ignore[call-arg]
+    money: MoneyFile | None = None
     classifier: ClassifierFile | None = None
     rungs: dict[Name, RungFile] = {}
     routes: dict[Literal["standard", "hybrid", "complex"], RouteFile] = {}

@@ -18,7 +18,20 @@ from stepladder.workflow.definition import CORE, Action, Definition, Policy
 
 NOT_HASHED: Final = frozenset({"check", "hash", "description", "use_when", "example"})
 """Fields that are made of others, and texts: those belong to the policy, which holds all that prompts are made of."""
-ADDED: Final = frozenset({("Step", "judges"), ("Approval", "deadline_s")})
+ADDED: Final = frozenset(
+    {
+        ("Step", "judges"),
+        ("Approval", "deadline_s"),
+        ("Rung", "links"),
+        ("Rung", "retry"),
+        ("Rung", "reorder"),
+        ("Rung", "max_output_tokens"),
+        ("Rung", "caching"),
+        ("Ladder", "budget"),
+        ("Rule", "settles"),
+        ("Rule", "shadow"),
+    }
+)
 """Fields that came later. Where one says nothing it is not hashed, so that runs of before keep their definition."""
 
 

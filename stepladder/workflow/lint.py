@@ -76,8 +76,9 @@ def _as_written(source: dict[str, Any]) -> dict[str, Any]:
 
 def _providers(definition: Definition, problems: Problems, known: Collection[str], level: str) -> None:
     for rung in definition.policy.ladder.asked:
-        key = "models" if "models" in definition.source["policy"]["rungs"][rung.name] else "model"
-        for index, model in enumerate(rung.models):
+        said = definition.source["policy"]["rungs"][rung.name]
+        key = next((key for key in ("models", "chain") if said.get(key)), "model")
+        for index, model in enumerate(rung.targets):
             if (name := model.partition(":")[0]) not in known:
                 path = ("policy", "rungs", rung.name, key, index)
                 problems.unknown(path, "provider", name, known, level=level, code="unknown-provider")

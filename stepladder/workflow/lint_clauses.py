@@ -8,11 +8,12 @@ from typing import Any, Final
 import msgspec
 
 from stepladder.clauses import AnyOf, Clause, Condition, parse_clause
+from stepladder.fallback.handling import CODES, TABLE
 from stepladder.workflow.definition import CallEffect, Definition, PersonEffect
 from stepladder.workflow.logic import clash
 from stepladder.workflow.problems import Problems, one_of
 from stepladder.workflow.scopes import Scopes
-from stepladder.workflow.shapes import COMPARED, FLAG, NUMBER, Absent, Shape, look_up, mapping, of_fields, words
+from stepladder.workflow.shapes import COMPARED, FLAG, NUMBER, TEXT, Absent, Shape, look_up, mapping, of_fields, words
 from stepladder.workflow.yaml_text import Path
 
 KIND_NAMES: Final = {
@@ -35,6 +36,10 @@ EMPTY_HINTS: Final = {
     "score": "a score declared under an agent's `scores`",
     "trend": "a score declared under an agent's `scores`",
 }
+
+CLASSES: Final = tuple(dict.fromkeys(each.name for each in TABLE.values()))
+FAILED: Final = mapping({"failure": words(CODES), "class": words(CLASSES), "sign": TEXT})
+"""What the conditions of a link read of what went wrong before."""
 
 
 class Spot(msgspec.Struct, frozen=True):
@@ -101,6 +106,9 @@ class ClauseLints:
         answer = mapping({"agrees": FLAG, "confidence": confidence, "action": words(self.definition.actions)})
         for name, rung in policy.ladder.rungs.items():
             yield from _named(("policy", "rungs", name, "accept"), rung.accept, answer)
+            for index, link in enumerate(rung.links):
+                yield from _named(("policy", "rungs", name, "chain", index, "when"), link.when, FAILED)
+                yield from _named(("policy", "rungs", name, "chain", index, "quality"), link.quality, answer)
         for approval in policy.approvals:
             before = tuple(step for step in self.definition.steps if self._enters(step, approval.entering))
             scope = self.scopes.anywhere(before)

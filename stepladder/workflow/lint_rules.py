@@ -28,7 +28,7 @@ class RuleLints:
         """Note what is wrong."""
         self._guards()
         for step, moves in self.definition.moves.items():
-            rules = self.definition.policy.rules.get(step, ())
+            rules = [each for each in self.definition.policy.rules.get(step, ()) if not each.shadow]
             if not moves:
                 continue
             if not rules:

@@ -7,12 +7,14 @@ from typing import Final
 
 from stepladder.classifier import DEFAULT, Classifier
 from stepladder.decision import Attachments, Ladder, Route, Rung
-from stepladder.decision.point import MEDIA_TYPE, PERSON
+from stepladder.decision.point import CACHE, MEDIA_TYPE, PERSON
+from stepladder.fallback import Link, Retry
 from stepladder.rules import Rule
 from stepladder.workflow.arguments import Arguments
 from stepladder.workflow.compiler import Compiler, Key
 from stepladder.workflow.definition import Approval, Limits, Move, NoProgress, Policy
-from stepladder.workflow.file import ApprovalFile, RouteFile, RuleFile, RungFile, WorkflowFile
+from stepladder.workflow.economy import CACHING_KEYS, budget_of, caching_of, check_model_name
+from stepladder.workflow.file import ApprovalFile, LinkFile, RouteFile, RuleFile, RungFile, WorkflowFile
 from stepladder.workflow.problems import shown
 from stepladder.workflow.schemas import misfit
 
@@ -20,7 +22,9 @@ SUPERVISOR_PROMPT: Final = "supervisor@1"
 MODEL_DEADLINE_S: Final = 5.0
 """What a rung of models has where the file does not say."""
 ANSWER: Final = frozenset({"agrees", "confidence", "action"})
-"""What `accept` can read of an answer."""
+"""What `accept` and `quality` can read of an answer."""
+FAILURE: Final = frozenset({"failure", "sign", "class"})
+"""What `when` can read of what went wrong before."""
 
 
 class PolicyBuilder:
@@ -78,7 +82,7 @@ class PolicyBuilder:
 
     def _rule(self, name: str, each: RuleFile, path: Key) -> Rule:
         condition = self.compiler.condition(each.when, (*path, "when"))
-        return Rule(name, each.do, condition, each.because, each.with_)
+        return Rule(name, each.do, condition, each.because, each.with_, tuple(each.settles), each.shadow)
 
     def _select_agent(self, step: str, listed: Mapping[str, RuleFile]) -> tuple[Rule, ...]:
         path: Key = ("select_agent", step)
@@ -93,8 +97,10 @@ class PolicyBuilder:
         for name, each in listed.items():
             if each.do not in candidates:
                 self.problems.unknown((*path, name, "do"), "agent of this step", each.do, candidates)
-            if each.with_:
-                self.problems.add((*path, name, "with"), "key 'with'", "no such key here: choosing takes no parameters")
+            for key, said in (("with", each.with_), ("settles", each.settles), ("shadow", each.shadow)):
+                if said:
+                    wrong = f"key {key!r}", "no such key here: choosing takes no parameters and asks nobody"
+                    self.problems.add((*path, name, key), *wrong)
         return tuple(self._rule(name, each, (*path, name)) for name, each in listed.items())
 
     # --- limits and approvals
@@ -138,7 +144,10 @@ class PolicyBuilder:
         routes: dict[str, Route] = {name: self._route(name, route) for name, route in file.routes.items()}
         if file.on_low_confidence == "person":
             self._needs_person(("policy", "on_low_confidence"))
-        return Ladder(self._classifier(), rungs, routes, file.mode, file.on_invalid, file.on_low_confidence)
+        budget = budget_of(file.money, self.problems)
+        if budget is not None and budget.on_cap == "person":
+            self._needs_person(("policy", "money", "on_cap"))
+        return Ladder(self._classifier(), rungs, routes, file.mode, file.on_invalid, file.on_low_confidence, budget)
 
     def _classifier(self) -> Classifier:
         own = self.file.policy.by_domain.get(self.file.workflow)
@@ -153,21 +162,43 @@ class PolicyBuilder:
 
     def _rung(self, name: str, rung: RungFile) -> Rung:
         path: Key = ("policy", "rungs", name)
-        models = tuple(rung.models) or ((rung.model,) if rung.model else ())
-        if name == PERSON:
-            self._no_models(rung, path)
-        elif rung.model is not None and rung.models:
-            self.problems.add((*path, "models"), "both model and models", "one of them")
-        elif not models:
-            self.problems.add(path, "no model", "model or models (only the rung `person` has none)")
+        links = tuple(self._link(each, (*path, "chain", index)) for index, each in enumerate(rung.chain or ()))
+        models = tuple(rung.models) or ((rung.model,) if rung.model else ()) or tuple(link.model for link in links[:1])
+        if name in (PERSON, CACHE):
+            self._no_models(rung, path, name)
+        else:
+            self._one_way(rung, path)
         self._models(rung, path)
         quorum = rung.quorum or len(models) // 2 + 1
         if models and quorum > len(models):
             self.problems.add((*path, "quorum"), str(quorum), f"at most {len(models)}, the number of models")
         accept = self.compiler.any_of(rung.accept, (*path, "accept"), ANSWER, "field of an answer")
-        deadline = rung.deadline_s or (None if name == PERSON else MODEL_DEADLINE_S)
+        deadline = rung.deadline_s or (None if name in (PERSON, CACHE) else MODEL_DEADLINE_S)
         sent = self._attachments(rung, path)
-        return Rung(name, models, quorum, rung.prompt or SUPERVISOR_PROMPT, deadline, accept, sent)
+        retry = Retry(**rung.retry.model_dump()) if rung.retry else None
+        prompt, most = rung.prompt or SUPERVISOR_PROMPT, rung.max_output_tokens or 0
+        caching = caching_of(name, rung, self.compiler, path)
+        return Rung(name, models, quorum, prompt, deadline, accept, sent, links, retry, rung.reorder, most, caching)
+
+    def _one_way(self, rung: RungFile, path: Key) -> None:
+        """A rung says in one way who is asked."""
+        said = [key for key in ("model", "models", "chain") if getattr(rung, key)]
+        if not said:
+            expected = "model, models or chain (only the rungs `person` and `cache` have none)"
+            self.problems.add(path, "no model", expected)
+        elif len(said) > 1:
+            self.problems.add((*path, said[1]), f"both {said[0]} and {said[1]}", "one of them")
+        if rung.reorder and len(rung.chain or ()) < 2:
+            self.problems.add((*path, "reorder"), "reorder without a chain", "a chain of at least two models")
+
+    def _link(self, link: LinkFile, path: Key) -> Link:
+        when = self.compiler.any_of(link.when, (*path, "when"), FAILURE, "field of a failure")
+        quality = self.compiler.any_of(link.quality, (*path, "quality"), ANSWER, "field of an answer")
+        if path[-1] == 0 and link.when:
+            self.problems.add(
+                (*path, "when"), "a condition on the first link", "none: it is asked before anything failed"
+            )
+        return Link(link.model, when, quality, dict(link.fields.items()), link.timeout_s, link.window)
 
     def _attachments(self, rung: RungFile, path: Key) -> Attachments:
         if rung.attachments is None:
@@ -178,20 +209,21 @@ class PolicyBuilder:
                 self.problems.add((*path, "attachments", "types", index), f"media type {each!r}", expected)
         return Attachments(tuple(rung.attachments.types), rung.attachments.bytes)
 
-    def _no_models(self, rung: RungFile, path: Key) -> None:
-        for key in ("model", "models", "quorum", "prompt", "accept", "attachments"):
+    def _no_models(self, rung: RungFile, path: Key, name: str) -> None:
+        has = "only deadline_s" if name == PERSON else f"only deadline_s, {', '.join(CACHING_KEYS)}"
+        about_models = ("model", "models", "chain", "retry", "reorder", "quorum", "max_output_tokens")
+        for key in (*about_models, "prompt", "accept", "attachments"):
             if key in rung.model_fields_set:
-                self.problems.add((*path, key), f"key {key!r}", "no such key in the rung `person`: only deadline_s")
+                self.problems.add((*path, key), f"key {key!r}", f"no such key in the rung `{name}`: {has}")
                 return
 
     def _models(self, rung: RungFile, path: Key) -> None:
         named: list[tuple[Key, str]] = [((*path, "models", index), model) for index, model in enumerate(rung.models)]
         if rung.model is not None:
             named.append(((*path, "model"), rung.model))
+        named += [((*path, "chain", index), link.model) for index, link in enumerate(rung.chain or ())]
         for place, model in named:
-            provider, colon, rest = model.partition(":")
-            if not (provider and colon and rest):
-                self.problems.add(place, f"model {model!r}", "provider:name, such as openai:gpt-5-mini")
+            check_model_name(model, place, self.problems)
 
     def _route(self, name: str, route: RouteFile) -> Route:
         path: Key = ("policy", "routes", name)
@@ -202,6 +234,10 @@ class PolicyBuilder:
                 self.problems.unknown((*path, "ask", index), "rung", rung, self.file.policy.rungs)
             if rung in route.ask[:index]:
                 self.problems.add((*path, "ask", index), f"rung {rung!r} a second time", "each rung once")
+            if rung == CACHE and not any(each not in (PERSON, CACHE) for each in route.ask[index + 1 :]):
+                self.problems.add(
+                    (*path, "ask", index), "no rung of models after `cache`", "one, whose verdicts it has"
+                )
         if route.reconcile == "person_on_conflict":
             self._needs_person((*path, "reconcile"))
         rollout = route.rollout.reconcile if route.rollout else None

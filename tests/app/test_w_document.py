@@ -249,7 +249,7 @@ ILLEGAL: Final = [
     {"action": "DROP_TABLE"},
     {"action": "COMPLETE"},
     {"action": "VALIDATE_PLAN"},
-    {"action": "start_phase_2"},
+    {"action": "begin_phase_2"},
     {"decision_type": "phase_transition"},
     {"action": "START_PHASE_2", "confidence": 2},
     [],

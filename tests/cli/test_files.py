@@ -63,7 +63,8 @@ def test_explain_says_whom_a_step_judges(sql: Desk) -> None:
 
 def test_a_provider_that_nobody_knows(sql: Desk) -> None:
     sql.write(w__yaml=TEXT_TO_SQL.replace("google:b", "own:b"))
-    (problem,) = sql.json("check", "w.yaml")["files"][0]["problems"]
+    problem, *prices = sql.json("check", "w.yaml")["files"][0]["problems"]
+    assert {each["code"] for each in prices} == {"unpriced-model"}
     assert (problem["level"], problem["code"]) == ("error", "unknown-provider")
     assert (problem["where"], problem["found"]) == ("policy.rungs.panel.models.1", "provider 'own'")
     assert problem["expected"] == "one of: google, openai"
@@ -76,6 +77,20 @@ def test_a_provider_that_nobody_knows(sql: Desk) -> None:
     text = "from stepladder import ScriptedProvider\nPROVIDERS = {'own': ScriptedProvider([])}\n"
     sql.write(agents__py=text)
     assert sql("check", "w.yaml").code == 0
+
+
+def test_a_model_without_a_price_under_a_cap(sql: Desk) -> None:
+    def problems(money: str) -> list[tuple[str, str, str]]:
+        sql.write(w__yaml=TEXT_TO_SQL.replace("\npolicy:\n", f"\npolicy:\n{money}", 1))
+        found = sql.json("check", "w.yaml")["files"][0]["problems"]
+        return [(each["where"], each["level"], each["code"]) for each in found]
+
+    panel = "policy.rungs.panel"
+    assert problems("") == [(panel, "warning", "unpriced-model")] * 3
+    assert problems("  money: {day_usd: 5}\n") == [(panel, "error", "unpriced-model")] * 3
+    prices = "{'openai:a': [1, 2], 'openai:c': [1, 2]}"
+    assert problems(f"  money: {{day_usd: 5, prices: {prices}}}\n") == [(panel, "error", "unpriced-model")]
+    assert problems("  money: {allow_unpriced: true}\n") == []
 
 
 EXPLAINED = {

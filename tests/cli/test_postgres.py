@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+import psycopg
 import pytest
 
 from stepladder.cli.memory import Setup, recall, remember
@@ -38,6 +41,35 @@ def test_a_run_from_its_start_to_its_end(sql: Desk, address: str) -> None:
     assert not list(sql.folder.glob("*.db"))
     assert "hunter2" not in "".join(each.out + each.err for each in told)
     assert "hunter2" not in (sql.folder / "stepladder.started.jsonl").read_text()
+
+
+def test_what_was_changed_is_found_and_what_is_old_is_pruned(sql: Desk, address: str) -> None:
+    env = {"STEPLADDER_JOURNAL": address}
+    for run_id in ("q-1", "q-2", "q-3"):
+        sql("run", "text_to_sql.yaml", "--input", "question=How many?", "--id", run_id, env=env)
+    assert sql("head", "-o", "head.json", env=env).code == 0
+    assert "hunter2" not in (sql.folder / "head.json").read_text()
+    assert sql("verify", "--head", "head.json", env=env).code == 0
+
+    pruned = sql("prune", "--older-than", "0s", "--payloads", "--export", "kept", env=env)
+    assert (pruned.code, "pruned 3 runs" in pruned.out, "MB" in pruned.out) == (0, True, False)
+    assert len(list((sql.folder / "kept").iterdir())) == 3
+    assert [row["pruned"] for row in sql.json("runs", env=env)["runs"]] == [True] * 3
+    assert sql("replay", "q-1", env=env).code == 4
+    assert sql("verify", "--head", "head.json", env=env).code == 0
+
+    with psycopg.connect(address) as db:
+        db.execute("DELETE FROM stepladder.turns WHERE run = 2 AND seq = (SELECT max(seq) FROM stepladder.turns)")
+        db.execute("UPDATE stepladder.turns SET body = replace(body, 'rule', 'tool') WHERE run = 3")
+    told = sql("verify", "--head", "head.json", env=env)
+    assert told.code == 1
+    assert {"q-2", "q-3"} <= set(re.findall(r"q-\d", told.out))
+    assert "q-1" not in told.out
+
+    removed = sql("prune", "--older-than", "0s", "--runs", env=env)
+    assert (removed.code, "pruned 1 run" in removed.out) == (1, True), "what is not as it was written is left"
+    assert sql("show", "q-1", env=env).code == 4
+    assert sql("run", "text_to_sql.yaml", "--input", "question=x", "--id", "q-1", env=env).code == 4
 
 
 def test_scenarios_are_kept_there(sql: Desk, address: str) -> None:

@@ -36,7 +36,7 @@ def test_the_json_form_is_stable(sql: Desk) -> None:
     said = sql.json("run", FILE, "-i", "question=How many?", "--id", "r")
     assert list(said) == [
         "run", "status", "success", "step", "phase", "end", "reason", "output", "waiting", "decisions", "sources",
-        "fallbacks", "overrides", "usd", "elapsed_s", "working_s", "workflow_hash", "policy_hash",
+        "cached", "fallbacks", "overrides", "usd", "elapsed_s", "working_s", "workflow_hash", "policy_hash",
         "outcomes",
     ]  # fmt: skip
     assert said["output"]["response"] == "There are 42 customers."
@@ -164,7 +164,8 @@ def test_text_from_runs_is_data(sql: Desk) -> None:
 def test_a_compatible_server_is_asked_over_base_url(sql: Desk) -> None:
     said = {"action": "GIVE_UP", "reason": "it will not come back", "confidence": 0.9, "parameters": None}
     reply = changed(OPENAI_OK, "choices.0.message.content", json.dumps(said))
-    sql.write(w__yaml=TEXT_TO_SQL.replace("google:gemini-2.5-flash-lite", "openai:local"))
+    text = TEXT_TO_SQL.replace("google:gemini-2.5-flash-lite", "openai:local")
+    sql.write(w__yaml=text.replace("\npolicy:\n", "\npolicy:\n  money: {allow_unpriced: true}\n", 1))
     with Loopback(answer(200, reply)) as server:
         args = ("-i", "question=How many?", "--option", "fail=2", "--base-url", f"{server.url}/v1", "--id", "r")
         told = sql("run", "w.yaml", *args, env={"OPENAI_API_KEY": KEY})

@@ -28,6 +28,8 @@ from stepladder.classifier import classify
 from stepladder.cli.commands import app
 from stepladder.cli.exits import MEANING
 from stepladder.llm import errors as theirs
+from stepladder.rehearsal import FAMILIES
+from stepladder.rehearsal import script as rehearsal_script
 from stepladder.scenarios import file as scenario_file
 from stepladder.signals import AGENTS, BUILTIN
 from stepladder.workflow import file as workflow_file
@@ -40,6 +42,7 @@ from tests.docs.pages import KINDS, PAGES, Block, anchors, blocks, links, path_o
 BIN: Final = Path(sys.executable).parent
 SESSION_S: Final = 30
 SHELL: Final = re.compile(r"[|&;<>]")
+CONNECT: Final = socket.socket.connect
 VARIABLES: Final = [
     (re.compile(r"\b\d+\.\d+ s\b"), "N s"),
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?"), "DATE"),
@@ -195,7 +198,9 @@ def test_every_marked_block_does_what_it_says(page: str, tmp_path: Path, monkeyp
         logger.add(sys.stderr)
 
 
-def _offline(*_: object) -> None:
+def _offline(connecting: socket.socket, address: Any) -> None:
+    if isinstance(address, tuple) and address[0] == "127.0.0.1":  # a server of the example's own
+        return CONNECT(connecting, address)
     raise OSError("the examples run offline")
 
 
@@ -244,6 +249,7 @@ SECTIONS: Final[Mapping[str, tuple[str, type[BaseModel]]]] = {
     "Part": ("workflow-file", workflow_file.PartFile),
     "Term": ("workflow-file", workflow_file.TermFile),
     "Rungs": ("workflow-file", workflow_file.RungFile),
+    "Money": ("workflow-file", workflow_file.MoneyFile),
     "Attachments": ("workflow-file", workflow_file.AttachmentsFile),
     "Routes": ("workflow-file", workflow_file.RouteFile),
     "Rollout": ("workflow-file", workflow_file.RolloutFile),
@@ -253,6 +259,8 @@ SECTIONS: Final[Mapping[str, tuple[str, type[BaseModel]]]] = {
     "Script": ("scenarios", scenario_file.ScriptSection),
     "Expect": ("scenarios", scenario_file.Expected),
     "Decisions": ("scenarios", scenario_file.DecisionExpected),
+    "The script": ("rehearsal", rehearsal_script.FaultScript),
+    "A fault": ("rehearsal", rehearsal_script.FaultLine),
 }
 """Each heading with a table of keys, and the model that reads them."""
 
@@ -276,7 +284,7 @@ def _written(value: object) -> str:
 
 def test_every_model_of_a_file_has_its_table() -> None:
     told = {model for _, model in SECTIONS.values()}
-    for module in (workflow_file, scenario_file):
+    for module in (workflow_file, scenario_file, rehearsal_script):
         for each in vars(module).values():
             section = isinstance(each, type) and issubclass(each, workflow_file.Section)
             if section and each is not workflow_file.Section and not each.__name__.startswith("_"):
@@ -286,7 +294,11 @@ def test_every_model_of_a_file_has_its_table() -> None:
 def test_every_word_that_a_key_may_hold_is_told() -> None:
     words = {word for _, model in SECTIONS.values() for field in model.model_fields.values() for word in _words(field)}
     assert {"model_wins", "give_up", "programmatic", "question"} <= words
-    assert words - ticked("workflow-file") - ticked("scenarios") == set()
+    assert words - ticked("workflow-file") - ticked("scenarios") - ticked("rehearsal") == set()
+
+
+def test_every_family_of_faults_is_told() -> None:
+    assert set(FAMILIES) - ticked("rehearsal") == set()
 
 
 def _words(field: Any) -> set[str]:

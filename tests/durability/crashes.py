@@ -97,12 +97,13 @@ def killed_at(story: Undisturbed, deaths: Sequence[Death], folder: Path) -> Outc
     return finished(case, story, folder, [RUN], codes.count(KILLED))
 
 
-def killed_in_a_crowd(story: Undisturbed, death: Death, folder: Path) -> Outcome:
-    """Many runs in flight, killed at the n-th write of the writer thread, then finished."""
-    case = f"{IN_FLIGHT} of {story.kept.stem} killed {death.moment} of write {death.at}"
+def killed_in_a_crowd(story: Undisturbed, death: Death, folder: Path, *, slow: bool) -> Outcome:
+    """Many runs in flight, killed at the n-th write of their turns, then finished."""
+    disk = "slow" if slow else "quick"
+    case = f"{IN_FLIGHT} of {story.kept.stem} on a {disk} disk, killed {death.moment} of write {death.at}"
     folder.mkdir(parents=True)
     runs = [f"run-{number}" for number in range(IN_FLIGHT)]
-    code = lived(story.kept, folder, runs, death, one_run=False)
+    code = lived(story.kept, folder, runs, death, one_run=False, slow=slow)
     return finished(case, story, folder, runs, int(code == KILLED), one_run=False)
 
 
@@ -127,7 +128,8 @@ def killed_at_random(story: Undisturbed, seed: int, kills: int, folder: Path, *,
         place.mkdir(parents=True)
         while killed < kills:
             patience_s = chance.uniform(0.0, 0.06 + 0.01 * here)
-            code = lived(story.kept, place, runs, one_run=not crowd, patience_s=patience_s)
+            slow = crowd and chance.random() < 0.5
+            code = lived(story.kept, place, runs, one_run=not crowd, slow=slow, patience_s=patience_s)
             if code != KILLED:
                 break
             killed, here = killed + 1, here + 1
@@ -198,12 +200,13 @@ def lived(
     death: Death | None = None,
     *,
     one_run: bool = True,
+    slow: bool = False,
     pages: int = TIDY,
     patience_s: float = LONGEST_S,
 ) -> int:
     """One life in this folder: its exit code."""
     _warm(kept)
-    story, fate = read_story(kept), Fate(Outside(folder), death, one_run=one_run, pages=pages)
+    story, fate = read_story(kept), Fate(Outside(folder), death, one_run=one_run, slow=slow, pages=pages)
     return forked(lambda: live(folder, story, runs, fate), patience_s, folder / "error")
 
 

@@ -35,6 +35,7 @@ LONGEST_S: Final = 60.0
 KILLED: Final = -signal.SIGKILL
 HURRY: Final = 10.0
 TIDY: Final = 32
+SLOW_S: Final = 0.003
 MOMENTS: Final = (
     "before the append",
     "after half the append",
@@ -56,13 +57,20 @@ class Death(NamedTuple):
 class Fate:
     """Kills this process at its death; without one, notes in a file every moment that could have been.
 
-    `pages` is how long the log gets before it is written into the file: much more often here than usual (1,000).
+    `slow`: the disk is one for which a thread writes. `pages` is how long the log gets before it is written into the
+    file: much more often here than usual (1,000).
     """
 
     def __init__(
-        self, outside: Outside, death: Death | None = None, *, one_run: bool = True, pages: int = TIDY
+        self,
+        outside: Outside,
+        death: Death | None = None,
+        *,
+        one_run: bool = True,
+        slow: bool = False,
+        pages: int = TIDY,
     ) -> None:
-        self.outside, self.death, self.one_run, self.pages = outside, death, one_run, pages
+        self.outside, self.death, self.one_run, self.slow, self.pages = outside, death, one_run, slow, pages
         self.at = 0
         self._met: set[tuple[str, int]] = set()
 
@@ -90,6 +98,8 @@ class MortalJournal(SqliteJournal):
     def write(self, turns: Sequence[Turn]) -> list[StepladderError | None]:
         self.fate.stands(turns)
         self.fate.meets("before the append")
+        if self.fate.slow:
+            time.sleep(SLOW_S)
         refused = super().write(turns)
         self.fate.meets("after the commit before anybody is told")
         return refused

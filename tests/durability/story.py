@@ -11,6 +11,7 @@ import asyncio
 import inspect
 import pickle
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -35,6 +36,9 @@ QUICK: Final = tuple(
     file for file in SCENARIOS if not file.stem.endswith(("coins", "customers", "machines", "outage", "unclear"))
 )
 """Those that do not train models for seconds when they are recorded; the others are left to `make torture`."""
+
+PATIENCE_S: Final = 10_000
+"""Seconds for an agent and for a run in a story: a machine that is busy elsewhere is no part of it."""
 
 
 class Raised(NamedTuple):
@@ -69,12 +73,18 @@ class Story(NamedTuple):
 @cache
 def _workflow(file: Path, agents: Path | None, strict: bool) -> Workflow:
     _, signals = load_agents(agents, {}) if agents else ({}, ())
-    workflow = Workflow.load(file, signals=signals)
-    if not strict:
-        return workflow
-    source = workflow.definition.source
-    careful = {name: {**agent, "idempotent": False} for name, agent in source["agents"].items()}
-    return Workflow.define({**source, "agents": careful}, signals=signals, prompts=workflow.definition.prompts)
+    definition = Workflow.load(file, signals=signals).definition
+    source = deepcopy(definition.source)
+    for phase in source["phases"].values():
+        for step in phase["steps"].values():
+            if "timeout_s" in step:
+                step["timeout_s"] = PATIENCE_S
+    limits = source.get("policy", {}).get("limits", {})
+    if "working_s" in limits:
+        limits["working_s"] = PATIENCE_S
+    if strict:
+        source["agents"] = {name: {**agent, "idempotent": False} for name, agent in source["agents"].items()}
+    return Workflow.define(source, signals=signals, prompts=definition.prompts)
 
 
 def asked_of_agent(call: AgentCall, arguments: Mapping[str, Any], attempt: int) -> str:

@@ -75,7 +75,8 @@ class Torture:
         for n, story in enumerate(self.few):
             deaths = self.crew.submit(crowd_deaths, story, self.stage / f"crowd-{n}").result()
             for m, death in enumerate(deaths):
-                yield partial(killed_in_a_crowd, story, death, self.stage / f"crowd-{n}-{m}")
+                for slow in (False, True):
+                    yield partial(killed_in_a_crowd, story, death, self.stage / f"crowd-{n}-{m}-{slow}", slow=slow)
 
     def random(self) -> Iterator[Case]:
         """Kills at any time: one run after the other, and many in flight."""

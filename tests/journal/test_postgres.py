@@ -8,14 +8,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 from msgspec.structs import replace
 
 from stepladder.errors import JournalError, NoJournal, RunConflict, RunOwned
-from stepladder.journal import NO_DIGEST, InboxItem, Owner, Turn, chain
+from stepladder.journal import NO_DIGEST, InboxItem, Owner, Pruned, RawRun, Turn, chain
 from stepladder.journal import postgres_server as server
 from stepladder.journal.postgres import PostgresJournal
 from tests.journal.desk import OPENED, RETURNED, STARTED, append, body, create, row, turn_of
@@ -178,6 +180,38 @@ def test_an_upgrade_that_fails_leaves_everything_as_it_was(place: Place, monkeyp
     monkeypatch.undo()
     assert (place.tables(), place("SELECT version FROM journal")) == (before, [(server.SCHEMA_VERSION,)])
     assert len(place.journal().turns("a")) == 1
+
+
+def test_a_journal_of_version_1_is_made_one_of_today(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "UPGRADES", server.UPGRADES[:1])
+    monkeypatch.setattr(server, "SCHEMA_VERSION", 1)
+    with suppress(JournalError):  # there is no table of pruned runs yet
+        create(place.journal(), row(), body(STARTED))
+    assert "pruned" not in place.tables()
+    monkeypatch.undo()
+    journal = place.journal()
+    create(journal, row(status="ended"), body(STARTED))
+    (found,) = [each for each in journal.raw() if isinstance(each, RawRun)]
+    journal.remove(Pruned("a", 1, found.turns[0].digest, 1.0))
+    assert [left.run_id for left in journal.pruned()] == ["a"]
+
+
+def test_a_sweep_waits_for_who_is_writing(place: Place) -> None:
+    """What another transaction refers to and has not committed yet is there when it comes to removing."""
+    digest = "a" * 64
+    journal = place.journal()
+    create(journal, row(), body(STARTED))
+    place("INSERT INTO artifacts VALUES (%s, %s)", digest, b"bytes")
+    with psycopg.connect(place.server.address()) as other, ThreadPoolExecutor(1) as threads:
+        other.execute(f'SET search_path = "{place.schema}"'.encode())
+        kept = msgspec.json.encode({"page": {"$artifact": digest}}).decode()
+        other.execute("INSERT INTO inbox (run, kind, body, put_at) VALUES (1, 'message', %s, 1)", (kept,))
+        swept = threads.submit(place.journal().sweep, 0.0)
+        time.sleep(0.3)
+        assert not swept.done()
+        other.commit()
+        assert swept.result() == (0, 0)
+    assert journal.artifact(digest) == b"bytes"
 
 
 def test_one_of_many_processes_upgrades(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

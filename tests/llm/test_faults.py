@@ -38,7 +38,7 @@ STATUSES: dict[str, tuple[Act, type[ModelError], dict[str, Any]]] = {
     "402": (answer(402, ERROR), Rejected, {"reason": "quota"}),
     "403": (answer(403, HTML, content_type="text/html"), Rejected, {"reason": "auth"}),
     "404": (answer(404, ERROR), Rejected, {"reason": "not_found"}),
-    "404 empty": (answer(404), Rejected, {"reason": "not_found"}),
+    "404 empty": (answer(404), Rejected, {"reason": "no_endpoint"}),
     "413": (answer(413, ERROR), Rejected, {"reason": "too_large"}),
     "422": (answer(422, ERROR), Rejected, {"reason": "bad_request"}),
     "408": (answer(408, ERROR), Unavailable, {"status": 408, "may_be_billed": True}),
@@ -242,7 +242,7 @@ def test_a_success_carries_everything_the_server_said(wire: Wire) -> None:
     assert got.text == TEXT
     assert (got.input_tokens, got.output_tokens, got.usage_known) == (412, 31, True)
     assert got.model in {"gpt-5-mini-2025-08-07", "gemini-2.5-flash-lite"}
-    assert got.finish.lower() == "stop"
+    assert got.finish.lower() in {"stop", "completed"}
     assert got.request_id in {"req-1", "resp-1"}
     assert 0 < got.latency_s < 2
     assert KEY in json.dumps(sent.headers)

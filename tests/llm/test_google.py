@@ -8,7 +8,7 @@ import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.oauth2.credentials import Credentials
 
-from stepladder.llm.errors import BadResponse, KeyMissing, RateLimited, Refused, Rejected, Truncated
+from stepladder.llm.errors import BadResponse, KeyMissing, RateLimited, Refused, Rejected, Truncated, Unavailable
 from stepladder.llm.google import GoogleProvider
 from stepladder.llm.provider import ModelReply
 from tests.llm.loopback import Loopback, answer
@@ -69,7 +69,7 @@ ANSWERS: dict[str, tuple[dict[str, Any], type, dict[str, Any]]] = {
         Refused,
         {"reason": "PROHIBITED_CONTENT", "input_tokens": 9},
     ),
-    "error in a list in a 200": (changed(OK, "error", {"code": 503, "message": "x"}), BadResponse, {}),
+    "error in a list in a 200": (changed(OK, "error", {"code": 503, "message": "x"}), Unavailable, {"status": 503}),
     "no usage": (changed(OK, "usageMetadata", ...), ModelReply, {"usage_known": False, "cost_usd": None}),
     "null usage": (changed(OK, "usageMetadata.promptTokenCount", None), ModelReply, {"usage_known": False}),
     "thinking is written": (
@@ -110,7 +110,7 @@ NAMED: dict[str, tuple[int, Any, type, dict[str, Any]]] = {
         429,
         error(violations=[{"quotaId": "GenerateRequestsPerDayPerProject"}], retryDelay="36s"),
         Rejected,
-        {"reason": "quota", "retryable": False},
+        {"reason": "daily_quota", "retryable": False},
     ),
     "per minute": (429, error(violations=[{"quotaId": "RequestsPerMinute"}]), RateLimited, {"retryable": True}),
     "odd types": (

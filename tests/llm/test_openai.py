@@ -27,7 +27,7 @@ def test_one_request_says_everything() -> None:
     assert sent.json == {
         "model": "gpt-5-mini",
         "messages": [{"role": "system", "content": "You decide."}, {"role": "user", "content": "What next?"}],
-        "response_format": {"type": "json_schema", "json_schema": {"name": "answer", "schema": SCHEMA, "strict": True}},
+        "response_format": {"type": "json_schema", "json_schema": {"name": "decide", "schema": SCHEMA, "strict": True}},
         "max_completion_tokens": 77,
         "temperature": 0.2,
         "seed": 7,

@@ -4,7 +4,8 @@ from email.utils import formatdate
 
 import pytest
 
-from stepladder.llm.reading import clean, count, retry_after_s, tokens
+from stepladder.llm.reading import clean, count, tokens
+from stepladder.llm.statuses import retry_after_s
 
 
 @pytest.mark.parametrize(

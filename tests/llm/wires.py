@@ -1,4 +1,4 @@
-"""The two wire formats side by side, so that every fault that has nothing to do with the format is tested on both."""
+"""The three wire formats side by side, so that every fault that has nothing to do with the format is tested on both."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import copy
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from stepladder.llm.chat import read as read_chat
 from stepladder.llm.errors import ModelError
 from stepladder.llm.google import GoogleProvider
 from stepladder.llm.google import read as read_google
 from stepladder.llm.openai import OpenAIProvider
-from stepladder.llm.openai import read as read_openai
 from stepladder.llm.provider import ModelReply, ModelRequest, Provider
 from stepladder.llm.reading import Read
+from stepladder.llm.responses import read as read_response
 
 KEY = "sk-loopback-0123456789abcdef"
 SCHEMA = {
@@ -33,6 +34,26 @@ OPENAI_OK: dict[str, Any] = {
         {"index": 0, "message": {"role": "assistant", "content": TEXT, "refusal": None}, "finish_reason": "stop"}
     ],
     "usage": {"prompt_tokens": 412, "completion_tokens": 31, "total_tokens": 443},
+}
+RESPONSE_OK: dict[str, Any] = {
+    "id": "resp_1",
+    "object": "response",
+    "created_at": 1760000000,
+    "status": "completed",
+    "error": None,
+    "incomplete_details": None,
+    "model": "gpt-5-mini-2025-08-07",
+    "output": [
+        {"type": "reasoning", "id": "rs_1", "summary": []},
+        {
+            "type": "message",
+            "id": "msg_1",
+            "status": "completed",
+            "role": "assistant",
+            "content": [{"type": "output_text", "text": TEXT, "annotations": []}],
+        },
+    ],
+    "usage": {"input_tokens": 412, "output_tokens": 31, "total_tokens": 443},
 }
 GOOGLE_OK: dict[str, Any] = {
     "candidates": [{"content": {"parts": [{"text": TEXT}], "role": "model"}, "finishReason": "STOP", "index": 0}],
@@ -55,7 +76,13 @@ class Wire(NamedTuple):
 
 
 WIRES = {
-    "openai": Wire(lambda url: OpenAIProvider(api_key=KEY, base_url=f"{url}/v1"), "gpt-5-mini", OPENAI_OK, read_openai),
+    "openai": Wire(lambda url: OpenAIProvider(api_key=KEY, base_url=f"{url}/v1"), "gpt-5-mini", OPENAI_OK, read_chat),
+    "responses": Wire(
+        lambda url: OpenAIProvider(api_key=KEY, base_url=f"{url}/v1", wire="responses"),
+        "gpt-5-mini",
+        RESPONSE_OK,
+        read_response,
+    ),
     "google": Wire(
         lambda url: GoogleProvider(api_key=KEY, base_url=url), "gemini-2.5-flash-lite", GOOGLE_OK, read_google
     ),

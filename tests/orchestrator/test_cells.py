@@ -167,7 +167,7 @@ def cost(event: Event) -> float:
 
 
 def only_time_and_money(before: RunState, after: RunState) -> bool:
-    same = replace(after, now=before.now, working_s=before.working_s, usd=before.usd)
+    same = replace(after, now=before.now, working_s=before.working_s, usd=before.usd, agents_usd=before.agents_usd)
     return same == before
 
 

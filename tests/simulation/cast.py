@@ -108,6 +108,9 @@ class Models:
         anything = list(WORKFLOWS[self.process.workflow].definition.actions)
         return self._reply(request, _text(request, fate, random, anything), random.choice((0.0, 0.02, 0.09, None)))
 
+    def price(self, model: str, read: int, written: int) -> float:
+        return 0.09
+
     def _reply(self, request: ModelRequest, text: str, cost_usd: float | None) -> ModelReply:
         return ModelReply(
             text=text,

@@ -116,7 +116,9 @@ def late_events_only_count(story: Story, before: RunState, entry: Event | Entry,
     """What answers a command that nobody awaits costs time and money, and nothing else."""
     if not isinstance(entry, ANSWERS) or _awaited(before, entry):
         return
-    same = msgspec.structs.replace(before, now=after.now, working_s=after.working_s, usd=after.usd)
+    same = msgspec.structs.replace(
+        before, now=after.now, working_s=after.working_s, usd=after.usd, agents_usd=after.agents_usd
+    )
     if same != after:
         changed = [name for name in after.__struct_fields__ if getattr(same, name) != getattr(after, name)]
         yield f"{type(entry).__name__} for command {entry.command} is late and changed {changed}"

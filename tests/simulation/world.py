@@ -34,6 +34,8 @@ from stepladder.errors import Draining, InputError, JournalError, RunConflict, R
 from stepladder.events import Event
 from stepladder.journal import Journal, MemoryJournal, gone
 from stepladder.journal.sqlite import SqliteJournal
+from stepladder.llm import Providers
+from stepladder.llm.health import Health
 from stepladder.record import Entry
 from tests.simulation import cast
 from tests.simulation.disk import Disk, Faults, dumped
@@ -186,7 +188,10 @@ class World:
             workflow,
             agents={name: cast.agent(self, worker, name) for name in workflow.definition.agents},
             journal=worker.disk,
-            providers={name: cast.Models(self, worker, name) for name in ("openai", "google", "scripted")},
+            providers=Providers(
+                {name: cast.Models(self, worker, name) for name in ("openai", "google", "scripted")},
+                health=Health(clock=self.loop.time, chance=self.chance(worker.name, "models").random),
+            ),
             secrets={"TOKEN": SECRET},
             clock=LoopClock(self.loop),
             listen=lambda run, entries: self._listen(worker, run, entries),

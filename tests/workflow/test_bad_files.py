@@ -211,7 +211,7 @@ VALUES = [
 LADDER = [
     row("a model without provider", 'model: "openai:a"', "model: gpt", "policy.rungs.model.model", "model 'gpt'", "provider:name"),
     row("a model of a panel without provider", '"google:b"', "gpt", "policy.rungs.panel.models.1", "model 'gpt'", "provider:name"),
-    row("a rung without model", 'model: {model: "openai:a", ', "model: {", "policy.rungs.model", "no model", "model or models"),
+    row("a rung without model", 'model: {model: "openai:a", ', "model: {", "policy.rungs.model", "no model", "model, models or chain"),
     row("a rung with model and models", 'model: {model: "openai:a"', 'model: {models: ["openai:c"], model: "openai:a"', "policy.rungs.model.models", "both model and models", "one of them"),
     row("a person with a model", "person: {deadline_s: 60", 'person: {model: "openai:c", deadline_s: 60', "policy.rungs.person.model", "key 'model'", "no such key in the rung `person`"),
     row("a person with a prompt", "person: {deadline_s: 60", "person: {prompt: a@1, deadline_s: 60", "policy.rungs.person.prompt", "key 'prompt'", "only deadline_s"),

@@ -1,0 +1,138 @@
+"""Which of two ways is better: `ab`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, Optional
+
+import typer
+
+from stepladder.cli.commands import app
+from stepladder.cli.exits import Exit
+from stepladder.cli.options import DEFAULT_JOURNAL, AgentsFile, JournalFile, Json, Options
+
+if TYPE_CHECKING:
+    from stepladder.cli.screen import Screen
+    from stepladder.evaluation.trial import Criteria, Report
+
+PANEL: Final = "Learn from runs"
+DESIGNS: Final = ("paired", "split", "shadow")
+
+Point = Annotated[str, typer.Option("--point", metavar="NAME", help="The decision point that is looked at.")]
+Gain = Annotated[
+    Optional[list[str]],  # noqa: UP045 - typer reads the annotation
+    typer.Option(
+        "--gain", metavar="METRIC=PART", help="What b must gain: success=0.15 means 15% of a's. Replaces the defaults."
+    ),
+]
+AtMost = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option("--at-most", metavar="METRIC=PART", help="How far b may be above a: time_s=0.2."),
+]
+Runs = Annotated[int, typer.Option("--runs", min=2, help="The fewest runs an arm that a GO takes.")]
+Alpha = Annotated[float, typer.Option("--alpha", min=0.0001, max=0.5, help="The chance of a false finding.")]
+
+
+@app.command(
+    rich_help_panel=PANEL,
+    epilog="Examples:\n  stepladder ab pairs.jsonl\n  stepladder ab --by policy --a 3f2c --b 91ab\n"
+    "  stepladder ab --design shadow --point next_action",
+)
+def ab(
+    file: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Argument(metavar="[FILE]", help="Recorded runs or pairs (.jsonl, .json, .csv). Default: the journal."),
+    ] = None,
+    by: Annotated[
+        str, typer.Option("--by", metavar="policy|mode|prompt|model", help="What the arms of a journal differ in.")
+    ] = "policy",
+    a: Annotated[str, typer.Option("--a", metavar="ARM", help="The arm that is there; a hash may be cut.")] = "",
+    b: Annotated[str, typer.Option("--b", metavar="ARM", help="The arm that is to be better.")] = "",
+    design: Annotated[str, typer.Option("--design", metavar="paired|split|shadow", help="How to compare.")] = "split",
+    pair_by: Annotated[
+        str, typer.Option("--pair-by", metavar="FIELD", help="Paired: the field of the input that has to be the same.")
+    ] = "",
+    point: Point = "next_action",
+    gain: Gain = None,
+    at_most: AtMost = None,
+    runs: Runs = 50,
+    alpha: Alpha = 0.05,
+    agents: AgentsFile = None,
+    option: Options = None,
+    journal: JournalFile = DEFAULT_JOURNAL,
+    as_json: Json = False,
+) -> Exit:
+    """Compare two arms on success, quality, time and cost, and say GO or NO-GO.
+
+    Arms come from a file, or from the journal: runs under two policies, modes of a rollout, prompts or models. A shadow
+    has one arm, and can say GO to no more than a first share. Leaves with 1 at NO-GO.
+    """
+    from stepladder.cli.failures import UsageError
+    from stepladder.cli.screen import Screen
+    from stepladder.evaluation.shadow import shadow_report
+    from stepladder.evaluation.trial import judge
+    from stepladder.evaluation.trial_file import read_trial
+    from stepladder.evaluation.trial_runs import BYS, trial_of
+
+    if design not in DESIGNS:
+        raise UsageError(f"--design {design}: expected {', '.join(DESIGNS)}")
+    if by not in BYS:
+        raise UsageError(f"--by {by}: expected {', '.join(BYS)}")
+    if file is not None and design == "shadow":
+        raise UsageError("--design shadow: a shadow is in a journal, not in a file")
+    screen, criteria = Screen(json=as_json), criteria_of(gain, at_most, runs, alpha)
+    if file is not None:
+        return _tell(judge(read_trial(file, a, b), criteria), screen)
+    past = past_of(journal, agents, option, point)
+    if design == "shadow":
+        from stepladder.cli.ab_telling import tell_shadow
+        from stepladder.evaluation.rollout import advise
+
+        found = shadow_report(past, point, criteria.level)
+        return tell_shadow(found, advise(0.0, None, found, criteria=criteria), screen)
+    trial = trial_of(past, by, a=a, b=b, design=design, point=point, pair_by=pair_by)  # type: ignore[arg-type]
+    return _tell(judge(trial, criteria), screen)
+
+
+def _tell(report: Report, screen: Screen) -> Exit:
+    from stepladder.cli.ab_telling import tell_report
+
+    tell_report(report, screen)
+    return Exit.DONE if report.go else Exit.NEGATIVE
+
+
+def past_of(journal: Any, agents: Path | None, option: list[str] | None, point: str) -> list[Any]:
+    """The journal's runs, as trials see them. Raises NothingThere, JournalError."""
+    from stepladder.cli.journals import opened, signals_of
+    from stepladder.cli.pairs import pairs
+    from stepladder.evaluation.past_runs import past_runs
+
+    signals = signals_of(agents, pairs(option, "--option"))
+    with opened(journal) as kept:
+        return list(past_runs(kept, signals, point=point))
+
+
+def criteria_of(gain: list[str] | None, at_most: list[str] | None, runs: int, alpha: float) -> Criteria:
+    """What the options ask for; the defaults where they ask for nothing. Raises UsageError."""
+    from stepladder.evaluation.trial import Criteria, Criterion
+
+    asked = [Criterion(metric, gain=part) for metric, part in _parts(gain, "--gain")]
+    asked += [Criterion(metric, at_most=part) for metric, part in _parts(at_most, "--at-most")]
+    return Criteria(tuple(asked) or Criteria().asked, runs, alpha)
+
+
+def _parts(given: list[str] | None, option: str) -> list[tuple[Any, float]]:
+    from stepladder.cli.failures import UsageError
+    from stepladder.cli.pairs import pairs
+    from stepladder.evaluation.trial import METRICS
+
+    found = []
+    for metric, text in pairs(given, option).items():
+        try:
+            part = float(text)
+        except ValueError:
+            part = -1.0
+        if metric not in METRICS or not 0 <= part <= 100:
+            raise UsageError(f"{option} {metric}={text}: expected one of {', '.join(METRICS)}, and a part such as 0.15")
+        found.append((metric, part))
+    return found

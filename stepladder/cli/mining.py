@@ -1,0 +1,193 @@
+"""Rules out of what models chose: `mine`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from stepladder.cli.ab import PANEL, Point
+from stepladder.cli.commands import app
+from stepladder.cli.exits import Exit
+from stepladder.cli.options import DEFAULT_JOURNAL, AgentsFile, JournalFile, Json, Options
+
+if TYPE_CHECKING:
+    from stepladder.cli.screen import Screen
+    from stepladder.evaluation.choices import Chosen
+    from stepladder.evaluation.mining import Proposal
+
+
+@app.command(
+    rich_help_panel=PANEL,
+    epilog="Examples:\n  stepladder mine recordings/tau.jsonl.gz\n  stepladder mine --accept 1,2 --into workflow.yaml\n"
+    "  stepladder mine --review workflow.yaml --apply",
+)
+def mine(
+    recordings: Annotated[
+        Optional[list[Path]],  # noqa: UP045 - typer reads the annotation
+        typer.Argument(metavar="[RECORDINGS]...", help="Recorded runs, files or folders. Default: the journal."),
+    ] = None,
+    point: Point = "next_action",
+    min_agreement: Annotated[
+        float, typer.Option("--min-agreement", min=0.5, max=1, help="With the model, on runs held out: all together.")
+    ] = 0.95,
+    partitions: Annotated[
+        int, typer.Option("--partitions", min=0, metavar="N", help="Measure out of fold what the rules take over.")
+    ] = 0,
+    accept: Annotated[
+        str, typer.Option("--accept", metavar="N,N", help="Write these proposals into --into, in shadow.")
+    ] = "",
+    into: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--into", metavar="FILE", help="The workflow or policy file that accepted rules go into."),
+    ] = None,
+    step: Annotated[
+        str, typer.Option("--step", metavar="NAME", help="The step that rules out of recordings are for.")
+    ] = "",
+    review: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--review", metavar="FILE", help="Say how the mined rules of this file did since."),
+    ] = None,
+    apply: Annotated[bool, typer.Option("--apply", metavar="", help="With --review: promote and retire.")] = False,
+    seed: Annotated[int, typer.Option("--seed", help="Of how runs are held out.")] = 0,
+    agents: AgentsFile = None,
+    option: Options = None,
+    journal: JournalFile = DEFAULT_JOURNAL,
+    as_json: Json = False,
+) -> Exit:
+    """Propose rules that do what models chose, each held against runs that it was not found on.
+
+    Nothing is asked of a model. Accepted rules are written in shadow; --review promotes or retires them by later runs.
+    """
+    from stepladder.cli.failures import UsageError
+    from stepladder.cli.screen import Screen
+
+    screen = Screen(json=as_json)
+    if bool(accept) != bool(into):
+        raise UsageError("mine: --accept N,N and --into FILE go together")
+    if review is not None:
+        if recordings or accept:
+            raise UsageError("mine: --review looks at a journal and a file, nothing else")
+        return _review(review, apply, min_agreement, (journal, agents, option), screen)
+    chosen = _from_files(recordings, step) if recordings else _from_journal(journal, agents, option, point)
+    found, routes, measured = _mined(chosen, min_agreement, partitions, seed, screen)
+    if into is not None:
+        _accept(found, routes, accept, into, screen)
+    elif screen.json:
+        import msgspec
+
+        screen.emit({"choices": len(chosen), "proposals": msgspec.to_builtins(found), "coverage": measured})
+    else:
+        from stepladder.cli.mining_telling import tell_proposals
+
+        tell_proposals(found, len(chosen), measured, screen)
+    return Exit.DONE
+
+
+def _from_files(files: list[Path], step: str) -> list[Chosen]:
+    from msgspec.structs import replace
+
+    from stepladder.cli.failures import note
+    from stepladder.evaluation.choices import chosen_in
+    from stepladder.scenarios.recording_files import read_recordings
+
+    recordings = read_recordings(files, lambda problem: note(str(problem), json=False))
+    return [replace(each, step=step) if step else each for each in chosen_in(recordings)]
+
+
+def _from_journal(journal: Any, agents: Path | None, option: list[str] | None, point: str) -> list[Chosen]:
+    from stepladder.cli.journals import opened, signals_of
+    from stepladder.cli.pairs import pairs
+    from stepladder.evaluation.journal_choices import chosen_in_journal
+
+    with opened(journal) as kept:
+        return list(chosen_in_journal(kept, signals_of(agents, pairs(option, "--option")), point=point))
+
+
+def _mined(
+    chosen: list[Chosen], agreement: float, partitions: int, seed: int, screen: Screen
+) -> tuple[list[Proposal], dict[int, list[str]], dict[str, Any] | None]:
+    """The proposals of each step, the routes that each was seen on, and what they take over out of fold."""
+    from stepladder.evaluation.mining import Mine, Terms, coverage, proposals
+
+    found: list[Proposal] = []
+    routes, measured = dict[int, list[str]](), None
+    for step in dict.fromkeys(each.step for each in chosen):
+        mining = Mine([each for each in chosen if each.step == step], Terms(agreement=agreement))
+        rules = mining.rules(seed=seed)
+        for rule, proposal in zip(rules, proposals(mining, rules, len(found) + 1, step), strict=True):
+            found.append(proposal)
+            routes[proposal.number] = sorted({each.route for each in mining.rows_of(rule)} & {"hybrid", "complex"})
+        if partitions and len(set(mining.groups)) >= 5:
+            measured = _coverage(coverage(mining, partitions, on_partition=_progress(screen)))
+    return found, routes, measured
+
+
+def _coverage(found: Any) -> dict[str, Any]:
+    """Mean, least and most of each figure over the partitions."""
+    from statistics import fmean
+
+    figures = {"taken_over": found.taken_over, "agreement": found.agreement, "rules": found.rules}
+    told = {name: {"mean": fmean(all_), "low": min(all_), "high": max(all_)} for name, all_ in figures.items()}
+    return {"partitions": len(found.rules), **told}
+
+
+def _progress(screen: Screen) -> Any:
+    def told(done: int, of: int) -> None:
+        if screen.err.is_terminal:
+            screen.err.print(f"partition {done} of {of}", style="dim")
+
+    return told
+
+
+def _accept(found: list[Proposal], routes: dict[int, list[str]], numbers: str, file: Path, screen: Screen) -> None:
+    from stepladder.cli.failures import UsageError
+    from stepladder.cli.files import write
+    from stepladder.cli.rollout import read_text
+    from stepladder.cli.screen import clean
+    from stepladder.evaluation.accepted import name_of, with_rules
+
+    wanted = [part.strip() for part in numbers.split(",")]
+    there = {str(each.number): each for each in found}
+    if unknown := [part for part in wanted if part not in there]:
+        raise UsageError(f"--accept {unknown[0]}: expected numbers of proposals, 1 to {len(found)}")
+    accepted = [there[part] for part in sorted(set(wanted), key=int)]
+    if nowhere := [each for each in accepted if not each.step]:
+        raise UsageError(
+            f"--accept {nowhere[0].number}: it is out of recordings; --step NAME says which step it is for"
+        )
+    write(file, with_rules(read_text(file), accepted, routes, str(file)))
+    names = [name_of(each) for each in accepted]
+    if screen.json:
+        screen.emit({"file": str(file), "rules": names})
+    else:
+        screen.out.print(f"wrote {', '.join(names)} to {clean(file)}, in shadow", style="green", soft_wrap=True)
+
+
+def _review(file: Path, apply: bool, agreement: float, where: tuple[Any, Any, Any], screen: Screen) -> Exit:
+    from stepladder.cli.files import write
+    from stepladder.cli.journals import opened, signals_of
+    from stepladder.cli.pairs import pairs
+    from stepladder.cli.rollout import read_text
+    from stepladder.evaluation.accepted import applied, mined_in, reviewed
+    from stepladder.evaluation.journal_choices import ended_runs
+
+    journal, agents, option = where
+    text = read_text(file)
+    with opened(journal) as kept:
+        signals = signals_of(agents, pairs(option, "--option"))
+        rules = reviewed(mined_in(text, str(file)), ended_runs(kept, signals), agreement)
+    changed = applied(text, rules, str(file))
+    written = apply and changed != text
+    if written:
+        write(file, changed)
+    if screen.json:
+        import msgspec
+
+        screen.emit({"file": str(file), "written": written, "rules": msgspec.to_builtins(rules)})
+    else:
+        from stepladder.cli.mining_telling import tell_watched
+
+        tell_watched(rules, file, written, screen)
+    return Exit.DONE

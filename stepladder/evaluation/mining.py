@@ -1,0 +1,306 @@
+"""Rules out of what models chose, each held against runs that it was not found on.
+
+The runs are cut into parts by their group (`split_key`). On all parts but one rules are searched (`search`); each is
+then judged by the part left out, and by nothing else. It is proposed where on that part
+
+* it agrees with the model often enough, and surely not much less often (rows of one run do not count in full),
+* it is wide enough, in runs enough, and
+* its agreement is no chance: against the share that its action has anyway, every run counting once (binomial test),
+  corrected for how many rules were found (Benjamini and Hochberg 1995).
+
+Then the surest comes first, what it covers is taken away, and a rule with little left is not proposed. No model is
+asked. Nothing here reads identities or outcomes to find a rule; outcomes are only told.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from stepladder.clauses import Clause
+from stepladder.evaluation.choices import Chosen
+from stepladder.evaluation.extras import scipy_stats
+from stepladder.evaluation.folds import grouped_folds
+from stepladder.evaluation.intervals import lower_bound
+from stepladder.evaluation.literals import Bits, literals, packed
+from stepladder.evaluation.multiplicity import benjamini_hochberg
+from stepladder.evaluation.search import Rows, Sure, Wanted, count, rules_for
+
+
+class Terms(msgspec.Struct, frozen=True):
+    """What a rule must reach to be proposed.
+
+    Together the rules agree with the model in at least `agreement` of the held-out choices that they take over, and
+    each alone in at most `slack` less; a rule stands on `rows` held-out choices of `runs` runs, and false ones are an
+    `alpha` of all at most.
+    """
+
+    agreement: float = 0.95
+    slack: float = 0.02
+    rows: int = 10
+    runs: int = 3
+    surely: float = 0.75
+    alpha: float = 0.05
+    parts: int = 5
+    deepest: int = 3
+
+    @property
+    def alone(self) -> float:
+        """What each rule has to reach."""
+        return self.agreement - self.slack
+
+
+class Proposal(msgspec.Struct, frozen=True):
+    """A rule that is proposed, with its evidence.
+
+    It stands behind the rules numbered `behind`: its evidence is from choices that none of these takes. `support` are
+    the choices it takes, in `runs` runs of `groups` groups; in `new` of them the rules that are there say something
+    else, or nothing. `held` of them were held out when it was found: `agreement` of these are its action, `lower` is
+    what that exceeds with 95% confidence. `p` is corrected. `success` is the share of runs it fired in that ended well,
+    `otherwise` that of the other runs. `saves_usd` and `saves_s` are what the model's answers cost that it replaces.
+    """
+
+    number: int
+    step: str
+    action: str
+    when: tuple[str, ...]
+    behind: tuple[int, ...]
+    support: int
+    runs: int
+    groups: int
+    held: int
+    agreement: float
+    lower: float
+    p: float
+    new: int
+    success: float | None
+    otherwise: float | None
+    saves_usd: float | None
+    saves_s: float | None
+
+
+class Rule(msgspec.Struct, frozen=True, eq=False):
+    """A rule that was found: its action and clauses, the rows it takes, `seen` of them held out when it was found, its
+    figures there, and the round it was found in (it stands behind the rules of every round before)."""
+
+    action: str
+    clauses: tuple[int, ...]
+    bits: Bits
+    held: Sure
+    seen: Bits
+    p: float
+    turn: int = 0
+
+
+class Mine:
+    """Choices made ready for mining: clauses, runs and groups. Labels may be exchanged (`labelled`)."""
+
+    def __init__(self, chosen: Sequence[Chosen], terms: Terms = Terms()) -> None:  # noqa: B008 - frozen
+        self.chosen, self.terms = tuple(chosen), terms
+        numbers = [np.unique([getattr(each, name) for each in chosen], return_inverse=True)[1] for name in _UNITS]
+        self.run, self.group = (np.asarray(each, np.int64) for each in numbers)
+        self.rows = Rows(literals([each.facts for each in chosen]), self.run)
+        self.groups = [each.group for each in chosen]
+        self.labelled([each.action for each in chosen])
+
+    def labelled(self, actions: Sequence[str]) -> Mine:
+        """The same choices under other actions."""
+        self.actions = np.array(actions)
+        self.hits = {action: packed(self.actions == action) for action in Counter(actions)}
+        return self
+
+    def rules(self, within: NDArray[np.bool_] | None = None, seed: int = 0) -> list[Rule]:
+        """The rules that these rows (all of them) speak for, in the order to ask them in; none where they are few."""
+        inside = np.ones(len(self.chosen), np.bool_) if within is None else within
+        part = self._parts(inside, seed)
+        if part is None:
+            return []
+        left, kept = packed(inside), list[Rule]()
+        for turn in range(ROUNDS):
+            more = self._ordered(self._judged(self._found(left, part), left), left, turn)
+            if not more:
+                break
+            kept += more
+            for each in more:
+                left = left & ~each.bits
+        return self._together(kept)
+
+    def _parts(self, inside: NDArray[np.bool_], seed: int) -> NDArray[np.int64] | None:
+        """For each row the part it is held out in; -1 outside. None: too few groups to hold any out."""
+        keys = [self.groups[row] for row in np.flatnonzero(inside)]
+        parts = min(self.terms.parts, len(set(keys)))
+        if parts < 2:
+            return None
+        part = np.full(len(inside), -1, np.int64)
+        part[inside] = grouped_folds(keys, parts, seed)
+        return part
+
+    def _found(self, left: Bits, part: NDArray[np.int64]) -> dict[tuple[str, tuple[int, ...]], Bits]:
+        """Each rule that some parts gave, with the rows of the parts that were held out then."""
+        wanted = Wanted(self.terms.alone + self.terms.slack / 2, deepest=self.terms.deepest)
+        found: dict[tuple[str, tuple[int, ...]], Bits] = {}
+        for each in range(int(part.max()) + 1):
+            grow, held = packed((part != each) & (part >= 0)) & left, packed(part == each) & left
+            for action, hits in self.hits.items():
+                if int(count(hits & grow)) < wanted.rows:
+                    continue
+                for rule in rules_for(self.rows, grow, grow & hits, wanted):
+                    key = action, tuple(sorted(rule.clauses))
+                    found[key] = found[key] | held if key in found else held
+        return found
+
+    def _judged(self, found: Mapping[tuple[str, tuple[int, ...]], Bits], left: Bits) -> list[Rule]:
+        """Those that hold on the rows held out."""
+        judged, ps = list[Rule](), list[float]()
+        for (action, clauses), held in found.items():
+            rule = self._rule(action, clauses, left, held)
+            base = int(count(held & self.hits[action])) / max(1, int(count(held)))
+            ps.append(_chance(rule.held, base))
+            judged.append(rule)
+        corrected = zip(judged, benjamini_hochberg(ps), strict=True)
+        held_up = [(rule, p) for rule, p in corrected if p <= self.terms.alpha and self._enough(rule.held)]
+        return [msgspec.structs.replace(self._simpler(rule, left, found), p=p) for rule, p in held_up]
+
+    def _rule(self, action: str, clauses: tuple[int, ...], left: Bits, held: Bits) -> Rule:
+        bits = self.rows.every(clauses, left)
+        return Rule(action, clauses, bits, self.rows.sure(bits & held, self.hits[action], 0.8), bits & held, 1.0)
+
+    def _enough(self, held: Sure) -> bool:
+        terms = self.terms
+        return (
+            held.n >= terms.rows and held.runs >= terms.runs and held.share >= terms.alone and held.low >= terms.surely
+        )
+
+    def _simpler(self, rule: Rule, left: Bits, found: Mapping[tuple[str, tuple[int, ...]], Bits]) -> Rule:
+        """The rule without a clause that adds next to nothing on the rows held out."""
+        held = found.get((rule.action, rule.clauses), left)
+        for clause in reversed(rule.clauses if len(rule.clauses) > 1 else ()):
+            shorter = self._rule(rule.action, tuple(each for each in rule.clauses if each != clause), left, held)
+            if self._enough(shorter.held) and shorter.held.share >= rule.held.share - NEXT_TO_NOTHING:
+                return self._simpler(shorter, left, {(shorter.action, shorter.clauses): held})
+        return rule
+
+    def _ordered(self, rules: Sequence[Rule], left: Bits, turn: int) -> list[Rule]:
+        """The surest first, each on the rows that none before it takes, and with enough of them."""
+        strength = [each.held.low + self.rows.sure(each.bits, self.hits[each.action], 0.9).low for each in rules]
+        kept = list[Rule]()
+        for place in sorted(range(len(rules)), key=lambda place: (-strength[place], rules[place].clauses)):
+            each = rules[place]
+            own = each.bits & left
+            n, k = int(count(own)), int(count(own & self.hits[each.action]))
+            if n < max(self.terms.rows, int(count(each.bits)) // 10) or k < self.terms.alone * n:
+                continue
+            held = self.rows.sure(own & each.seen, self.hits[each.action], 0.8)
+            if not self._enough(held):
+                continue
+            left = left & ~own
+            kept.append(msgspec.structs.replace(each, bits=own, seen=own & each.seen, held=held, turn=turn))
+        return kept
+
+    def _together(self, kept: list[Rule]) -> list[Rule]:
+        """Without the weakest, until what is left agrees often enough on the rows held out."""
+        while kept and sum(each.held.hits for each in kept) < self.terms.agreement * sum(each.held.n for each in kept):
+            del kept[min(range(len(kept)), key=lambda place: kept[place].held.share)]
+        return kept
+
+    def clauses(self, rule: Rule) -> tuple[Clause, ...]:
+        """What the rule asks for."""
+        return tuple(self.rows.table.clauses[place] for place in rule.clauses)
+
+    def rows_of(self, rule: Rule) -> list[Chosen]:
+        """The choices that the rule takes."""
+        return [self.chosen[row] for row in _places(rule.bits, len(self.chosen))]
+
+
+NEXT_TO_NOTHING = 0.015
+"""A clause that raises the agreement by no more is left out."""
+_UNITS = ("run_id", "group")
+ROUNDS = 4
+"""What the rules of one round take is left out in the next, where others may come to light."""
+
+
+def _chance(sure: Sure, base: float) -> float:
+    """How likely a rule that says nothing has such a share, every run counting once."""
+    if not sure.n:
+        return 1.0
+    hits = int(sure.share * sure.runs)
+    return float(scipy_stats().binom.sf(hits - 1, sure.runs, base))
+
+
+def proposals(mine: Mine, rules: Sequence[Rule], first: int = 1, step: str = "") -> list[Proposal]:
+    """The rules with all their evidence, numbered from `first`."""
+    return [
+        _told(mine, rule, number, step, tuple(n for n, each in enumerate(rules, first) if each.turn < rule.turn))
+        for number, rule in enumerate(rules, first)
+    ]
+
+
+def _told(mine: Mine, rule: Rule, number: int, step: str, behind: tuple[int, ...]) -> Proposal:
+    own = mine.rows_of(rule)
+    fired = {each.run_id for each in own}
+    usd, seconds = (
+        [value for each in own if (value := getattr(each, name)) is not None] for name in ("usd", "seconds")
+    )
+    return Proposal(
+        number,
+        step,
+        rule.action,
+        tuple(str(clause) for clause in mine.clauses(rule)),
+        behind,
+        len(own),
+        len(fired),
+        len({each.group for each in own}),
+        rule.held.n,
+        round(rule.held.share, 4),
+        round(lower_bound(rule.held.hits, rule.held.n), 4),
+        rule.p,
+        sum(each.rule != rule.action for each in own),
+        _share_of(mine.chosen, fired, inside=True),
+        _share_of(mine.chosen, fired, inside=False),
+        sum(usd) if usd else None,
+        sum(seconds) if seconds else None,
+    )
+
+
+def _places(bits: Bits, rows: int) -> NDArray[np.intp]:
+    return np.flatnonzero(np.unpackbits(bits.view(np.uint8), count=rows))
+
+
+def _share_of(chosen: Sequence[Chosen], fired: set[str], *, inside: bool) -> float | None:
+    """The share of runs that ended well, of those a rule fired in or of the others; None where nobody knows."""
+    known = {each.run_id: each.success for each in chosen if each.success is not None}
+    said = [success for run, success in known.items() if (run in fired) == inside]
+    return round(fmean(said), 4) if said else None
+
+
+class Coverage(msgspec.Struct, frozen=True):
+    """How much rules take over on groups they were not mined on, one entry a partition."""
+
+    taken_over: tuple[float, ...]
+    agreement: tuple[float, ...]
+    rules: tuple[float, ...]
+
+
+def coverage(mine: Mine, partitions: int = 20, folds: int = 5, on_partition: Any = None) -> Coverage:
+    """Mine on all folds but one and take over the one left out; for each partition over all its folds together."""
+    found = list[tuple[float, float, float]]()
+    for seed in range(partitions):
+        fold, taken, right, rules = grouped_folds(mine.groups, folds, seed), 0, 0, 0
+        for each in range(folds):
+            mined, left = mine.rules(fold != each, seed), packed(fold == each)
+            rules += len(mined)
+            for rule in mined:
+                here = mine.rows.every(rule.clauses, left)
+                left = left & ~here
+                taken += int(count(here))
+                right += int(count(here & mine.hits[rule.action]))
+        found.append((taken / len(mine.chosen), right / taken if taken else 1.0, rules / folds))
+        if on_partition is not None:
+            on_partition(seed + 1, partitions)
+    return Coverage(*(tuple(column) for column in zip(*found, strict=True)))

@@ -1,0 +1,113 @@
+"""Reading the Responses API: pure, and total over all statuses and bodies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from stepladder.llm.chat import error_of, malformed, said_in
+from stepladder.llm.errors import BadResponse, ModelError, Refused, Truncated
+from stepladder.llm.provider import ModelReply
+from stepladder.llm.reading import (
+    Call,
+    HttpAnswer,
+    ToolCall,
+    Usage,
+    answered,
+    decode,
+    error_document,
+    no_answer,
+    oddities,
+    tokens,
+)
+from stepladder.llm.statuses import by_status, inside
+from stepladder.llm.stream import broken, events, is_stream, response_of
+
+
+class _Content(msgspec.Struct):
+    type: str = ""
+    text: str | None = None
+    refusal: str | None = None
+
+
+class _Item(msgspec.Struct):
+    type: str = ""
+    content: list[_Content] | None = None
+    name: str = ""
+    arguments: str | None = None
+
+
+class _Output(msgspec.Struct):
+    output: list[_Item] | None = None
+
+
+def read(call: Call, answer: HttpAnswer) -> ModelReply | ModelError:
+    """What a response says."""
+    if not 200 <= answer.status < 300:
+        return by_status(call, answer, said_in(error_document(answer)))
+    streamed = is_stream(answer)
+    document = _folded(call, answer) if streamed else decode(call, answer)
+    if isinstance(document, ModelError):
+        return document
+    call = msgspec.structs.replace(call, repaired=("stream",) if streamed else oddities(answer))
+    usage = _usage(document.get("usage"))
+    if document.get("error"):
+        return _failed(call, document, usage)
+    match document.get("status"):
+        case "completed":
+            return _completed(call, document, usage)
+        case "incomplete":
+            return _incomplete(call, document, usage)
+        case None if "output" not in document:
+            return no_answer(call, "no response", usage)
+        case status:
+            return call.fault(BadResponse, f"status {status!r} where completed was expected", usage, sign="model")
+
+
+def _folded(call: Call, answer: HttpAnswer) -> dict[str, Any] | ModelError:
+    chunks = events(call, answer)
+    if isinstance(chunks, ModelError):
+        return chunks
+    return response_of(chunks) or broken(call, "no last event")
+
+
+def _failed(call: Call, document: Mapping[str, Any], usage: Usage) -> ModelError:
+    """A response that failed on its way was begun, and may be billed; an error that is no response was not."""
+    said = said_in(error_of(document))
+    if malformed(said.message):
+        return no_answer(call, said.line, usage)
+    return inside(call, said, usage, streamed=document.get("status") is not None)
+
+
+def _incomplete(call: Call, document: Mapping[str, Any], usage: Usage) -> ModelError:
+    details = document.get("incomplete_details")
+    match details.get("reason") if isinstance(details, dict) else None:
+        case "max_output_tokens":
+            return call.fault(Truncated, f"stopped at {call.request.max_output_tokens} tokens", usage)
+        case "content_filter":
+            return call.fault(Refused, "the content filter stopped the answer", usage, reason="content_filter")
+        case why:
+            return no_answer(call, f"incomplete: {why!r}", usage)
+
+
+def _completed(call: Call, document: Mapping[str, Any], usage: Usage) -> ModelReply | ModelError:
+    try:
+        items = msgspec.convert(document, _Output).output or []
+    except msgspec.ValidationError as failure:
+        return no_answer(call, f"no response: {failure}", usage)
+    contents = [each for item in items if item.type == "message" for each in item.content or ()]
+    if refused := "".join(each.refusal or "" for each in contents if each.type == "refusal"):
+        return call.fault(Refused, refused, usage, reason="refusal")
+    text = "".join(each.text or "" for each in contents if each.type == "output_text")
+    calls = [ToolCall(item.name, item.arguments or "") for item in items if item.type == "function_call"]
+    return answered(call, text, calls, document.get("model"), usage, "completed")
+
+
+def _usage(usage: object) -> Usage:
+    if not isinstance(usage, dict):
+        return Usage()
+    details = usage.get("input_tokens_details")
+    cached = details.get("cached_tokens") if isinstance(details, dict) else None
+    return tokens(usage.get("input_tokens"), usage.get("output_tokens"), usage.get("total_tokens"), cached)

@@ -1,0 +1,263 @@
+"""From an HTTP status and an error object to one of our errors: the tables that all wires share.
+
+Three things are read, the more telling first: the words of the error object (code, type, status, reason), its message,
+and the status. The same tables serve an error that comes inside a 200 or as an event of a stream.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import math
+import re
+import time
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+from urllib.parse import urlsplit
+
+from stepladder.llm.errors import BadResponse, ModelError, RateLimited, Reason, Refused, Rejected, Unavailable
+from stepladder.llm.reading import Call, HttpAnswer, Said, Usage, is_page
+
+NOT_NOW: Final = frozenset({408, 409, 425})
+"""4xx that say nothing about the request: the gateway gave up waiting, a lock was held, too early."""
+PERHAPS_BILLED: Final = frozenset({408, 504, 524})
+"""The gateway lost patience; the model may have gone on and written its answer."""
+GATEWAY: Final = frozenset({502, *range(520, 528), 530})
+"""Said by what stands before the models."""
+REASONS: Final[Mapping[int, Reason]] = {
+    401: "auth",
+    402: "quota",
+    403: "auth",
+    404: "not_found",
+    407: "auth",
+    410: "not_found",
+    413: "too_large",
+    451: "auth",
+}
+
+Named = Mapping[str, Reason | Literal["refused"]]
+NAMED: Final[Named] = {
+    "insufficient_quota": "quota",
+    "billing_hard_limit_reached": "quota",
+    "billing_not_active": "quota",
+    "billing_error": "quota",
+    "insufficient_credits": "quota",
+    "account_deactivated": "auth",
+    "invalid_api_key": "auth",
+    "authentication_error": "auth",
+    "permission_error": "auth",
+    "permission_denied": "auth",
+    "invalid_organization": "auth",
+    "unsupported_country_region_territory": "auth",
+    "API_KEY_INVALID": "auth",
+    "API_KEY_EXPIRED": "auth",
+    "API_KEY_SERVICE_BLOCKED": "auth",
+    "SERVICE_DISABLED": "auth",
+    "CONSUMER_SUSPENDED": "auth",
+    "BILLING_DISABLED": "quota",
+    "UNAUTHENTICATED": "auth",
+    "PERMISSION_DENIED": "auth",
+    "daily_quota": "daily_quota",
+    "model_not_found": "not_found",
+    "not_found_error": "not_found",
+    "model_decommissioned": "not_found",
+    "model_deprecated": "not_found",
+    "DeploymentNotFound": "not_found",
+    "context_length_exceeded": "too_large",
+    "string_above_max_length": "too_large",
+    "request_too_large": "too_large",
+    "content_filter": "refused",
+    "content_policy_violation": "refused",
+    "ResponsibleAIPolicyViolation": "refused",
+}
+"""Words of an error object that say more than its status."""
+
+_SPOKEN_OF: Final[tuple[tuple[str, Reason | Literal["refused"]], ...]] = (
+    (r"content management policy|content policy|safety (?:system|policy)|responsible ai", "refused"),
+    (
+        r"api[ _-]?key (?:not valid|is invalid|expired|not found)"
+        r"|(?:invalid|incorrect|missing) (?:x-)?api[ _-]?key",
+        "auth",
+    ),
+    (r"credit balance|insufficient (?:funds|credits|balance)|out of credits", "quota"),
+    (
+        r"maximum context length|context (?:window|length) exceeded|(?:prompt|input) is too long|request too large"
+        r"|too many (?:input |prompt )?tokens|token count .{0,40}exceeds"
+        r"|exceeds? .{0,60}(?:context|number of tokens)"
+        r"|request exceeds .{0,40}(?:quota|limit)",
+        "too_large",
+    ),
+    (r"model .{0,120}(?:does not exist|not found|decommissioned|been (?:retired|deprecated))", "not_found"),
+)
+"""Where the words say nothing, the message may."""
+_MESSAGES: Final = tuple((re.compile(pattern, re.IGNORECASE), reason) for pattern, reason in _SPOKEN_OF)
+_MONEY: Final = re.compile(r"plan and billing", re.IGNORECASE)
+
+MEANT: Final[Mapping[str, int]] = {
+    "rate_limit_exceeded": 429,
+    "rate_limit_error": 429,
+    "too_many_requests": 429,
+    "RESOURCE_EXHAUSTED": 429,
+    "server_error": 500,
+    "api_error": 500,
+    "internal_error": 500,
+    "internal_server_error": 500,
+    "INTERNAL": 500,
+    "UNKNOWN": 500,
+    "overloaded_error": 529,
+    "server_is_overloaded": 503,
+    "service_unavailable": 503,
+    "UNAVAILABLE": 503,
+    "timeout": 504,
+    "timeout_error": 504,
+    "DEADLINE_EXCEEDED": 504,
+    "ABORTED": 409,
+    "invalid_request_error": 400,
+    "INVALID_ARGUMENT": 400,
+    "FAILED_PRECONDITION": 400,
+    "NOT_FOUND": 404,
+}
+"""The status that a word stands for, where an error comes without one."""
+
+
+def by_status(call: Call, answer: HttpAnswer, said: Said) -> ModelError:
+    """The error that an HTTP status other than 2xx stands for."""
+    status = answer.status
+    detail = _detail(answer, said)
+    if 300 <= status < 400:
+        return call.fault(Rejected, detail, status=status, reason="redirect")
+    found = _by_number(call, status, said, detail, retry_after_s(answer.headers))
+    page = is_page(answer)
+    if isinstance(found, Unavailable):
+        told_off = answer.headers.get("x-should-retry") == "false"
+        found.sign = "final" if told_off else "gateway" if page or status in GATEWAY else ""
+    elif isinstance(found, Rejected) and status == 404 and (page or not said.line):
+        found.reason = "no_endpoint"
+    return found
+
+
+def inside(call: Call, said: Said, usage: Usage | None = None, *, streamed: bool = False) -> ModelError:
+    """The error that came inside a 200: as its body, or as an event of a stream that had begun."""
+    status = next((code for word in said.words if (code := _number_of(word)) is not None), None)
+    words = f"an error in a {'stream' if streamed else '200'}: {said.line}"
+    if status is None:
+        sign = "model" if streamed else ""
+        found: ModelError = call.fault(BadResponse, words, usage, sign=sign)
+    else:
+        found = _by_number(call, status, said, words, None, usage)
+        if isinstance(found, Unavailable):
+            found.sign = "" if streamed else "gateway"
+    if usage is None or not usage.known:
+        found.may_be_billed = streamed
+    return found
+
+
+def _number_of(word: str) -> int | None:
+    if len(word) == 3 and word.isascii() and word.isdigit() and 400 <= int(word) < 600:
+        return int(word)
+    if word in NAMED:
+        return 400
+    return MEANT.get(word)
+
+
+def _by_number(
+    call: Call, status: int, said: Said, detail: str, header_s: float | None, usage: Usage | None = None
+) -> ModelError:
+    hints = [each for each in (said.retry_after_s, header_s) if each is not None]
+    hint = max(hints) if hints else _spoken_s(said.message)
+    if 400 <= status < 500:
+        reason = _reason(status, said, hint)
+        if reason == "refused":
+            word = next((word for word in said.words if NAMED.get(word) == "refused"), "filter")
+            billed = {} if usage is not None and usage.known else {"may_be_billed": True}
+            return call.fault(Refused, detail, usage, reason=word, **billed)
+        if reason is not None:
+            return call.fault(Rejected, detail, usage, status=status, reason=reason)
+    if status == 429:
+        return call.fault(RateLimited, detail, usage, retry_after_s=hint)
+    if status >= 500 or status in NOT_NOW:
+        billed = {} if usage is not None and usage.known else {"may_be_billed": status in PERHAPS_BILLED}
+        return call.fault(Unavailable, detail, usage, status=status, retry_after_s=hint, **billed)
+    return call.fault(Rejected, detail, usage, status=status, reason=REASONS.get(status, "bad_request"))
+
+
+def _reason(status: int, said: Said, hint: float | None) -> Reason | Literal["refused"] | None:
+    if (word := next((NAMED[word] for word in said.words if word in NAMED), None)) is not None:
+        return word
+    if status in NOT_NOW:
+        return None
+    if status == 429 and hint is None and said.limits == () and _MONEY.search(said.message):
+        return "quota"
+    return next((reason for pattern, reason in _MESSAGES if pattern.search(said.message)), None)
+
+
+def _detail(answer: HttpAnswer, said: Said) -> str:
+    if said.line:
+        return f"HTTP {answer.status}: {said.line}"
+    if 300 <= answer.status < 400:
+        return f"HTTP {answer.status} leads to {_host(answer.headers.get('location', ''))}; redirects are not followed"
+    what = answer.headers.get("content-type", "unnamed type")
+    return f"HTTP {answer.status} without an error object ({len(answer.body)} bytes of {what})"
+
+
+def _host(location: str) -> str:
+    try:
+        return urlsplit(location).hostname or "another path"
+    except ValueError:
+        return "an unreadable address"
+
+
+# --- how long to wait
+
+_SPOKEN: Final = re.compile(
+    r"(?:try again|retry)(?: again)? (?:in|after) "
+    r"(?=\d)(?:(\d{1,4})h)?(?:(\d{1,6})m(?!s))?(?:(\d{1,9}(?:\.\d{1,9})?)(ms|s(?:ec|econds)?\b| seconds?))?",
+    re.IGNORECASE,
+)
+
+
+def _spoken_s(message: str) -> float | None:
+    """Seconds, from a message such as `Please try again in 6m0.5s`."""
+    found = _SPOKEN.search(message)
+    if found is None or not any(found.groups()):
+        return None
+    hours, minutes, rest, unit = found.groups()
+    seconds = float(rest or 0) / (1000 if unit and unit.lower() == "ms" else 1)
+    return int(hours or 0) * 3600.0 + int(minutes or 0) * 60.0 + seconds
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Seconds that `retry-after-ms` or `retry-after` (seconds or a date) ask for; None when nothing readable is there.
+
+    A date is compared with the server's own `date` header, so that neither clock has to be right.
+    """
+    for header, divisor in (("retry-after-ms", 1000), ("retry-after", 1)):
+        seconds = number(headers.get(header, ""))
+        if seconds is not None:
+            return seconds / divisor
+    until, now = _moment(headers.get("retry-after", "")), _moment(headers.get("date", ""))
+    if until is None:
+        return None
+    return max(0.0, until - (now if now is not None else time.time()))
+
+
+def number(text: str) -> float | None:
+    """A finite number >= 0 written in `text`, else None."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and value >= 0 else None
+
+
+def _moment(text: str) -> float | None:
+    try:
+        return email.utils.parsedate_to_datetime(text).timestamp() if text else None
+    except (TypeError, ValueError, OverflowError, OSError, IndexError):
+        return None
+
+
+def words_in(error: Mapping[str, Any], *names: str) -> tuple[object, ...]:
+    """These fields of an error object, and those of the error inside it that gateways and Azure add."""
+    inner = error.get("innererror")
+    extra = (inner.get("code"),) if isinstance(inner, dict) else ()
+    return (*(error.get(name) for name in names), *extra)

@@ -1,0 +1,125 @@
+"""Event streams as documents: an answer that came as server-sent events, folded into the form it has in one piece.
+
+Nothing here asks for a stream; a server that sends one all the same is understood. A stream counts only with its last
+event: text that ends without a finish reason, complete or not, is no answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from stepladder.llm.errors import BadResponse, ModelError
+from stepladder.llm.reading import Call, HttpAnswer, text_of
+
+
+def is_stream(answer: HttpAnswer) -> bool:
+    """Whether the body is a stream of events, by its name or its first bytes."""
+    return "event-stream" in answer.headers.get("content-type", "").lower() or answer.body.startswith(
+        (b"data:", b"event:", b": ")
+    )
+
+
+def events(call: Call, answer: HttpAnswer) -> list[dict[str, Any]] | ModelError:
+    """The data of every event, in order; comments, empty events and the closing [DONE] are left out."""
+    found: list[dict[str, Any]] = []
+    for data in _data(answer.body):
+        if data.strip() in (b"", b"[DONE]"):
+            continue
+        try:
+            value = msgspec.json.decode(data)
+        except (ValueError, RecursionError):
+            return broken(call, "an event that is not JSON")
+        if not isinstance(value, dict):
+            return broken(call, "an event that is no object")
+        found.append(value)
+    return found
+
+
+def broken(call: Call, detail: str) -> ModelError:
+    """The error for a stream that is none, or has no end."""
+    return call.fault(BadResponse, f"a stream with {detail}", may_be_billed=True, sign="model")
+
+
+def _data(body: bytes) -> Iterator[bytes]:
+    lines: list[bytes] = []
+    for line in body.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n"):
+        if not line:
+            yield b"\n".join(lines)
+            lines = []
+        elif line.startswith(b"data:"):
+            lines.append(line[5:].removeprefix(b" "))
+    if lines:
+        yield b"\n".join(lines)
+
+
+def chat_of(chunks: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Chunks of a chat completion as one; None where the last event is missing. An error among them stays one."""
+    text, refusal, finish = "", "", None
+    calls: dict[object, dict[str, str]] = {}
+    whole: dict[str, Any] = {}
+    for chunk in chunks:
+        if chunk.get("error"):
+            return chunk
+        whole |= {name: chunk[name] for name in ("id", "model", "usage") if chunk.get(name)}
+        choices = chunk.get("choices")
+        choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
+        delta = choice.get("delta")
+        delta = delta if isinstance(delta, dict) else {}
+        text += text_of(delta.get("content"))
+        refusal += text_of(delta.get("refusal"))
+        _join_calls(calls, delta.get("tool_calls"))
+        finish = choice.get("finish_reason") or finish
+    if finish is None:
+        return None
+    message: dict[str, Any] = {"role": "assistant", "content": text or None, "refusal": refusal or None}
+    if calls:
+        message |= {"tool_calls": [{"type": "function", "function": each} for each in calls.values()]}
+    return {**whole, "choices": [{"index": 0, "message": message, "finish_reason": finish}]}
+
+
+def _join_calls(calls: dict[object, dict[str, str]], parts: object) -> None:
+    for part in parts if isinstance(parts, list) else ():
+        function = part.get("function") if isinstance(part, dict) else None
+        if isinstance(function, dict):
+            index = part.get("index") if isinstance(part.get("index"), int) else 0
+            made = calls.setdefault(index, {"name": "", "arguments": ""})
+            made["name"] += text_of(function.get("name"))
+            made["arguments"] += text_of(function.get("arguments"))
+
+
+def generated_of(chunks: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Chunks of generateContent as one; None where no finish reason came. An error among them stays one."""
+    parts: list[Any] = []
+    whole: dict[str, Any] = {}
+    finish: dict[str, Any] = {}
+    for chunk in chunks:
+        if chunk.get("error"):
+            return chunk
+        names = ("modelVersion", "responseId", "usageMetadata", "promptFeedback")
+        whole |= {name: chunk[name] for name in names if chunk.get(name)}
+        candidates = chunk.get("candidates")
+        first = candidates[0] if isinstance(candidates, list) and candidates else None
+        if isinstance(first, dict):
+            content = first.get("content")
+            listed = content.get("parts") if isinstance(content, dict) else None
+            parts += listed if isinstance(listed, list) else []
+            finish |= {name: first[name] for name in ("finishReason", "finishMessage") if first.get(name)}
+    blocked = bool(whole.get("promptFeedback"))
+    if not finish and not blocked:
+        return None
+    return {**whole, **({} if blocked and not parts else {"candidates": [{"content": {"parts": parts}, **finish}]})}
+
+
+def response_of(chunks: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The response that the last event of a Responses stream carries; None where that is missing."""
+    for chunk in chunks:
+        if chunk.get("type") == "error":
+            inner = chunk.get("error")
+            return {"error": inner if isinstance(inner, dict) else chunk, "status": "failed"}
+        if chunk.get("type") in ("response.completed", "response.incomplete", "response.failed"):
+            found = chunk.get("response")
+            return found if isinstance(found, dict) else None
+    return None

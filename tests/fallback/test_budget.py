@@ -1,0 +1,91 @@
+"""What is counted: retries against first attempts, rates, and how long targets take."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stepladder.fallback import Limiter, Pace, Rate, RetryBudget, by_reliability
+from stepladder.fallback.handling import CODES, TABLE, Failure, handling, latched_for_s
+
+
+@given(st.lists(st.tuples(st.sampled_from(["first", "retry"]), st.floats(0, 3)), max_size=300))
+def test_retries_are_never_more_than_their_share(done: list[tuple[str, float]]) -> None:
+    budget, now = RetryBudget(), 0.0
+    first, retries = list[float](), list[float]()
+    for what, later in done:
+        now += later
+        if what == "first":
+            budget.asked(now)
+            first.append(now)
+        elif budget.take(now):
+            retries.append(now)
+            asked = sum(at > now - 60 for at in first)
+            assert sum(at > now - 54 for at in retries) <= max(3, 0.1 * asked)
+
+
+def test_a_lone_question_has_three() -> None:
+    budget = RetryBudget()
+    budget.asked(0.0)
+    assert [budget.take(0.0) for _ in range(5)] == [True, True, True, False, False]
+    assert budget.take(61.0)
+
+
+def test_a_rate_lets_a_tenth_of_a_minute_through_at_once_and_then_one_by_one() -> None:
+    limiter, now, sent = Limiter(Rate(per_minute=60)), 0.0, list[float]()
+    while now < 30:
+        if (wait := limiter.blocked_s(now)) > 0:
+            now += wait
+        limiter.sent(now)
+        sent.append(now)
+    assert sum(at == 0.0 for at in sent) == 7
+    assert len(sent) <= 30 + 8
+
+
+def test_tokens_count_as_well_and_429_closes_it() -> None:
+    limiter = Limiter(Rate(tokens_per_minute=6000, at_once=1))
+    limiter.sent(0.0, 1200)
+    assert limiter.full()
+    assert limiter.blocked_s(0.0, 10) == pytest.approx(6.0)
+    limiter.came_back()
+    limiter.told_to_wait(0.0, 9.0)
+    limiter.told_to_wait(0.0, 1.0)
+    assert (limiter.full(), limiter.blocked_s(0.0)) == (False, 9.0)
+
+
+def test_patience_grows_with_what_a_target_needs_and_with_every_time_out() -> None:
+    pace = Pace()
+    assert pace.patience_s(5.0) == 2.5
+    pace.failed(late=True)
+    assert pace.patience_s(5.0) == 5.0
+    for _ in range(20):
+        pace.answered(1.5)
+    assert 2.5 <= pace.patience_s(5.0) < 3.0
+    assert pace.usual_s == pytest.approx(1.5)
+
+
+def test_order_changes_only_where_a_difference_is_clear() -> None:
+    good, fair, bad = Pace(), Pace(), Pace()
+    for number in range(40):
+        good.answered(0.1)
+        bad.failed(late=False)
+        fair.answered(0.1) if number % 10 else fair.failed(late=False)
+    assert by_reliability([bad, fair, good]) == [1, 2, 0]
+    assert by_reliability([fair, good]) == [0, 1]
+    assert by_reliability([Pace(), good]) == [0, 1]
+
+
+@given(st.text(max_size=12) | st.sampled_from(CODES), st.text(max_size=8), st.none() | st.floats(0, 1e9), st.booleans())
+def test_every_failure_has_a_handling(code: str, sign: str, hint: float | None, billed: bool) -> None:
+    failure = Failure(code, sign, hint, billed)
+    found = handling(failure)
+    assert failure.cost == ("reserve" if billed else "none")
+    assert (found.again == "budgeted") == (found.name == "retry")
+    assert latched_for_s(found, failure) is None or latched_for_s(found, failure) >= 0
+
+
+def test_only_what_passes_or_can_be_repaired_is_asked_again() -> None:
+    for key, found in TABLE.items():
+        assert (found.again == "never") == (found.name in ("failover", "fatal", "fallback")), key
+        assert found.name != "fatal" or found.alert, key
