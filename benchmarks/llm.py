@@ -19,6 +19,7 @@ import asyncio
 import importlib.util
 import json
 import multiprocessing
+import os
 import platform
 import statistics
 import time
@@ -176,6 +177,7 @@ def rung(url: str, *, wire: bool = True) -> Call:
 
 
 def litellm(url: str) -> Call:
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # otherwise it fetches its prices
     import litellm as peer  # type: ignore[import-not-found]
 
     async def call() -> object:

@@ -73,12 +73,7 @@ PRICE_WANTED: Final = "a price under policy.money.prices (US dollars per million
 
 
 def check_prices(ladder: Ladder, budget: Budget, providers: Providers) -> None:
-    """Every model that may be asked has a price, where a policy that speaks of money has a cap that depends on it.
-
-    Under limits.usd alone, a model without a price is refused when it is about to be asked, and the rule stands.
-    """
-    if ladder.budget is None:
-        return
+    """Every model that may be asked has a price, where a policy that speaks of money has a cap that depends on it."""
     for rung, model in unpriced(ladder, budget, providers):
         raise InputError(f"rung {rung}", model, NO_PRICE, PRICE_WANTED)
 

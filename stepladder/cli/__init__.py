@@ -5,7 +5,8 @@
     verify, head, prune                         keep the journal        (keeping)
     check, explain, schema, diagram             look at workflow files  (check, diagrams)
     init, play, rehearse                        projects and scenarios  (project, scenarios, rehearsing)
-    ab, rollout, mine, whatif                   learn from runs         (ab, rollout, mining, whatif)
+    ab, rollout, mine, whatif, fork,            learn from runs         (ab, rollout, mining, whatif, fork,
+    recommend, forecast                                                  recommend)
     record, import, evaluate, tune              recordings of agents    (recording, recordings, tuning)
 
 Every command has `--json`: one document on stdout and nothing else; errors are JSON on stderr then.
@@ -67,6 +68,6 @@ def _text(argument: str) -> str:
 # in the order of the help
 for _module in (
     *("runs", "show", "replay", "costs", "keeping", "check", "diagrams", "project", "scenarios", "rehearsing"),
-    *("ab", "rollout", "mining", "whatif", "recording", "recordings", "tuning"),
+    *("ab", "rollout", "mining", "whatif", "fork", "recommend", "recording", "recordings", "tuning"),
 ):
     import_module(f"stepladder.cli.{_module}")

@@ -101,7 +101,7 @@ def _tell(report: Report, screen: Screen) -> Exit:
     return Exit.DONE if report.go else Exit.NEGATIVE
 
 
-def past_of(journal: Any, agents: Path | None, option: list[str] | None, point: str) -> list[Any]:
+def past_of(journal: Any, agents: Path | None, option: list[str] | None, point: str, workflow: str = "") -> list[Any]:
     """The journal's runs, as trials see them. Raises NothingThere, JournalError."""
     from stepladder.cli.journals import opened, signals_of
     from stepladder.cli.pairs import pairs
@@ -109,7 +109,7 @@ def past_of(journal: Any, agents: Path | None, option: list[str] | None, point: 
 
     signals = signals_of(agents, pairs(option, "--option"))
     with opened(journal) as kept:
-        return list(past_runs(kept, signals, point=point))
+        return list(past_runs(kept, signals, workflow, point))
 
 
 def criteria_of(gain: list[str] | None, at_most: list[str] | None, runs: int, alpha: float) -> Criteria:

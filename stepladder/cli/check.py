@@ -119,6 +119,8 @@ def _unpriced(workflow: Workflow) -> Iterator[Problem]:
 
     ladder, known = workflow.machine.policy.ladder, Providers()
     budget = workflow.machine.budget
+    if ladder.budget is None:
+        budget = msgspec.structs.replace(budget, allow_unpriced=None)
     if not budget.needs_prices:
         return
     level = "error" if ladder.budget is not None else "warning"

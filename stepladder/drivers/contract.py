@@ -11,7 +11,7 @@ import msgspec
 from stepladder.decision import Invalid, Option, agrees, answer_facts, read_text
 from stepladder.fallback import Chain
 from stepladder.llm import ModelReply, ModelRequest
-from stepladder.llm.owner import Answer
+from stepladder.llm.outcome import Answer
 from stepladder.prompts import asked_again
 from stepladder.record import Verdict
 

@@ -14,7 +14,8 @@ from stepladder.drivers.contract import Asks
 from stepladder.events import Attempt, ModelAnswered, ModelFailed
 from stepladder.fallback import Chain
 from stepladder.llm import ModelRequest
-from stepladder.llm.owner import Outcome, Owner, used
+from stepladder.llm.outcome import Outcome, used
+from stepladder.llm.owner import Owner
 from stepladder.llm.purse import Payer
 from stepladder.prompts import Rendered
 

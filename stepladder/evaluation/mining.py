@@ -38,7 +38,7 @@ class Terms(msgspec.Struct, frozen=True):
 
     Together the rules agree with the model in at least `agreement` of the held-out choices that they take over, and
     each alone in at most `slack` less; a rule stands on `rows` held-out choices of `runs` runs, and false ones are an
-    `alpha` of all at most.
+    `alpha` of all at most. Figures by which rules were chosen flatter them: together they have to be `margin` better.
     """
 
     agreement: float = 0.95
@@ -48,7 +48,8 @@ class Terms(msgspec.Struct, frozen=True):
     surely: float = 0.75
     alpha: float = 0.05
     parts: int = 5
-    deepest: int = 3
+    deepest: int = 4
+    margin: float = 0.005
 
     @property
     def alone(self) -> float:
@@ -178,11 +179,12 @@ class Mine:
         )
 
     def _simpler(self, rule: Rule, left: Bits, found: Mapping[tuple[str, tuple[int, ...]], Bits]) -> Rule:
-        """The rule without a clause that adds next to nothing on the rows held out."""
+        """The rule without a clause that keeps out what is as good, on the rows held out."""
         held = found.get((rule.action, rule.clauses), left)
         for clause in reversed(rule.clauses if len(rule.clauses) > 1 else ()):
             shorter = self._rule(rule.action, tuple(each for each in rule.clauses if each != clause), left, held)
-            if self._enough(shorter.held) and shorter.held.share >= rule.held.share - NEXT_TO_NOTHING:
+            more, hits = shorter.held.n - rule.held.n, shorter.held.hits - rule.held.hits
+            if self._enough(shorter.held) and hits >= (self.terms.alone - AS_GOOD) * more:
                 return self._simpler(shorter, left, {(shorter.action, shorter.clauses): held})
         return rule
 
@@ -205,7 +207,8 @@ class Mine:
 
     def _together(self, kept: list[Rule]) -> list[Rule]:
         """Without the weakest, until what is left agrees often enough on the rows held out."""
-        while kept and sum(each.held.hits for each in kept) < self.terms.agreement * sum(each.held.n for each in kept):
+        least = min(1.0, self.terms.agreement + self.terms.margin)
+        while kept and sum(each.held.hits for each in kept) < least * sum(each.held.n for each in kept):
             del kept[min(range(len(kept)), key=lambda place: kept[place].held.share)]
         return kept
 
@@ -218,8 +221,8 @@ class Mine:
         return [self.chosen[row] for row in _places(rule.bits, len(self.chosen))]
 
 
-NEXT_TO_NOTHING = 0.015
-"""A clause that raises the agreement by no more is left out."""
+AS_GOOD = 0.03
+"""A clause is left out where the choices that it keeps out agree at most so much less often than a rule has to."""
 _UNITS = ("run_id", "group")
 ROUNDS = 4
 """What the rules of one round take is left out in the next, where others may come to light."""

@@ -116,6 +116,8 @@ class _Search:
     def __init__(self, rows: Rows, left: Bits, hits: Bits, wanted: Wanted) -> None:
         self.rows, self.left, self.hits, self.wanted = rows, left, hits, wanted
         self.base = max(1e-9, int(count(hits)) / max(1, int(count(left))))
+        self.able = np.flatnonzero(count(rows.table.bits & hits) >= wanted.rows)
+        self.bits = rows.table.bits[self.able]
 
     def widest(self) -> Found | None:
         best, beam = None, [Found((), self.left)]
@@ -129,19 +131,22 @@ class _Search:
 
     def _grow(self, each: Found, grown: list[tuple[float, int, Found]], most: int) -> Found | None:
         """Put every clause behind it; gives the widest of these that will do, if it has more than `most` hits."""
-        bits = self.rows.table.bits & each.bits
-        n, k = count(bits), count(bits & self.hits)
+        bits = self.bits & each.bits
+        k = count(bits & self.hits)
+        able = np.flatnonzero(k >= self.wanted.rows)
+        bits, k = bits[able], k[able]
+        n, clauses = count(bits), self.able[able]
         before = int(count(each.bits & self.hits)) / max(1, int(count(each.bits)))
-        better = np.flatnonzero((k >= self.wanted.rows) & (k > before * n))
+        better = np.flatnonzero(k > before * n)
         gains = k[better] * (np.log2(k[better] / n[better]) - log2(self.base))
         for place in np.argsort(-gains, kind="stable")[: 3 * self.wanted.beam]:
-            clause = int(better[place])
+            clause = int(clauses[better[place]])
             if clause not in each.clauses:
-                grown.append((float(gains[place]), clause, Found((*each.clauses, clause), bits[clause])))
+                grown.append((float(gains[place]), clause, Found((*each.clauses, clause), bits[better[place]])))
         likely = better[(k[better] >= self.wanted.agreement * n[better]) & (k[better] > most)]
-        for clause in likely[np.argsort(-k[likely], kind="stable")][:LOOKED_AT]:
-            if self._enough(bits[clause]):
-                return Found((*each.clauses, int(clause)), bits[clause].copy())
+        for place in likely[np.argsort(-k[likely], kind="stable")][:LOOKED_AT]:
+            if self._enough(bits[place]):
+                return Found((*each.clauses, int(clauses[place])), bits[place].copy())
         return None
 
     def _enough(self, bits: Bits) -> bool:

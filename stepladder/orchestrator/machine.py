@@ -20,6 +20,8 @@ from stepladder.record import STOP
 from stepladder.rules import Rule
 from stepladder.workflow.definition import CallEffect, Definition, Move
 
+UNSAID: Final = Budget(allow_unpriced=True)
+"""The budget of a policy that does not speak of money: limits.usd alone counts what has a price."""
 REFUSED: Final = "approval == given"
 
 
@@ -68,7 +70,7 @@ class Machine:
         self.policy = definition.policy
         self.limits = definition.policy.limits
         self.budget = msgspec.structs.replace(
-            definition.policy.ladder.budget or Budget(), run_usd=definition.policy.limits.usd
+            definition.policy.ladder.budget or UNSAID, run_usd=definition.policy.limits.usd
         )
         self.fold = definition.fold
         self._events = _step_machine(definition).events

@@ -300,7 +300,8 @@ def _headline(record: DecisionRecord) -> str:
     who = (
         f"{settled.source} {record.opened.rule}" if settled.source == "rule" and record.opened.rule else settled.source
     )
-    relation = {"agreement": ", a model agrees", "override": " over the rule", "kept": " against a model"}.get(
+    voice = "a cached verdict" if record.cached else "a model"
+    relation = {"agreement": f", {voice} agrees", "override": " over the rule", "kept": f" against {voice}"}.get(
         settled.relation, ""
     )
     approval = f", once {settled.approval} is approved" if settled.approval else ""

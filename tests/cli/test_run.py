@@ -164,8 +164,7 @@ def test_text_from_runs_is_data(sql: Desk) -> None:
 def test_a_compatible_server_is_asked_over_base_url(sql: Desk) -> None:
     said = {"action": "GIVE_UP", "reason": "it will not come back", "confidence": 0.9, "parameters": None}
     reply = changed(OPENAI_OK, "choices.0.message.content", json.dumps(said))
-    text = TEXT_TO_SQL.replace("google:gemini-2.5-flash-lite", "openai:local")
-    sql.write(w__yaml=text.replace("\npolicy:\n", "\npolicy:\n  money: {allow_unpriced: true}\n", 1))
+    sql.write(w__yaml=TEXT_TO_SQL.replace("google:gemini-2.5-flash-lite", "openai:local"))
     with Loopback(answer(200, reply)) as server:
         args = ("-i", "question=How many?", "--option", "fail=2", "--base-url", f"{server.url}/v1", "--id", "r")
         told = sql("run", "w.yaml", *args, env={"OPENAI_API_KEY": KEY})

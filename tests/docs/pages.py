@@ -21,7 +21,7 @@ from typing import Final
 DOCS: Final = Path(__file__).parents[2] / "docs"
 PAGES: Final = (
     *("quickstart", "workflow-file", "signals", "embedding", "command-line", "scenarios", "upgrading", "operating"),
-    *("money", "rehearsal", "tuning", "evidence"),
+    *("models", "money", "rehearsal", "tuning", "evidence"),
 )
 KINDS: Final = ("file:", "builds", "builds in", "refused", "refused in", "runs", "session", "prints")
 _FENCE: Final = re.compile(

@@ -250,6 +250,8 @@ SECTIONS: Final[Mapping[str, tuple[str, type[BaseModel]]]] = {
     "Term": ("workflow-file", workflow_file.TermFile),
     "Rungs": ("workflow-file", workflow_file.RungFile),
     "Money": ("workflow-file", workflow_file.MoneyFile),
+    "Chain": ("workflow-file", workflow_file.LinkFile),
+    "Attempts": ("workflow-file", workflow_file.RetryModelFile),
     "Attachments": ("workflow-file", workflow_file.AttachmentsFile),
     "Routes": ("workflow-file", workflow_file.RouteFile),
     "Rollout": ("workflow-file", workflow_file.RolloutFile),

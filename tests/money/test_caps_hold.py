@@ -19,6 +19,7 @@ from stepladder.drivers import ManualClock
 from stepladder.events import ModelFailed
 from stepladder.journal import MemoryJournal
 from stepladder.journal.sqlite import SqliteJournal
+from stepladder.llm import Providers
 from stepladder.llm.openai import OpenAIProvider
 from stepladder.money import Ledger, open_ledger, usd
 from stepladder.money.amounts import day_of
@@ -249,13 +250,44 @@ def test_a_model_without_a_price_is_refused_where_there_is_a_cap() -> None:
         with pytest.raises(InputError, match="no known price, though there is a cap"):
             Orchestrator(workflow(LADDER, change), agents={"worker": lambda x: {}}, providers={"openai": provider})
         del change["policy"]["money"]
-        run = asyncio.run(one_run(server, change))
-        assert [each.code for each in of(run, ModelFailed)] == ["unpriced"], "limits.usd alone: it is not asked"
-        assert not server.served
-        change["policy"]["money"] = {"allow_unpriced": True}
-        run = asyncio.run(one_run(server, change))
-        assert (len(server.served), run.decisions[0].calls[0].usage.cost_usd) == (1, None)
-        assert "unpriced" in run.decisions[0].explain()
+        for money in ({}, {"money": {"day_usd": 1.0, "allow_unpriced": True}}):
+            change["policy"] |= money
+            run = asyncio.run(one_run(server, change))
+            assert run.decisions[0].calls[0].usage.cost_usd is None, "asked, and marked"
+            assert "unpriced" in run.decisions[0].explain()
+        assert len(server.served) == 2
+
+
+def test_a_price_that_is_only_known_not_to_be_there_when_it_is_asked() -> None:
+    """The list has a price for the model, the compatible server it is asked at has none."""
+    change = changes(1.0, prices={})
+    change["policy"]["rungs"]["first"]["model"] = "openai:gpt-5-mini"
+    with FaultServer(script(), prices=PRICES) as server:
+
+        async def run() -> Any:
+            async with Orchestrator(
+                workflow(LADDER, change),
+                agents={"worker": lambda x: {"done": False}},
+                providers=Late(server.openai_url),
+            ) as orchestrator:
+                found = await orchestrator.run({"x": 1})
+                _ = found.entries
+            return found
+
+        found = asyncio.run(run())
+    assert [each.code for each in of(found, ModelFailed)] == ["unpriced"]
+    assert not server.served
+
+
+class Late(Providers):
+    """Opens the model's provider at a server that it only names when it is opened."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self.url = url
+
+    def open(self, name: str, *, base_url: str | None = None) -> Any:
+        return OpenAIProvider(api_key="sk-nothing", base_url=self.url)
 
 
 def test_a_lone_decision_is_paid_for_too() -> None:

@@ -1,0 +1,115 @@
+"""Runs taken up again under another policy, or with another action: `fork`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from stepladder.cli.ab import PANEL
+from stepladder.cli.commands import app
+from stepladder.cli.exits import Exit
+from stepladder.cli.options import DEFAULT_JOURNAL, AgentsFile, JournalFile, Json, Options
+
+if TYPE_CHECKING:
+    from stepladder.app.loading import Workflow
+    from stepladder.evaluation.fork import Fork, Live
+    from stepladder.journal import Journal
+    from stepladder.signals import Signal
+
+
+@app.command(
+    rich_help_panel=PANEL,
+    epilog="Examples:\n  stepladder fork ticket-17 --at 3 --action GIVE_UP\n"
+    "  stepladder fork last --at 1 --policy strict.yaml\n  stepladder fork --all --policy strict.yaml",
+)
+def fork(
+    name: Annotated[str, typer.Argument(metavar="[RUN]", help="A run's id, the beginning of one, or `last`.")] = "",
+    at: Annotated[int, typer.Option("--at", min=1, metavar="K", help="The decision to go on from.")] = 1,
+    policy: Annotated[
+        Optional[Path],  # noqa: UP045 - typer reads the annotation
+        typer.Option("--policy", metavar="FILE", help="Decide by this policy file from there on."),
+    ] = None,
+    action: Annotated[str, typer.Option("--action", metavar="ACTION", help="Take this action there.")] = "",
+    every: Annotated[bool, typer.Option("--all", metavar="", help="Every ended run, and what it comes to.")] = False,
+    live: Annotated[
+        bool, typer.Option("--live", metavar="", help="Call agents for what is not on record; only idempotent ones.")
+    ] = False,
+    agents: AgentsFile = None,
+    option: Options = None,
+    journal: JournalFile = DEFAULT_JOURNAL,
+    as_json: Json = False,
+) -> Exit:
+    """Take a recorded run up at a decision, and see where it would have gone.
+
+    Nothing is written. What is on record counts again where exactly the same is asked; what is not ends the fork, or is
+    called now with --live.
+    """
+    from stepladder.cli.failures import UsageError
+    from stepladder.cli.fork_telling import tell_fork, tell_forks
+    from stepladder.cli.journals import named, opened, signals_of
+    from stepladder.cli.live_calls import live_calls
+    from stepladder.cli.pairs import pairs
+    from stepladder.cli.screen import Screen
+
+    if bool(name) == every:
+        raise UsageError("fork: give either a RUN or --all")
+    if not policy and not action:
+        raise UsageError("fork: give --policy FILE or --action ACTION")
+    if live and agents is None:
+        raise UsageError("fork: --live calls agents; --agents FILE.py says where they are")
+    options, screen = pairs(option, "--option"), Screen(json=as_json)
+    signals, calling = signals_of(agents, options), live_calls(agents, options) if live and agents else None
+    with opened(journal) as kept:
+        if not every:
+            tell_fork(_fork(kept, named(kept, name), at, policy, action, signals, calling), screen)
+            return Exit.DONE
+        from stepladder.evaluation.fork_summary import summary
+
+        tell_forks(summary(list(_forks(kept, at, policy, action, signals, calling))), screen)
+    return Exit.DONE
+
+
+def _fork(
+    kept: Journal,
+    run_id: str,
+    at: int,
+    policy: Path | None,
+    action: str,
+    signals: tuple[Signal, ...],
+    live: Live | None,
+) -> Fork:
+    from stepladder.app.definitions import Definitions, pin_of
+    from stepladder.app.left import is_pruned
+    from stepladder.app.reading import entries_of
+    from stepladder.errors import RunError, RunPruned
+    from stepladder.evaluation.fork import fork as forked
+    from stepladder.events import RunStarted
+    from stepladder.orchestrator import retold
+
+    entries = entries_of(kept, run_id)
+    if is_pruned(entries):
+        raise RunPruned(run_id)
+    if not isinstance(entries[0], RunStarted):
+        raise RunError(run_id, "is a lone decision, not the run of a workflow")
+    workflow = Definitions(kept, signals).workflow(pin_of(entries[0], entries))
+    under: Workflow = workflow.under(policy) if policy else workflow
+    told = retold(entries)[0]
+    return forked(under.machine, told, at, old=workflow.machine, action=action, live=live)
+
+
+def _forks(
+    kept: Journal, at: int, policy: Path | None, action: str, signals: tuple[Signal, ...], live: Live | None
+) -> Iterator[Fork]:
+    """Every ended run that has the decision, oldest first."""
+    from stepladder.errors import InputError
+    from stepladder.evaluation.journal_choices import ended_runs
+
+    for run in ended_runs(kept, signals):
+        try:
+            yield _fork(kept, run.id, at, policy, action, signals, live)
+        except InputError as error:
+            if error.what != "fork":
+                raise

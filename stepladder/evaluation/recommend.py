@@ -1,0 +1,157 @@
+"""What a workflow's history says about its rules, classifier, rungs and limits: each with the evidence and the command
+that would look closer or apply it.
+
+No share counts by itself: what counts is what it surely (Wilson, 95%) exceeds, of at least `FEWEST` decisions. Money
+needs as many answers that were paid for.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Final, Literal
+
+import msgspec
+
+from stepladder.evaluation.intervals import lower_bound, wilson
+from stepladder.evaluation.trial_runs import PastRun
+from stepladder.orchestrator import DecisionRecord
+
+FEWEST: Final = 20
+About = Literal["rule", "classifier", "rung", "limit", "cost"]
+
+
+class Recommendation(msgspec.Struct, frozen=True):
+    """What to change (`about` what kind of thing, by `name`), why, and the command; what it would save, where known."""
+
+    about: About
+    name: str
+    says: str
+    evidence: str
+    command: str
+    saves_usd: float | None = None
+
+
+def recommend(runs: Iterable[PastRun], file: str = "workflow.yaml") -> list[Recommendation]:
+    """Everything that these runs of one workflow say, what saves most first. `file` is named in the commands."""
+    kept = list(runs)
+    records = [each for run in kept for each in run.records if each.opened.point == "next_action" and each.settled]
+    found = [
+        *_overruled(records),
+        *_needless(records, file),
+        *_failing(records),
+        *_limits(kept, records),
+        *_costs(kept, records),
+    ]
+    return sorted(found, key=lambda each: -(each.saves_usd or 0.0))
+
+
+def _overruled(records: Sequence[DecisionRecord]) -> Iterable[Recommendation]:
+    """Rules that models or people overrule more often than not."""
+    asked, over, instead = Counter[tuple[str, str]](), Counter[tuple[str, str]](), dict[tuple[str, str], Counter[str]]()
+    usd = defaultdict[tuple[str, str], float](float)
+    for each in records:
+        key = each.opened.step, each.opened.rule or "STOP"
+        if each.answered and each.settled and each.settled.relation in ("agreement", "override", "kept"):
+            asked[key] += 1
+            usd[key] += each.cost_usd
+            if each.settled.relation == "override":
+                over[key] += 1
+                instead.setdefault(key, Counter())[each.settled.action] += 1
+    for (step, rule), n in asked.items():
+        hits = over[step, rule]
+        if n >= FEWEST and lower_bound(hits, n) > 0.5:
+            action, times = instead[step, rule].most_common(1)[0]
+            yield Recommendation(
+                "rule",
+                f"{step}.{rule}",
+                f"rule {rule} in {step} is overruled more often than not, mostly by {action}",
+                f"overruled in {hits} of {n} decisions in which somebody was asked, surely {lower_bound(hits, n):.0%}; "
+                f"{action} {times} times",
+                "stepladder mine",
+                usd[step, rule],
+            )
+
+
+def _needless(records: Sequence[DecisionRecord], file: str) -> Iterable[Recommendation]:
+    """Reasons of the classifier where models nearly always say what the rule says."""
+    asked, same, usd, clauses = Counter[str](), Counter[str](), defaultdict[str, float](float), dict[str, str]()
+    for each in records:
+        if each.opened.route == "standard" or not each.answered:
+            continue
+        for fired in each.opened.fired[:1]:
+            asked[fired.name] += 1
+            same[fired.name] += bool(each.settled and each.settled.relation == "agreement")
+            usd[fired.name] += each.cost_usd
+            clauses.setdefault(fired.name, fired.readings[0].clause if fired.readings else fired.name)
+    for name, n in asked.items():
+        if n >= FEWEST and lower_bound(same[name], n) > 0.95:
+            yield Recommendation(
+                "classifier",
+                name,
+                f"who is asked because of {name} says what the rule says",
+                f"agreed in {same[name]} of {n} decisions, surely {lower_bound(same[name], n):.0%}",
+                f"stepladder whatif --workflow {file} --set '{clauses[name]}'   # with a higher threshold",
+                usd[name],
+            )
+
+
+def _failing(records: Sequence[DecisionRecord]) -> Iterable[Recommendation]:
+    """Rungs that often give nothing that can be used: their prompt, model or deadline."""
+    asked, lost, why, prompts = Counter[str](), Counter[str](), dict[str, Counter[str]](), dict[str, str]()
+    for each in records:
+        prompts |= {rung.rung: rung.prompt for rung in each.asked if rung.models}
+        for answer in each.answered:
+            if answer.rung in prompts and answer.outcome != "vote":
+                asked[answer.rung] += 1
+                if answer.outcome in ("failed", "invalid"):
+                    lost[answer.rung] += 1
+                    why.setdefault(answer.rung, Counter())[answer.cause.partition(":")[0]] += 1
+    for rung, n in asked.items():
+        if n >= FEWEST and lower_bound(lost[rung], n) > 0.05:
+            cause, times = why[rung].most_common(1)[0]
+            yield Recommendation(
+                "rung",
+                rung,
+                f"rung {rung} (prompt {prompts[rung]}) often gives nothing that can be used",
+                f"{lost[rung]} of {n} answers failed or were invalid, surely {lower_bound(lost[rung], n):.0%}; {cause} "
+                f"{times} times",
+                "stepladder ab --by prompt   # after a change of the prompt",
+            )
+
+
+def _limits(runs: Sequence[PastRun], records: Sequence[DecisionRecord]) -> Iterable[Recommendation]:
+    """Limits that end runs."""
+    if len(runs) < FEWEST:
+        return
+    ends = Counter[str]()
+    for run in runs:
+        stopped = [each for each in run.records if each.settled and each.settled.source == "limit"]
+        if stopped:
+            ends[stopped[-1].reason] += 1
+    for reason, hits in ends.items():
+        low, high = wilson(hits, len(runs))
+        if lower_bound(hits, len(runs)) > 0.05:
+            yield Recommendation(
+                "limit",
+                reason,
+                f"a limit often ends runs: {reason}",
+                f"{hits} of {len(runs)} runs ({low:.0%} to {high:.0%}) ended there",
+                "stepladder runs   # and `stepladder show RUN` for one of them",
+            )
+
+
+def _costs(runs: Sequence[PastRun], records: Sequence[DecisionRecord]) -> Iterable[Recommendation]:
+    """Money for answers that changed nothing."""
+    spent = sum(each.cost_usd for each in records)
+    same = sum(each.cost_usd for each in records if each.settled and each.settled.relation in ("agreement", "kept"))
+    answers = sum(bool(each.cost_usd) for each in records)
+    if answers >= FEWEST and same > 0.5 * spent:
+        yield Recommendation(
+            "cost",
+            "answers",
+            "most of what models cost goes into answers that change nothing",
+            f"${same:.4g} of ${spent:.4g} in {len(runs)} runs were for answers that agreed with the rule or lost to it",
+            "stepladder mine   # rules that settle what is always answered the same",
+            same,
+        )
