@@ -139,7 +139,8 @@ def _within(now: Array, cut: float, share: float) -> float:
 def _elsewhere(card: Scorecard, steps: Steps, budget: float) -> dict[str, Any]:
     """Thresholds for domains that were not learned from: those at which each known one, weighing the same and without
     its own points, would have the budget."""
-    whole, names = steps.most(log_odds(Scorecard(card.every), steps)), np.array(steps.domain)
+    whole = np.maximum(steps.most(log_odds(Scorecard(card.every), steps)), -60.0)  # a run of one step has no score
+    names = np.array(steps.domain)
     quantiles = np.linspace(0, 1, 1001)
     even = np.concatenate([np.quantile(whole[names == name], quantiles) for name in sorted(set(steps.domain))])
     high, low = probabilities(np.quantile(even, [1 - budget, max(0.0, 1 - 2 * budget)])).tolist()

@@ -207,3 +207,18 @@ def test_plots(tmp_path: Path) -> None:
     assert again[1].read_text() == page
     assert again[0].read_bytes() == png.read_bytes()
     json.dumps(msgspec.to_builtins(points[0]))
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("asked", [LEARN, CLAUSES], ids=["learn", "clauses"])
+def test_runs_of_one_step_are_no_trouble(asked: Asked) -> None:
+    short = [
+        msgspec.structs.replace(
+            run, run_id=f"short {run.run_id}", split_key=f"short {run.split_key}", steps=run.steps[:1]
+        )
+        for run in runs_of(20, 9)
+    ]
+    read = steps_of([*runs_of(80), *runs_of(60, 3, domain="shop"), *short])
+    policy = parse_policy(policy_text(tune(read, asked).policy))
+    figures = evaluate(read.steps, read.truth, policy).evaluations[0].groups[0].figures
+    assert 0.03 <= (figures["escalated"].value or 0) <= 0.35
