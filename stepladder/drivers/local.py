@@ -326,8 +326,8 @@ class Runner:
     # --- time
 
     def _arm(self, at: float | None) -> None:
-        """Come back at this time, or when a call that waits may start."""
-        if len(self._flights) < len(self.state.outstanding):
+        """Come back at this time, or when a call that waits may start (none does while the process drains)."""
+        if len(self._flights) < len(self.state.outstanding) and not self.resources.draining:
             starts = [
                 command.not_before
                 for command in self.state.outstanding.values()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from stepladder.app.orchestrator import Orchestrator
-from stepladder.drivers import AgentCall
+from stepladder.drivers import AgentCall, Runner
 from stepladder.errors import Draining
 from stepladder.journal import MemoryJournal
 from stepladder.journal.sqlite import SqliteJournal
@@ -117,6 +117,45 @@ def test_draining_lets_what_is_in_flight_end_and_begins_nothing(tmp_path: Path) 
             for number in range(40):
                 assert (await later.resume(str(number))).success
         assert agent.keys == keys, "nothing was called again"
+
+    go(body())
+
+
+TWO = (
+    ONE.replace("with: {x: input.x}}", "with: {x: input.x}}, again: {agent: worker, as: more, with: {x: input.x}}")
+    .replace("FINISH:  {from: working,", "GO_ON: {from: working, to: again}\n  FINISH:  {from: again,")
+    .replace("GIVE_UP: {from: working,", "GIVE_UP: {from: again,")
+    .replace("  working:\n    finish", "  working:\n    go_on: {do: GO_ON, because: go on}\n  again:\n    finish")
+)
+
+
+def test_while_it_drains_nobody_turns_in_circles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call that is begun no more is not waited for with an alarm that rings again and again."""
+    rung = 0
+    come_back = Runner._come_back
+
+    def counted(self: Runner) -> None:
+        nonlocal rung
+        rung += 1
+        come_back(self)
+
+    monkeypatch.setattr(Runner, "_come_back", counted)
+
+    async def body() -> None:
+        agent = Counted()
+        orchestrator = Orchestrator(workflow(TWO), agents={"worker": agent})
+        running = asyncio.create_task(orchestrator.run({"x": 1}, run_id="r"))
+        await until(lambda: agent.inside)
+        draining = asyncio.create_task(orchestrator.drain())
+        await turns(5)
+        agent.let_go.set()
+        assert await draining is True
+        await asyncio.sleep(0.05)
+        assert orchestrator.get("r").state.step == "again"
+        assert rung == 0
+        await orchestrator.close()
+        await asyncio.gather(running, return_exceptions=True)
+        assert len(agent.keys) == 1
 
     go(body())
 
