@@ -36,7 +36,7 @@ def live_calls(agents: Path, options: dict[str, str]) -> Live:
             secrets=secrets,
         )
         try:
-            event, _ = await call_agent(resources, machine, state.run_id, command)
+            event, *_ = await call_agent(resources, machine, state.run_id, command)
             return resources.redactor.event(event)
         finally:
             await resources.close()
