@@ -43,7 +43,7 @@ class Terms(msgspec.Struct, frozen=True):
     """
 
     agreement: float = 0.95
-    slack: float = 0.02
+    slack: float = 0.01
     rows: int = 10
     runs: int = 3
     surely: float = 0.75
