@@ -1,7 +1,7 @@
 """What a model chose, and what was known when it did: the rows that rules are mined from.
 
-Of imported runs: each call, handoff or message of an agent, on what was observed before it. Of ours: each decision in
-which a model said something, on the facts that it opened on.
+Of imported runs: each call, handoff or message of an agent, on what was observed before it. Of recordings of ours: each
+decision that a model answered, on the same and the signals it was made on.
 """
 
 from __future__ import annotations
@@ -52,11 +52,15 @@ def _in_run(run: Recording, fold: Fold, wanted: frozenset[str]) -> Iterator[Chos
     success = run.after.outcome.success
     chooses = wanted or choosers(run.steps)
     for step, seen in zip(run.steps, observations(run.steps), strict=True):
-        if step.agent in chooses and step.kind in ("message", "tool_call", "handoff"):
+        ours = step.decided if step.kind == "decision" else None
+        if ours is not None or (step.agent in chooses and step.kind in ("message", "tool_call", "handoff")):
             action = MESSAGE if step.kind == "message" else named(seen.name)
-            values, _ = fold.values(memory, broken)
-            facts = flat({**values, "taken": taken})
-            yield Chosen(run.run_id, run.split_key, facts, action, success, step.cost)
+            said = action if ours is None else ours.model_action
+            if said:
+                values, _ = fold.values(memory, broken)
+                facts = flat({**values, **(ours.signals if ours else {}), "taken": taken})
+                told = (ours.rule_action, "", ours.route) if ours else ("", "", "")
+                yield Chosen(run.run_id, run.split_key, facts, said, success, step.cost, None, *told)
             taken = {**taken, action: taken.get(action, 0) + 1}
         memory, broken = fold.update(memory, broken, seen)
 

@@ -38,18 +38,19 @@ class Terms(msgspec.Struct, frozen=True):
 
     Together the rules agree with the model in at least `agreement` of the held-out choices that they take over, and
     each alone in at most `slack` less; a rule stands on `rows` held-out choices of `runs` runs, and false ones are an
-    `alpha` of all at most. Figures by which rules were chosen flatter them: together they have to be `margin` better.
+    `alpha` of all at most. Figures by which rules were chosen flatter them: together they have to exceed it at the
+    confidence `likely`.
     """
 
     agreement: float = 0.95
-    slack: float = 0.02
+    slack: float = 0.01
     rows: int = 10
     runs: int = 3
     surely: float = 0.75
     alpha: float = 0.05
     parts: int = 5
     deepest: int = 4
-    margin: float = 0.005
+    likely: float = 0.65
 
     @property
     def alone(self) -> float:
@@ -88,7 +89,8 @@ class Proposal(msgspec.Struct, frozen=True):
 
 class Rule(msgspec.Struct, frozen=True, eq=False):
     """A rule that was found: its action and clauses, the rows it takes, `seen` of them held out when it was found, its
-    figures there, and the round it was found in (it stands behind the rules of every round before)."""
+    figures there (`likely` is what it reaches at least), and the round it was found in (it stands behind the rules of
+    every round before)."""
 
     action: str
     clauses: tuple[int, ...]
@@ -97,6 +99,7 @@ class Rule(msgspec.Struct, frozen=True, eq=False):
     seen: Bits
     p: float
     turn: int = 0
+    likely: float = 0.0
 
 
 class Mine:
@@ -202,13 +205,15 @@ class Mine:
             if not self._enough(held):
                 continue
             left = left & ~own
-            kept.append(msgspec.structs.replace(each, bits=own, seen=own & each.seen, held=held, turn=turn))
+            likely = self.rows.sure(own & each.seen, self.hits[each.action], self.terms.likely).low
+            more = {"bits": own, "seen": own & each.seen, "held": held, "turn": turn, "likely": likely}
+            kept.append(msgspec.structs.replace(each, **more))
         return kept
 
     def _together(self, kept: list[Rule]) -> list[Rule]:
         """Without the weakest, until what is left agrees often enough on the rows held out."""
-        least = min(1.0, self.terms.agreement + self.terms.margin)
-        while kept and sum(each.held.hits for each in kept) < least * sum(each.held.n for each in kept):
+        least = self.terms.agreement
+        while kept and sum(each.likely * each.held.n for each in kept) < least * sum(each.held.n for each in kept):
             del kept[min(range(len(kept)), key=lambda place: kept[place].held.share)]
         return kept
 

@@ -294,7 +294,12 @@ def test_what_is_left_of_a_turn() -> None:
         assert chain(b"before", bad) != chain(b"before", whole)
 
 
-NO_PAYLOAD: Final = {("model_answered", "left_out"), ("model_failed", "left_out"), ("question_put", "facts")}
+NO_PAYLOAD: Final = {
+    ("model_answered", "fields"),
+    ("model_answered", "left_out"),
+    ("model_failed", "left_out"),
+    ("question_put", "facts"),
+}
 """Digests with why they were left out; signals."""
 
 

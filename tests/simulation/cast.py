@@ -25,7 +25,7 @@ FOR_EVER_S: Final = 1e7
 AGENT_S: Final = (0.0, 0.0, 0.01, 0.5, 3.0, 20.0, 30.0, 45.0)
 MODEL_S: Final = (0.0, 0.01, 0.5, 2.0, 5.0, 7.0, 9.0)
 AGENT_FATES: Final = {"good": 54, "raises": 14, "garbage": 8, "unknown": 6, "hangs": 4, "stubborn": 6, "dies": 2}
-MODEL_FATES: Final = {"legal": 56, "illegal": 14, "garbage": 10, "fails": 10, "hangs": 5, "breaks": 5}
+MODEL_FATES: Final = {"legal": 58, "illegal": 22, "garbage": 6, "fails": 6, "hangs": 4, "breaks": 4}
 GARBAGE: Final = ("words", 5, {"status": 7, "ok": "yes", "good": 1, "success": None}, {"x": float("nan")}, object())
 TEXTS: Final = (
     "",

@@ -16,7 +16,7 @@ from tests.simulation.bugs import BUGS, Plant, chain_not_linked
 from tests.simulation.world import Simulated, simulate
 
 SEEDS: Final = range(240)
-WITHIN: Final = 200
+WITHIN: Final = 240
 """Seeds in which a planted bug has to be found."""
 ROOT: Final = Path(__file__).parents[2]
 
