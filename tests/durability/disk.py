@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from stepladder.errors import JournalError
+from stepladder.journal.sqlite_file import PAGE
 from tests.durability.crashes import IN_FLIGHT, RUN, Outcome, Undisturbed, error_of, finished, undisturbed
 from tests.durability.life import KILLED, Death, Fate, forked, worked
 from tests.durability.outside import Outside
@@ -180,7 +181,7 @@ def cases(story: Undisturbed, folder: Path, runs: Sequence[str]) -> Iterator[tup
     for fault in FAULTS:
         yield from ((fault, at) for at in range(1, calls[fault.calls] + 1))
     for fault in (BIG, BIG_FOR_A_WHILE):  # a page and its head are two writes
-        yield from ((fault, at) for at in range(1024, calls[WRITES] * 2100, 2048))
+        yield from ((fault, at) for at in range(PAGE // 4, calls[WRITES] * (PAGE // 2 + 50), PAGE // 2))
 
 
 def main() -> None:

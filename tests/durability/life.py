@@ -143,6 +143,9 @@ class HurriedClock(SystemClock):
 class Actors:
     """Agents, models and the person of a story, for one life. Every other agent is synchronous."""
 
+    final = True
+    """Models say what they said in the story, and are not asked again."""
+
     def __init__(self, story: Story, fate: Fate, past: Mapping[str, Past]) -> None:
         self.story, self.fate, self.outside, self.past = story, fate, fate.outside, past
         self.name = "scripted"

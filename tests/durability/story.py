@@ -172,6 +172,9 @@ class _Recording(_Stage):
 
 
 class _Heard:
+    final = True
+    """What it says is what its script says: it is not asked again."""
+
     def __init__(self, provider: Provider, heard: dict[str, ModelReply | Raised]) -> None:
         self.provider, self.heard, self.name = provider, heard, provider.name
 

@@ -19,13 +19,14 @@ from stepladder.errors import JournalError
 from stepladder.events import PersonAnswered
 from stepladder.journal import StoredTurn
 from stepladder.journal.sqlite import SqliteJournal
+from stepladder.journal.sqlite_file import PAGE
 from stepladder.orchestrator import fold
 from tests.durability.crashes import Outcome, Undisturbed, differences, error_of, lived
 from tests.durability.life import KILLED, Death
 from tests.durability.story import read_story
 
 HEAD: Final = 32
-FRAME: Final = 24 + 4096
+FRAME: Final = 24 + PAGE
 NEVER: Final = 1 << 30
 Turns = Mapping[str, Sequence[StoredTurn]]
 
@@ -89,7 +90,7 @@ def is_begun_anew(log: bytes) -> bool:
 
 def cuts(log: bytes, count: int, chance: random.Random) -> list[int]:
     """Where to cut, in order: around the borders of frames, and anywhere."""
-    borders = [at + by for at in range(HEAD, len(log) + 1, FRAME) for by in (-1, 0, 1, 23, 24, 25, 2048)]
+    borders = [at + by for at in range(HEAD, len(log) + 1, FRAME) for by in (-1, 0, 1, 23, 24, 25, PAGE // 2)]
     near = [at for at in (0, 1, *borders, len(log)) if at <= len(log)]
     chosen = chance.sample(near, min(len(near), count // 2))
     return sorted(chosen + [chance.randrange(len(log)) for _ in range(count - len(chosen))])
