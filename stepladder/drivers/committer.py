@@ -132,6 +132,10 @@ class Committer:
     def _tell(
         group: list[_Waiting], answers: Sequence[Exception | None], here: asyncio.AbstractEventLoop | None = None
     ) -> None:
+        if here is not None and all(each.loop is here for each in group):
+            for each, answer in zip(group, answers, strict=True):
+                each.done(answer)
+            return
         told: dict[asyncio.AbstractEventLoop, list[tuple[Done, Exception | None]]] = {}
         for each, answer in zip(group, answers, strict=True):
             told.setdefault(each.loop, []).append((each.done, answer))

@@ -7,18 +7,20 @@ from collections.abc import Callable, Collection, Coroutine
 from contextvars import Context
 from typing import Any, NamedTuple
 
+import msgspec
+
 from stepladder.events import Event
 
 Flight = tuple[int, int]
 """A command's number and attempt."""
 
 
-class Post(NamedTuple):
+class Post(msgspec.Struct, frozen=True, gc=False):
     """An event handed in, the inbox item it comes from, and the artifacts to keep with it."""
 
     event: Event
     taken: int = 0
-    kept: dict[str, bytes] = {}  # noqa: RUF012 - never changed
+    kept: dict[str, bytes] = {}
 
 
 Work = Callable[[Any], Coroutine[Any, Any, Post]]

@@ -15,7 +15,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from contextvars import copy_context
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
+
+import msgspec
 
 from stepladder.commands import AskModel, CallAgent, Wait
 from stepladder.drivers.alarm import Alarm
@@ -43,7 +45,7 @@ CHECKPOINT_EVERY: Final = 512
 """Entries between two states kept in the journal: a long run is taken up from the last one."""
 
 
-class _Turn(NamedTuple):
+class _Turn(msgspec.Struct, frozen=True, gc=False):
     moved: Advanced
     row: RunRow | None
     digest: bytes
@@ -413,9 +415,9 @@ class Runner:
     def _written(self) -> None:
         """The turn is durable: it has happened."""
         assert self._turn is not None, "a turn was being written"
-        moved, row, digest, taken = self._turn
+        turn, moved, row = self._turn, self._turn.moved, self._turn.row
         self._turn, before = None, self.state
-        self.state, self.digest, self._row = moved.state, digest, row
+        self.state, self.digest, self._row = moved.state, turn.digest, row
         self.seq += len(moved.entries)
         if self.owned and (row is None or row.status != "working"):
             self.owned = False
@@ -425,7 +427,7 @@ class Runner:
             commands = self.state.outstanding.values()
             self._flights.drop_all_but({(each.number, getattr(each, "attempt", 1)) for each in commands})
         self.tell(moved.entries)
-        if taken:
+        if turn.taken:
             self._look()
 
     def _remember_shadows(self, before: RunState, entries: Sequence[Event | Entry]) -> None:

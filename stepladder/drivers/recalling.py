@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Mapping
 from typing import NamedTuple
 
-from loguru import logger
-
 from stepladder.clauses import Facts
 from stepladder.commands import AskModel
 from stepladder.decision import CACHE, Caching, Ladder, Option, Rung, judge_answer
@@ -84,6 +82,8 @@ class Recalling:
         """Keep the model's answer, if it may be kept (None: the question was cut off)."""
         trouble = self._verdicts.learn(self._situation, self._caching, self._kept(event))
         if trouble:
+            from loguru import logger
+
             logger.warning("a verdict was not kept: {}", trouble)
 
     def _kept(self, event: ModelAnswered | ModelFailed | None) -> Kept | None:

@@ -9,9 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
-
-import pybreaker
+from typing import TYPE_CHECKING, Final
 
 from stepladder.fallback import (
     BreakerPolicy,
@@ -25,9 +23,13 @@ from stepladder.fallback import (
     View,
     latched_for_s,
 )
-from stepladder.llm.breaker import Breaker, Permit
-from stepladder.llm.breaker_storage import Storage
 from stepladder.llm.purse import Target
+
+if TYPE_CHECKING:  # pybreaker brings Redis along, 10 MB of it: who asks no model has no breakers
+    import pybreaker
+
+    from stepladder.llm.breaker import Breaker, Permit
+    from stepladder.llm.breaker_storage import Storage
 
 UNTOLD_S: Final = 0.25
 """How long a target is left alone after a 429 that names no time."""
@@ -77,6 +79,8 @@ class Health:
 
     def breaker(self, name: str) -> Breaker:
         """The breaker of a name."""
+        from stepladder.llm.breaker import Breaker
+
         if name not in self._breakers:
             self._breakers[name] = Breaker(
                 name,

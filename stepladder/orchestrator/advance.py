@@ -15,7 +15,7 @@ from stepladder.record import Entry
 from stepladder.state import RunState
 
 
-class Advanced(msgspec.Struct, frozen=True):
+class Advanced(msgspec.Struct, frozen=True, gc=False):
     """The state after an event and its conclusions, and both, in the order in which they belong in the journal."""
 
     state: RunState

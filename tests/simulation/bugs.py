@@ -141,7 +141,7 @@ def answer_consumed_early(plant: MonkeyPatch) -> None:
 def answer_left_in_the_inbox(plant: MonkeyPatch) -> None:
     """A turn does not say which item it consumes."""
     append = Runner._append
-    plant.setattr(Runner, "_append", lambda self, post, done: append(self, post._replace(taken=0), done))
+    plant.setattr(Runner, "_append", lambda self, post, done: append(self, replace(post, taken=0), done))
 
 
 def fence_ignored(plant: MonkeyPatch) -> None:
