@@ -8,7 +8,16 @@ from collections.abc import Sequence
 from stepladder.llm.errors import KeyMissing
 
 
-def find_key(provider: str, given: str | None, variables: Sequence[str]) -> str:
+class Key(str):
+    """A key that can be used like any text and is not shown where values are: in a traceback, in a debugger."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
+def find_key(provider: str, given: str | None, variables: Sequence[str]) -> Key:
     """`given`, or the first of the environment `variables` that is set, without surrounding white space.
 
     Raises `KeyMissing` when there is none, or when it could not travel in a header (which would put it into an
@@ -19,4 +28,4 @@ def find_key(provider: str, given: str | None, variables: Sequence[str]) -> str:
         raise KeyMissing(provider, variables)
     if not (key.isascii() and key.isprintable() and " " not in key):
         raise KeyMissing(provider, variables, "an API key with characters that no key has")
-    return key
+    return Key(key)
