@@ -30,7 +30,7 @@ from tests.llm.loopback import Act, Loopback, answer
 from tests.llm.variants import CUT, VARIANTS, WIRES, Expect, ok
 from tests.llm.watched import LEGAL, PRICES, Watched, point
 
-DEADLINE_S, SLOW_S = 6.0, 1.4
+DEADLINE_S, SLOW_S = 6.0, 3.0
 AT_ONCE = 16
 LAPS = 4
 TORTURE = bool(os.environ.get("STEPLADDER_TORTURE"))
@@ -115,11 +115,10 @@ def cells() -> list[tuple[str, str, Act]]:
 
 def was_starved(seen: Seen) -> bool:
     """Whether somebody was late who is never slow: the machine had no processor for him."""
-    slow = {"second"} if seen.expect == CUT else {"faulty", "second"}
-    late = [each for each in seen.attempts if each.outcome == "late" or "no connection within" in each.cause]
-    return any(each.target.partition(":")[0] in slow for each in late) or "and it has" in str(
-        [each.cause for each in seen.attempts if seen.expect.asked == 3]
-    )
+    if seen.expect == CUT:
+        return not any(each.target.startswith("second:") and each.outcome == "answered" for each in seen.attempts)
+    late = any(each.outcome == "late" or "no connection within" in each.cause for each in seen.attempts)
+    return late or (seen.expect.asked == 3 and "and it has" in str([each.cause for each in seen.attempts]))
 
 
 @pytest.fixture(scope="module")
