@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 import msgspec
 
 from stepladder.llm.errors import BadResponse, ModelError, Refused
+from stepladder.llm.keys import forms_of
 from stepladder.llm.provider import ModelReply, ModelRequest
 
 _DETAIL_CHARS = 240
@@ -133,10 +134,11 @@ LEAST_SECRET: Final = 8
 
 
 def struck(text: str, secrets: tuple[str, ...], least: int = LEAST_SECRET) -> str:
-    """`text` without secrets of so many characters or more."""
+    """`text` without secrets of so many characters or more, however they are written."""
     for secret in secrets:
         if len(secret) >= least:
-            text = text.replace(secret, "***")
+            for form in forms_of(secret):
+                text = text.replace(form, "***")
     return text
 
 

@@ -20,9 +20,9 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 import httpx2
 
 from stepladder.llm.errors import BadResponse, Late, ModelError, Rejected, Unreachable
-from stepladder.llm.keys import Key
+from stepladder.llm.keys import Key, forms_of
 from stepladder.llm.provider import ModelReply
-from stepladder.llm.reading import LEAST_SECRET, Call, HttpAnswer, Read, struck
+from stepladder.llm.reading import LEAST_SECRET, Call, HttpAnswer, Read
 
 MAX_BODY_BYTES = 4_000_000
 CONNECT_TIMEOUT_S = 5.0
@@ -244,8 +244,10 @@ class _Unechoed(logging.Filter):
         running = _exchange.get()
         if running is not None and running.secrets:
             said = record.getMessage()
-            if any(secret in said for secret in running.secrets):
-                record.msg, record.args = struck(said, tuple(sorted(running.secrets, key=len, reverse=True))), ()
+            for form in _forms(running.secrets):
+                said = said.replace(form, "***")
+            if said != record.getMessage():
+                record.msg, record.args = said, ()
         return True
 
 
@@ -253,13 +255,18 @@ for _name in ("httpx2", "httpcore2.http11", "httpcore2.http2", "httpcore2.proxy"
     logging.getLogger(_name).addFilter(_Unechoed())
 
 
+def _forms(secrets: Iterable[str]) -> list[str]:
+    found = {form for secret in secrets if len(secret) >= LEAST_SECRET for form in forms_of(secret)}
+    return sorted(found, key=len, reverse=True)
+
+
 def unechoed(answer: HttpAnswer, secrets: Iterable[str]) -> HttpAnswer:
     """The answer without what only its request may hold: some servers send keys back, in errors or anywhere else."""
     body, headers = answer.body, answer.headers
-    for secret in sorted((each for each in secrets if len(each) >= LEAST_SECRET), key=len, reverse=True):
-        body = body.replace(secret.encode(errors="replace"), b"***")
-        if any(secret in value for value in headers.values()):
-            headers = {name: value.replace(secret, "***") for name, value in headers.items()}
+    for form in _forms(secrets):
+        body = body.replace(form.encode(errors="replace"), b"***")
+        if any(form in value for value in headers.values()):
+            headers = {name: value.replace(form, "***") for name, value in headers.items()}
     return answer if body is answer.body and headers is answer.headers else HttpAnswer(answer.status, headers, body)
 
 
