@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -12,17 +12,20 @@ from stepladder.llm.errors import BadResponse
 from stepladder.llm.reading import Call, HttpAnswer, text_of
 
 
-def decode(call: Call, answer: HttpAnswer) -> dict[str, Any] | BadResponse:
-    """The body as a JSON object, strictly: valid UTF-8, no NaN, no lone surrogate, no key twice that matters, nothing
-    after its end. A byte order mark before it means nothing."""
+def decode(call: Call, answer: HttpAnswer, once: Sequence[bytes] = ()) -> dict[str, Any] | BadResponse:
+    """The body as a JSON object, strictly: valid UTF-8, no NaN, no lone surrogate, nothing after its end. A byte order
+    mark before it means nothing. `once` are the keys that the answer hangs on, in quotes: where one of them occurs more
+    than once, no object may hold the same key twice."""
     what = f"{len(answer.body)} bytes of {answer.headers.get('content-type', 'unnamed type')}"
     body = answer.body.removeprefix(MARK)
     if not body.strip():
         return call.fault(BadResponse, f"HTTP {answer.status} with an empty body", may_be_billed=True)
     try:
         document = msgspec.json.decode(body)
-        if any(body.count(key) > 1 for key in SAID_ONCE):
-            json.loads(body, object_pairs_hook=_once)
+        for key in once:
+            if body.count(key) > 1:
+                json.loads(body, object_pairs_hook=_once)
+                break
     except _Twice:
         return call.fault(BadResponse, f"{what} with a key twice", may_be_billed=True, sign="no_answer")
     except (ValueError, RecursionError) as failure:  # msgspec's errors and UnicodeDecodeError are ValueErrors
@@ -38,11 +41,6 @@ def decode(call: Call, answer: HttpAnswer) -> dict[str, Any] | BadResponse:
 
 MARK: Final = b"\xef\xbb\xbf"
 """The byte order mark, which JSON should not begin with (RFC 8259, 8.1)."""
-SAID_ONCE: Final = (
-    *(b'"choices"', b'"message"', b'"content"', b'"refusal"', b'"tool_calls"', b'"arguments"', b'"finish_reason"'),
-    *(b'"output"', b'"text"', b'"candidates"', b'"parts"', b'"finishReason"', b'"args"', b'"error"', b'"action"'),
-)
-"""Keys that an answer hangs on; only where one occurs more than once is it worth looking for the same key twice."""
 
 
 class _Twice(ValueError):

@@ -26,6 +26,8 @@ from stepladder.llm.reading import (
 from stepladder.llm.statuses import by_status, inside, words_in
 from stepladder.llm.stream import broken, chat_of, events, is_stream
 
+ONCE: Final = (b'"choices"', b'"message"', b'"content"', b'"finish_reason"', b'"arguments"', b'"error"')
+
 
 class _Function(msgspec.Struct):
     name: str = ""
@@ -58,7 +60,7 @@ def read(call: Call, answer: HttpAnswer) -> ModelReply | ModelError:
     if not 200 <= answer.status < 300:
         return by_status(call, answer, said_in(error_document(answer)))
     streamed = is_stream(answer)
-    document = _folded(call, answer) if streamed else decode(call, answer)
+    document = _folded(call, answer) if streamed else decode(call, answer, ONCE)
     if isinstance(document, ModelError):
         return document
     call = msgspec.structs.replace(call, repaired=("stream",) if streamed else oddities(answer))

@@ -45,6 +45,7 @@ from stepladder.llm.reading import (
     clean,
     count,
     no_answer,
+    struck,
     text_of,
     tokens,
     words_of,
@@ -229,6 +230,9 @@ def _data_part(attachment: Attachment) -> types.Part:
     return types.Part.from_bytes(data=attachment.data, mime_type=attachment.media_type)
 
 
+ONCE: Final = (b'"candidates"', b'"parts"', b'"text"', b'"finishReason"', b'"args"', b'"action"', b'"error"')
+
+
 class _Function(msgspec.Struct):
     name: str = ""
     args: Any = None
@@ -263,11 +267,11 @@ def read(call: Call, answer: HttpAnswer) -> ModelReply | ModelError:
     if not 200 <= answer.status < 300:
         return by_status(call, answer, _said(error_document(answer)))
     streamed = is_stream(answer)
-    document = _folded(call, answer) if streamed else decode(call, answer)
+    document = _folded(call, answer) if streamed else decode(call, answer, ONCE)
     if isinstance(document, ModelError):
         return document
     repaired = ("stream",) if streamed else oddities(answer)
-    request_id = clean(text_of(document.get("responseId"))[:200], call.secrets)
+    request_id = struck(text_of(document.get("responseId"))[:200], call.secrets)
     call = msgspec.structs.replace(call, request_id=request_id, repaired=repaired)
     usage = _usage(document.get("usageMetadata"))
     if (error := error_in(document, "candidates", "promptFeedback")) is not None:

@@ -7,6 +7,7 @@ What a status and an error object mean is in `statuses`.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
@@ -78,7 +79,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     def reply(self, text: str, model: object, usage: Usage, finish: str, repaired: tuple[str, ...] = ()) -> ModelReply:
         """The answer; a `model` that is no word is replaced by the one asked for. An answer takes tokens to read and
         to write: a usage that says otherwise is none."""
-        served = clean(model, self.secrets) if isinstance(model, str) and model else self.request.model
+        served = struck(model[:200], self.secrets) if isinstance(model, str) and model else self.request.model
         usage = usage if usage.known and usage.input_tokens and usage.output_tokens else Usage()
         other = () if is_same_model(self.request.model, served) else (OTHER_MODEL,)
         return ModelReply(
@@ -122,6 +123,7 @@ OTHER_MODEL: Final = "other_model"
 _VERSION: Final = re.compile(r"[-@:](?:\d[\d.-]*|v\d[\w.-]*|latest|(?:preview|exp)(?:-\d[\d-]*)?)", re.IGNORECASE)
 
 
+@functools.lru_cache(maxsize=512)
 def is_same_model(asked: str, served: str) -> bool:
     """Whether a server that names `served` was asked for `asked`: the same name, perhaps with where it comes from
     before it and its version behind it. `gpt-5-mini` is another one than `gpt-5`."""
@@ -178,11 +180,11 @@ def answered(
 
 def agreed(call: Call, results: Sequence[ModelReply | ModelError], usage: Usage) -> ModelReply | ModelError:
     """What several answers to one question come to: what all of them say, or nothing. None is preferred."""
-    first = results[0]
+    first, *others = results
     if isinstance(first, ModelReply):
-        same = all(isinstance(each, ModelReply) and _told(each.text) == _told(first.text) for each in results)
+        same = all(isinstance(each, ModelReply) and _told(each.text) == _told(first.text) for each in others)
     else:
-        same = all(type(each) is type(first) for each in results)
+        same = all(type(each) is type(first) for each in others)
     return first if same else no_answer(call, f"{len(results)} answers that differ where one was asked for", usage)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -14,6 +14,8 @@ from stepladder.llm.provider import ModelReply
 from stepladder.llm.reading import Call, HttpAnswer, Said, ToolCall, Usage, answered, no_answer, tokens
 from stepladder.llm.statuses import by_status, inside
 from stepladder.llm.stream import broken, events, is_stream, response_of
+
+ONCE: Final = (b'"output"', b'"content"', b'"text"', b'"arguments"', b'"error"')
 
 
 class _Content(msgspec.Struct):
@@ -38,7 +40,7 @@ def read(call: Call, answer: HttpAnswer) -> ModelReply | ModelError:
     if not 200 <= answer.status < 300:
         return by_status(call, answer, said_in(error_document(answer)))
     streamed = is_stream(answer)
-    document = _folded(call, answer) if streamed else decode(call, answer)
+    document = _folded(call, answer) if streamed else decode(call, answer, ONCE)
     if isinstance(document, ModelError):
         return document
     call = msgspec.structs.replace(call, repaired=("stream",) if streamed else oddities(answer))

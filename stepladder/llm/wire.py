@@ -244,7 +244,7 @@ class _Unechoed(logging.Filter):
         running = _exchange.get()
         if running is not None and running.secrets:
             said = record.getMessage()
-            for form in _forms(running.secrets):
+            for form in _forms(frozenset(running.secrets)):
                 said = said.replace(form, "***")
             if said != record.getMessage():
                 record.msg, record.args = said, ()
@@ -255,7 +255,8 @@ for _name in ("httpx2", "httpcore2.http11", "httpcore2.http2", "httpcore2.proxy"
     logging.getLogger(_name).addFilter(_Unechoed())
 
 
-def _forms(secrets: Iterable[str]) -> list[str]:
+@functools.lru_cache(maxsize=256)
+def _forms(secrets: frozenset[str]) -> list[str]:
     found = {form for secret in secrets if len(secret) >= LEAST_SECRET for form in forms_of(secret)}
     return sorted(found, key=len, reverse=True)
 
@@ -263,7 +264,7 @@ def _forms(secrets: Iterable[str]) -> list[str]:
 def unechoed(answer: HttpAnswer, secrets: Iterable[str]) -> HttpAnswer:
     """The answer without what only its request may hold: some servers send keys back, in errors or anywhere else."""
     body, headers = answer.body, answer.headers
-    for form in _forms(secrets):
+    for form in _forms(frozenset(secrets)):
         body = body.replace(form.encode(errors="replace"), b"***")
         if any(form in value for value in headers.values()):
             headers = {name: value.replace(form, "***") for name, value in headers.items()}
