@@ -39,7 +39,7 @@ ATTEMPTS: Final = Retry().attempts
 TORTURE: Final = bool(os.environ.get("STEPLADDER_TORTURE"))
 """Otherwise every fault is shown half open, with a cap, and by who repeats keys, on some of its wires only."""
 AT_ONCE: Final = 24
-LAPS: Final = 4
+LAPS: Final = 8 if TORTURE else 4
 STARVED_S: Final = 0.5
 SITUATIONS: Final = ("alone", "chain", "half_open", "cap", "echo")
 PLANTED: Final = (KEY, OTHER_KEY, KEY[8:], OTHER_KEY[8:])
@@ -110,16 +110,17 @@ def key_of(situation: str) -> str | None:
 async def almost_spent(server: FaultServer, journal: Journal) -> Budget:
     """A day on which something was spent already, and a cap that leaves as much as one attempt may cost."""
     spender = provider(server, HEALTHY, "spender", "openai_chat", "spender")
-    first = point({"spender": spender}, Health(), journal, Budget(prices=PRICES), DEADLINE_S)
+    first = point({"spender": spender}, Health(), journal, Budget(prices=PRICES), 60.0)
     spent = await first.decide({"doubt": True}, legal=LEGAL, decision_id="before")
     assert spent.source == "model", spent.explain()
     await first.close()
     await spender.close()
     ledger = open_ledger(journal)
-    (line,) = ledger.lines()
+    lines = list(ledger.lines())
+    spent_usd = usd(sum(line.booked for line in lines))
     if isinstance(journal, SqliteJournal):
         ledger.close()
-    return Budget(day_usd=usd(line.booked + line.reserved), prices=PRICES)
+    return Budget(day_usd=spent_usd + usd(lines[-1].reserved), prices=PRICES)
 
 
 async def decide(server: FaultServer, situation: str, setup: Setup, starved: Starved) -> Made:
