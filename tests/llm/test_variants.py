@@ -7,6 +7,7 @@ loopback, the ledger, every logger at DEBUG.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import time
 from collections import Counter
@@ -18,17 +19,22 @@ from stepladder.app.lone import Decision
 from stepladder.decision import Budget
 from stepladder.events import Attempt
 from stepladder.fallback import Retry
+from stepladder.fallback.handling import CODES
 from stepladder.journal import MemoryJournal
 from stepladder.llm.google import GoogleProvider
 from stepladder.llm.openai import OpenAIProvider
-from stepladder.llm.provider import Provider
+from stepladder.llm.provider import ModelReply, Provider
+from stepladder.llm.reading import Call, HttpAnswer
 from stepladder.money import open_ledger
 from stepladder.money.ledger import Line
 from tests.llm.faults import KEY, Starved
 from tests.llm.logs import all_logs
 from tests.llm.loopback import Act, Loopback, answer
-from tests.llm.variants import CUT, VARIANTS, WIRES, Expect, ok
+from tests.llm.test_laws import paths
+from tests.llm.variants import CUT, TEXT, VARIANTS, WIRES, Expect, ok
 from tests.llm.watched import LEGAL, PRICES, Watched, point
+from tests.llm.wires import WIRES as READERS_OF
+from tests.llm.wires import changed, request
 
 DEADLINE_S, SLOW_S = 6.0, 3.0
 AT_ONCE = 16
@@ -246,3 +252,44 @@ def test_no_key_is_written_down_or_logged(run: Run) -> None:
         shown = f"{each.journal} {each.decision.explain()} {each.decision.record.as_dict()} {each.health.states()}"
         assert KEY not in shown
         assert "<html" not in str([attempt.cause for attempt in each.attempts])
+
+
+ODD: tuple[Any, ...] = (
+    None,
+    True,
+    False,
+    0,
+    -1,
+    7,
+    1.5,
+    10**30,
+    "",
+    "x",
+    "\u202e",
+    [],
+    [None],
+    {},
+    {"x": 1},
+    [[[]]],
+    ...,
+)
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_no_field_of_another_kind_makes_another_answer(wire: str) -> None:
+    """Each field of a good answer, replaced by each odd value: the answer as it was, or none."""
+    good, read = ok(wire), READERS_OF[wire].read
+    call = Call(provider="p", request=request("fault-model"), price=lambda *_: 0.25)
+    seen = Counter[str]()
+    for path in paths(good):
+        for value in ODD:
+            document = changed(good, path, value)
+            got = read(call, HttpAnswer(200, {}, json.dumps(document).encode()))
+            seen[type(got).__name__] += 1
+            if isinstance(got, ModelReply):
+                assert got.text == TEXT or path.endswith(("content", "text")), (path, value, got)
+                assert got.cost_usd is None or got.cost_usd == 0.25
+            else:
+                assert got.failure.code in CODES
+    assert seen["ModelReply"] > 50
+    assert seen["BadResponse"] > 50
