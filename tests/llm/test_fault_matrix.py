@@ -231,7 +231,8 @@ class Starving(Starved):
         late = any(
             each.outcome == "late" or "no connection within" in each.cause for each in made.attempts
         ) and not server.is_slow(setup.fault, setup.wire)
-        if queued > STARVED_S or late:
+        short = made.overrun_s > 0.1 or any("and it has" in each.cause for each in made.attempts)
+        if late or (short and queued > STARVED_S):
             self.found.add(id(made))
         return made
 
