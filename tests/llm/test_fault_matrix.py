@@ -228,9 +228,13 @@ class Starving(Starved):
             before = queued_s()
             made = await decide(server, situation, setup, self)
             queued = queued_s() - before
+        slow, reachable = server.is_slow(setup.fault, setup.wire), "connect" not in setup.fault
         late = any(
-            each.outcome == "late" or "no connection within" in each.cause for each in made.attempts
-        ) and not server.is_slow(setup.fault, setup.wire)
+            (each.outcome == "late" and not slow)
+            or (reachable and "no connection within" in each.cause)
+            or each.outcome == "cut_off"
+            for each in made.attempts
+        )
         short = made.overrun_s > 0.1 or any("and it has" in each.cause for each in made.attempts)
         if late or (short and queued > STARVED_S):
             self.found.add(id(made))
