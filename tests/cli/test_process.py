@@ -48,9 +48,8 @@ def typed(*args: str, answers: dict[str, bytes], patience_s: float = 20.0) -> tu
 
 
 def test_it_runs_as_a_module_too() -> None:
-    run = subprocess.run(
-        [sys.executable, "-m", "stepladder", "runs", "--journal", "no.db"], capture_output=True, cwd=ROOT
-    )
+    words = [sys.executable, "-m", "stepladder", "runs", "--journal", "no.db"]
+    run = subprocess.run(words, capture_output=True, cwd=ROOT, timeout=60, check=False)
     assert (run.returncode, run.stdout) == (4, b"")
     assert b"no journal no.db" in run.stderr
 
