@@ -63,7 +63,7 @@ class Runner:
         inbox: Inbox = lambda *_: None,
         rested: Callable[[Runner], None] = lambda _: None,
     ) -> None:
-        self.machine, self.resources = machine, resources
+        self.resources = resources
         self.turns = Turns(machine, resources, state, seq, digest)
         self.untold: Exception | None = None
         self._listener, self._inbox, self._rested = listener, inbox, rested
@@ -73,7 +73,7 @@ class Runner:
         self._broken: BaseException | None = None
         self._at_work = self._busy = self._gone = self._to_look = False
         self._context = copy_context()
-        self._performing = Performing(machine, resources, state.run_id, self._context)
+        self._performing = Performing(self.turns, resources, self._context)
 
     # --- from outside
 
@@ -140,6 +140,11 @@ class Runner:
         except Exception as error:
             message = f"a listener of run {self.state.run_id!r} raised; the run goes on"
             asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})
+
+    @property
+    def machine(self) -> Machine:
+        """The run's workflow and policy."""
+        return self.turns.machine
 
     @property
     def state(self) -> RunState:
@@ -248,11 +253,11 @@ class Runner:
             return False
         if self._posts:
             return self._take(self._posts.pop(0))
-        state, now = self.turns.state, self.resources.clock.now()
-        self._performing.begin(state, now, self._landed)
-        wake = wake_at(self.machine, state)
+        machine, state, now = self.turns.machine, self.turns.state, self.resources.clock.now()
+        self._performing.begin(now, self._landed)
+        wake = wake_at(machine, state)
         if wake is not None and wake <= now:
-            self._posts += [Post(event) for event in due(self.machine, state, now)]
+            self._posts += [Post(event) for event in due(machine, state, now)]
             return True
         if _works(state):
             self._arm(wake)
@@ -305,7 +310,7 @@ class Runner:
 
     def _arm(self, at: float | None) -> None:
         """Come back at this time, or when a call that waits may start (none does while the process drains)."""
-        start = self._performing.next_start(self.state)
+        start = self._performing.next_start()
         if start is not None:
             at = start if at is None else min(at, start)
         if at is not None:
@@ -350,7 +355,7 @@ class Runner:
         """The turn is durable: it has happened."""
         before, taken = self.turns.state, self.turns.taking
         entries = self.turns.written()
-        self._performing.follow(before, self.turns.state, entries)
+        self._performing.follow(before, entries)
         self.tell(entries)
         if taken:
             self._look()

@@ -12,8 +12,9 @@ from stepladder.commands import AskModel, CallAgent
 from stepladder.drivers.flights import Flights, Landed, Post
 from stepladder.drivers.perform import ask, call_agent
 from stepladder.drivers.resources import Resources
+from stepladder.drivers.turns import Turns
 from stepladder.events import Event
-from stepladder.orchestrator import Machine, fold
+from stepladder.orchestrator import fold
 from stepladder.record import Asked, Entry
 from stepladder.state import RunState
 
@@ -22,15 +23,13 @@ class Performing:
     """What is in flight for a run, as its state has it outstanding.
 
     Args:
-        machine: the run's workflow and policy.
+        turns: the run, as far as it is durable.
         resources: what runs have in common.
-        run_id: the run.
         context: the context variables that each flight starts with a copy of.
     """
 
-    def __init__(self, machine: Machine, resources: Resources, run_id: str, context: Context) -> None:
-        self._machine, self._resources, self._run_id = machine, resources, run_id
-        self._flights = Flights(context)
+    def __init__(self, turns: Turns, resources: Resources, context: Context) -> None:
+        self._turns, self._resources, self._flights = turns, resources, Flights(context)
         self._asked_in: dict[int, RunState] = {}
 
     @property
@@ -42,11 +41,11 @@ class Performing:
         """What is awaited, or that of these commands."""
         return self._flights.tasks(numbers)
 
-    def begin(self, state: RunState, now: float, landed: Landed) -> None:
+    def begin(self, now: float, landed: Landed) -> None:
         """Begin what is outstanding and not in flight yet, unless the process drains."""
         if self._resources.draining:
             return
-        flights = self._flights
+        flights, state = self._flights, self._turns.state
         for command in state.outstanding.values():
             if isinstance(command, CallAgent):
                 flight = (command.number, command.attempt)
@@ -57,23 +56,25 @@ class Performing:
                 asked_in = self._asked_in.pop(command.number, None) if command.shadow else state
                 flights.begin((command.number, 1), partial(self._ask, asked_in), command, landed, can_be_cut=True)
 
-    def next_start(self, state: RunState) -> float | None:
+    def next_start(self) -> float | None:
         """When the next call may start that waits for its time; none does while the process drains."""
-        if len(self._flights) >= len(state.outstanding) or self._resources.draining:
+        outstanding = self._turns.state.outstanding
+        if len(self._flights) >= len(outstanding) or self._resources.draining:
             return None
-        calls = [command for command in state.outstanding.values() if isinstance(command, CallAgent)]
+        calls = [command for command in outstanding.values() if isinstance(command, CallAgent)]
         waiting = (call.not_before for call in calls if (call.number, call.attempt) not in self._flights)
         return min(waiting, default=None)
 
-    def follow(self, before: RunState, after: RunState, entries: Sequence[Event | Entry]) -> None:
+    def follow(self, before: RunState, entries: Sequence[Event | Entry]) -> None:
         """A turn has happened: cut off what nobody awaits any more.
 
         A shadow is asked about the state in which its decision was open; the run may have gone on since.
         """
+        after = self._turns.state
         if after.shadows:
             for index, entry in enumerate(entries):
                 if isinstance(entry, Asked) and entry.shadow:
-                    state = fold(self._machine, entries[: index + 1], before)
+                    state = fold(self._turns.machine, entries[: index + 1], before)
                     self._asked_in |= dict.fromkeys(entry.commands, state)
         if self._flights:
             commands = after.outstanding.values()
@@ -84,7 +85,7 @@ class Performing:
         return self._flights.cut_off()
 
     async def _ask(self, state: RunState | None, command: AskModel) -> Post:
-        return Post(await ask(self._resources, self._machine, state, command))
+        return Post(await ask(self._resources, self._turns.machine, state, command))
 
     def _call(self, command: CallAgent) -> Coroutine[Any, Any, Post]:
-        return call_agent(self._resources, self._machine, self._run_id, command)
+        return call_agent(self._resources, self._turns.machine, self._turns.state.run_id, command)

@@ -29,8 +29,10 @@ def effect_before_intent(plant: MonkeyPatch) -> None:
     take = Runner._take
 
     def early(self: Runner, post: Any) -> bool:
-        moved = advance(self.machine, self.state, self.resources.redactor.event(post.event))
-        self._performing.begin(moved.state, self.resources.clock.now(), self._landed)
+        before = self.turns.state
+        self.turns.state = advance(self.machine, before, self.resources.redactor.event(post.event)).state
+        self._performing.begin(self.resources.clock.now(), self._landed)
+        self.turns.state = before
         return take(self, post)
 
     plant.setattr(Runner, "_take", early)
