@@ -32,7 +32,7 @@ torture: $(READY) ## Kill processes, break disks and providers, run simulated wo
 	STEPLADDER_TORTURE=1 $(BIN)/python -m pytest -q tests/durability tests/evaluation/test_figures.py
 	$(BIN)/python -m tests.durability.torture $(TORTURE)
 	$(BIN)/python -m tests.simulation --seeds 20000 --jobs 2
-	STEPLADDER_TORTURE=1 $(BIN)/python -m pytest -q tests/llm/test_fault_matrix.py tests/llm/test_breaker.py
+	STEPLADDER_TORTURE=1 $(BIN)/python -m pytest -q tests/llm/test_fault_matrix.py tests/llm/test_variants.py tests/llm/test_breaker.py
 	$(BIN)/python -m tests.llm.torture
 
 check: lint types contract test ## Lint, types, import contract, tests

@@ -78,7 +78,7 @@ TABLE: Final[dict[tuple[str, str], Handling]] = {
     ("unreachable", "dns"): Handling("retry", "budgeted", "after_retries", "endpoint", alert=True),
     ("unreachable", "tls"): _OFF,
     ("rate_limited", ""): Handling("retry", "budgeted", "after_retries"),
-    ("rate_limited", "long"): Handling("failover", latch="until_retry_after"),
+    ("rate_limited", "final"): _NEXT,
     ("unavailable", ""): _PASSING,
     ("unavailable", "gateway"): _ENDPOINT,
     ("unavailable", "final"): Handling("failover", breaker="model"),
@@ -114,10 +114,15 @@ CODES: Final = tuple(dict.fromkeys(code for code, _ in TABLE))
 
 
 def handling(failure: Failure) -> Handling:
-    """What follows from a failure. Total: what nobody foresaw goes to the next target."""
-    hint = failure.retry_after_s or 0.0
-    sign = "long" if failure.code == "rate_limited" and hint > LATCH_FROM_S else failure.sign
-    return TABLE.get((failure.code, sign)) or TABLE.get((failure.code, ""), _TOLD)
+    """What follows from a failure. Total: what nobody foresaw goes to the next target.
+
+    Who asks for a long wait is asked no more until then, whatever the table says about another attempt.
+    """
+    found = TABLE.get((failure.code, failure.sign)) or TABLE.get((failure.code, ""), _TOLD)
+    if (failure.retry_after_s or 0.0) > LATCH_FROM_S:
+        latch = found.latch or "until_retry_after"
+        return msgspec.structs.replace(found, name="failover", again="never", over="immediate", latch=latch)
+    return found
 
 
 def latched_for_s(found: Handling, failure: Failure) -> float | None:

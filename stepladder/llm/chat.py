@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from stepladder.llm.body import decode, error_document, error_in, oddities
 from stepladder.llm.errors import BadResponse, ModelError, Refused, Truncated
 from stepladder.llm.provider import ModelReply
 from stepladder.llm.reading import (
@@ -15,17 +16,17 @@ from stepladder.llm.reading import (
     Said,
     ToolCall,
     Usage,
+    agreed,
     answered,
-    decode,
-    error_document,
     no_answer,
-    oddities,
     text_of,
     tokens,
     words_of,
 )
 from stepladder.llm.statuses import by_status, inside, words_in
 from stepladder.llm.stream import broken, chat_of, events, is_stream
+
+ONCE: Final = (b'"choices"', b'"message"', b'"content"', b'"finish_reason"', b'"arguments"', b'"error"')
 
 
 class _Function(msgspec.Struct):
@@ -59,20 +60,20 @@ def read(call: Call, answer: HttpAnswer) -> ModelReply | ModelError:
     if not 200 <= answer.status < 300:
         return by_status(call, answer, said_in(error_document(answer)))
     streamed = is_stream(answer)
-    document = _folded(call, answer) if streamed else decode(call, answer)
+    document = _folded(call, answer) if streamed else decode(call, answer, ONCE)
     if isinstance(document, ModelError):
         return document
     call = msgspec.structs.replace(call, repaired=("stream",) if streamed else oddities(answer))
     usage = _usage(document.get("usage"))
-    if document.get("error"):
-        return inside(call, said_in(error_of(document)), usage, streamed=streamed)
+    if (error := error_in(document, "choices")) is not None:
+        return inside(call, said_in(error), usage, streamed=streamed)
     try:
         choices = msgspec.convert(document, _Completion).choices
     except msgspec.ValidationError as failure:
         return no_answer(call, f"no chat completion: {failure}", usage)
     if not choices:
         return no_answer(call, "a chat completion without choices", usage)
-    return _choice(call, choices[0], document, usage)
+    return agreed(call, [_choice(call, each, document, usage) for each in choices], usage)
 
 
 def _folded(call: Call, answer: HttpAnswer) -> dict[str, Any] | ModelError:
@@ -116,12 +117,6 @@ def malformed(words: str) -> bool:
     """Whether these words say that the model wrote a call that cannot be read."""
     plain = words.replace("_", " ").lower()
     return "malformed" in plain and "call" in plain
-
-
-def error_of(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The error object of a document."""
-    error = document.get("error")
-    return error if isinstance(error, dict) else {"message": text_of(error)}
 
 
 MESSAGE: Final = 2_000

@@ -19,7 +19,8 @@ from google import genai
 from google.genai import errors, types
 
 from stepladder.llm.attachments import not_taken, parts
-from stepladder.llm.chat import MESSAGE, error_of
+from stepladder.llm.body import decode, error_document, error_in, oddities
+from stepladder.llm.chat import MESSAGE
 from stepladder.llm.errors import (
     BadResponse,
     KeyMissing,
@@ -39,13 +40,12 @@ from stepladder.llm.reading import (
     Said,
     ToolCall,
     Usage,
+    agreed,
     answered,
     clean,
     count,
-    decode,
-    error_document,
     no_answer,
-    oddities,
+    struck,
     text_of,
     tokens,
     words_of,
@@ -230,6 +230,9 @@ def _data_part(attachment: Attachment) -> types.Part:
     return types.Part.from_bytes(data=attachment.data, mime_type=attachment.media_type)
 
 
+ONCE: Final = (b'"candidates"', b'"parts"', b'"text"', b'"finishReason"', b'"args"', b'"action"', b'"error"')
+
+
 class _Function(msgspec.Struct):
     name: str = ""
     args: Any = None
@@ -264,24 +267,26 @@ def read(call: Call, answer: HttpAnswer) -> ModelReply | ModelError:
     if not 200 <= answer.status < 300:
         return by_status(call, answer, _said(error_document(answer)))
     streamed = is_stream(answer)
-    document = _folded(call, answer) if streamed else decode(call, answer)
+    document = _folded(call, answer) if streamed else decode(call, answer, ONCE)
     if isinstance(document, ModelError):
         return document
     repaired = ("stream",) if streamed else oddities(answer)
-    call = msgspec.structs.replace(call, request_id=text_of(document.get("responseId"))[:200], repaired=repaired)
+    request_id = struck(text_of(document.get("responseId"))[:200], call.secrets)
+    call = msgspec.structs.replace(call, request_id=request_id, repaired=repaired)
     usage = _usage(document.get("usageMetadata"))
-    if document.get("error"):
-        return inside(call, _said(error_of(document)), usage, streamed=streamed)
+    if (error := error_in(document, "candidates", "promptFeedback")) is not None:
+        return inside(call, _said(error), usage, streamed=streamed)
     try:
         generated = msgspec.convert(document, _Generated)
     except msgspec.ValidationError as failure:
         return no_answer(call, f"no generated content: {failure}", usage)
     blocked = generated.prompt_feedback and generated.prompt_feedback.block_reason
     if blocked:
-        return call.fault(Refused, f"the prompt was blocked: {blocked}", usage, reason=blocked)
+        return call.fault(Refused, f"the prompt was blocked: {blocked}", usage, reason=clean(blocked, call.secrets))
     if not generated.candidates:
         return no_answer(call, "an answer without candidates", usage)
-    return _candidate(call, generated.candidates[0], document.get("modelVersion"), usage)
+    model = document.get("modelVersion")
+    return agreed(call, [_candidate(call, each, model, usage) for each in generated.candidates], usage)
 
 
 def _folded(call: Call, answer: HttpAnswer) -> dict[str, Any] | ModelError:

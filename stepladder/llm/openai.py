@@ -22,7 +22,7 @@ from stepladder.llm.errors import BadResponse, ModelError, Rejected, RetryingCli
 from stepladder.llm.keys import find_key
 from stepladder.llm.prices import Prices, cost_usd
 from stepladder.llm.provider import Attachment, ModelReply, ModelRequest
-from stepladder.llm.reading import Call, Read
+from stepladder.llm.reading import Call, Read, struck
 from stepladder.llm.wire import TRANSPORT, CappedClient, Fault, PerLoop, exchange, settle
 
 KEY_VARIABLES: Final = ("OPENAI_API_KEY",)
@@ -120,7 +120,7 @@ class OpenAIProvider:
         call = msgspec.structs.replace(
             call,
             latency_s=record.latency_s,
-            request_id=headers.get("x-request-id", "")[:200],
+            request_id=struck(headers.get("x-request-id", "")[:200], (self._key,)),
             secrets=(*call.secrets, *record.secrets),
         )
         return settle(call, record, READ[self._wire], FAULTS)

@@ -66,7 +66,8 @@ class ModelReply(msgspec.Struct, frozen=True, kw_only=True):
     usage_known: bool = True
     """False when the server sent no usage that can be read: book an estimate, not zero."""
     repaired: tuple[str, ...] = ()
-    """What was odd about the form of the exchange and was put right: tool_call, same_calls, content_type, stream."""
+    """What was odd about the exchange: tool_call, same_calls, content_type, byte_order_mark and stream were put right;
+    other_model: the server names another model than the one that was asked."""
 
 
 class Provider(Protocol):

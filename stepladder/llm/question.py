@@ -30,13 +30,14 @@ from stepladder.llm.health import Health
 from stepladder.llm.outcome import Answer, Contract, Outcome, used
 from stepladder.llm.provider import ModelReply, ModelRequest
 from stepladder.llm.purse import Payer, Purse, Refusal, Reservation, Spent
+from stepladder.llm.reading import OTHER_MODEL
 from stepladder.llm.side import Failed, Side, exchange, most_read, used_of
 
 UNPAID: Final = "unpaid"
 """The sign of an attempt that the purse refused."""
 PASSED_OVER: Final = Failure("passed_over")
 FINAL: Final = View(final=True)
-NO_REPAIR: Final = frozenset({"stream"})
+NO_REPAIR: Final = frozenset({"stream", OTHER_MODEL})
 """What is told of an answer and is no fault of its form."""
 
 

@@ -1,12 +1,13 @@
 """Reading HTTP answers: what both wire formats share. Pure, and total: whatever the bytes are, a value comes out.
 
 An adapter's `read` gets a `Call` and an `HttpAnswer` and returns a `ModelReply` or a `ModelError`. The order is fixed:
-status, JSON, usage (so that it is kept whatever is wrong further on), error object, finish reason, content. What a
-status and an error object mean is in `statuses`.
+status, JSON (`body`), usage (so that it is kept whatever is wrong further on), error object, finish reason, content.
+What a status and an error object mean is in `statuses`.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
@@ -14,6 +15,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 import msgspec
 
 from stepladder.llm.errors import BadResponse, ModelError, Refused
+from stepladder.llm.keys import forms_of
 from stepladder.llm.provider import ModelReply, ModelRequest
 
 _DETAIL_CHARS = 240
@@ -75,20 +77,23 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """What was odd about the HTTP answer and does not matter."""
 
     def reply(self, text: str, model: object, usage: Usage, finish: str, repaired: tuple[str, ...] = ()) -> ModelReply:
-        """The answer; a `model` that is no word is replaced by the one asked for."""
-        served = model if isinstance(model, str) and model else self.request.model
+        """The answer; a `model` that is no word is replaced by the one asked for. An answer takes tokens to read and
+        to write: a usage that says otherwise is none."""
+        served = struck(model[:200], self.secrets) if isinstance(model, str) and model else self.request.model
+        usage = usage if usage.known and usage.input_tokens and usage.output_tokens else Usage()
+        other = () if is_same_model(self.request.model, served) else (OTHER_MODEL,)
         return ModelReply(
-            text=text,
+            text=struck(text, self.secrets),
             model=served,
-            input_tokens=usage.input_tokens or 0 if usage.known else 0,
-            output_tokens=usage.output_tokens or 0 if usage.known else 0,
+            input_tokens=usage.input_tokens or 0,
+            output_tokens=usage.output_tokens or 0,
             cost_usd=self._cost(served, usage),
             latency_s=self.latency_s,
             finish=finish,
             provider=self.provider,
             request_id=self.request_id,
             usage_known=usage.known,
-            repaired=(*self.repaired, *repaired),
+            repaired=(*self.repaired, *other, *repaired),
         )
 
     def fault(self, kind: type[Error], detail: str, usage: Usage | None = None, **fields: Any) -> Error:
@@ -113,44 +118,38 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 Read = Callable[[Call, HttpAnswer], ModelReply | ModelError]
 
 
+OTHER_MODEL: Final = "other_model"
+"""What is told of an answer of a model that was not asked."""
+_VERSION: Final = re.compile(r"[-@:](?:\d[\d.-]*|v\d[\w.-]*|latest|(?:preview|exp)(?:-\d[\d-]*)?)", re.IGNORECASE)
+
+
+@functools.lru_cache(maxsize=512)
+def is_same_model(asked: str, served: str) -> bool:
+    """Whether a server that names `served` was asked for `asked`: the same name, perhaps with where it comes from
+    before it and its version behind it. `gpt-5-mini` is another one than `gpt-5`."""
+    asked, served = (each.rpartition("/")[2].lower() for each in (asked, served))
+    return served == asked or (served.startswith(asked) and _VERSION.fullmatch(served.removeprefix(asked)) is not None)
+
+
+LEAST_SECRET: Final = 8
+"""Characters of a key: shorter ones are words like any other, and stay in an answer that holds them."""
+
+
+def struck(text: str, secrets: tuple[str, ...], least: int = LEAST_SECRET) -> str:
+    """`text` without secrets of so many characters or more, however they are written."""
+    for secret in secrets:
+        if len(secret) >= least:
+            for form in forms_of(secret):
+                text = text.replace(form, "***")
+    return text
+
+
 def clean(text: str, secrets: tuple[str, ...] = ()) -> str:
     """`text` as one short line without secrets, markup and unprintable characters."""
-    for secret in secrets:
-        if len(secret) >= 4:
-            text = text.replace(secret, "***")
+    text = struck(text, secrets, least=4)
     text = _KEY_LIKE.sub("***", _TAG.sub(" ", text[:4000]))
     line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return line if len(line) <= _DETAIL_CHARS else f"{line[: _DETAIL_CHARS - 3]}..."
-
-
-def decode(call: Call, answer: HttpAnswer) -> dict[str, Any] | BadResponse:
-    """The body as a JSON object, strictly: valid UTF-8, no NaN, no lone surrogate, nothing after its end."""
-    what = f"{len(answer.body)} bytes of {answer.headers.get('content-type', 'unnamed type')}"
-    if not answer.body.strip():
-        return call.fault(BadResponse, f"HTTP {answer.status} with an empty body", may_be_billed=True)
-    try:
-        document = msgspec.json.decode(answer.body)
-    except (ValueError, RecursionError) as failure:  # msgspec's errors and UnicodeDecodeError are ValueErrors
-        page = is_page(answer)
-        hint = "; is base_url right?" if page else f": {failure}"
-        sign = "page" if page else ""
-        detail = f"{what} are not JSON{hint}"
-        return call.fault(BadResponse, detail, retryable=not page, may_be_billed=not page, sign=sign)
-    if not isinstance(document, dict):
-        return call.fault(BadResponse, f"{what} are JSON but no object", may_be_billed=True)
-    return document
-
-
-def is_page(answer: HttpAnswer) -> bool:
-    """Whether the body is a page for people."""
-    start = answer.body[:200].lstrip().lower()
-    return "html" in answer.headers.get("content-type", "").lower() or start.startswith((b"<!doctype html", b"<html"))
-
-
-def oddities(answer: HttpAnswer) -> tuple[str, ...]:
-    """What is odd about the head of a good answer: JSON that is called something else."""
-    named = answer.headers.get("content-type", "application/json").lower()
-    return () if "json" in named or "event-stream" in named else ("content_type",)
 
 
 class ToolCall(NamedTuple):
@@ -177,6 +176,16 @@ def answered(
     if declines(text):
         return call.fault(Refused, text, usage, reason="refusal")
     return call.reply(text, model, usage, finish)
+
+
+def agreed(call: Call, results: Sequence[ModelReply | ModelError], usage: Usage) -> ModelReply | ModelError:
+    """What several answers to one question come to: what all of them say, or nothing. None is preferred."""
+    first, *others = results
+    if isinstance(first, ModelReply):
+        same = all(isinstance(each, ModelReply) and _told(each.text) == _told(first.text) for each in others)
+    else:
+        same = all(type(each) is type(first) for each in others)
+    return first if same else no_answer(call, f"{len(results)} answers that differ where one was asked for", usage)
 
 
 def no_answer(call: Call, detail: str, usage: Usage) -> BadResponse:
@@ -222,20 +231,6 @@ def tokens(read: object, written: object, total: object, cached: object) -> Usag
     if input_tokens is not None and both is not None:
         output_tokens = max(output_tokens or 0, both - input_tokens)
     return Usage(input_tokens, output_tokens, min(count(cached) or 0, input_tokens or 0))
-
-
-def error_document(answer: HttpAnswer) -> dict[str, Any]:
-    """The error object of a body, or an empty one. Gemini at times wraps it in a list of one."""
-    try:
-        document = msgspec.json.decode(answer.body)
-    except (ValueError, RecursionError):
-        return {}
-    if isinstance(document, list) and len(document) == 1:
-        document = document[0]
-    error = document.get("error", document) if isinstance(document, dict) else None
-    if isinstance(error, str):
-        return {"message": error}
-    return error if isinstance(error, dict) else {}
 
 
 def text_of(value: object) -> str:

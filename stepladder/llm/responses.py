@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
-from stepladder.llm.chat import error_of, malformed, said_in
+from stepladder.llm.body import decode, error_document, error_in, oddities
+from stepladder.llm.chat import malformed, said_in
 from stepladder.llm.errors import BadResponse, ModelError, Refused, Truncated
 from stepladder.llm.provider import ModelReply
-from stepladder.llm.reading import (
-    Call,
-    HttpAnswer,
-    ToolCall,
-    Usage,
-    answered,
-    decode,
-    error_document,
-    no_answer,
-    oddities,
-    tokens,
-)
+from stepladder.llm.reading import Call, HttpAnswer, Said, ToolCall, Usage, answered, no_answer, tokens
 from stepladder.llm.statuses import by_status, inside
 from stepladder.llm.stream import broken, events, is_stream, response_of
+
+ONCE: Final = (b'"output"', b'"content"', b'"text"', b'"arguments"', b'"error"')
 
 
 class _Content(msgspec.Struct):
@@ -48,22 +40,24 @@ def read(call: Call, answer: HttpAnswer) -> ModelReply | ModelError:
     if not 200 <= answer.status < 300:
         return by_status(call, answer, said_in(error_document(answer)))
     streamed = is_stream(answer)
-    document = _folded(call, answer) if streamed else decode(call, answer)
+    document = _folded(call, answer) if streamed else decode(call, answer, ONCE)
     if isinstance(document, ModelError):
         return document
     call = msgspec.structs.replace(call, repaired=("stream",) if streamed else oddities(answer))
     usage = _usage(document.get("usage"))
-    if document.get("error"):
-        return _failed(call, document, usage)
+    if (error := error_in(document, "output")) is not None:
+        return _failed(call, document, said_in(error), usage)
     match document.get("status"):
         case "completed":
             return _completed(call, document, usage)
         case "incomplete":
             return _incomplete(call, document, usage)
+        case "failed" | "cancelled" | "queued" | "in_progress" as status:
+            return call.fault(BadResponse, f"status {status!r} where completed was expected", usage, sign="model")
         case None if "output" not in document:
             return no_answer(call, "no response", usage)
         case status:
-            return call.fault(BadResponse, f"status {status!r} where completed was expected", usage, sign="model")
+            return no_answer(call, f"status {status!r} where completed was expected", usage)
 
 
 def _folded(call: Call, answer: HttpAnswer) -> dict[str, Any] | ModelError:
@@ -73,9 +67,8 @@ def _folded(call: Call, answer: HttpAnswer) -> dict[str, Any] | ModelError:
     return response_of(chunks) or broken(call, "no last event")
 
 
-def _failed(call: Call, document: Mapping[str, Any], usage: Usage) -> ModelError:
+def _failed(call: Call, document: Mapping[str, Any], said: Said, usage: Usage) -> ModelError:
     """A response that failed on its way was begun, and may be billed; an error that is no response was not."""
-    said = said_in(error_of(document))
     if malformed(said.message):
         return no_answer(call, said.line, usage)
     return inside(call, said, usage, streamed=document.get("status") is not None)

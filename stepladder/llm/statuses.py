@@ -14,14 +14,19 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
+from stepladder.llm.body import is_page
 from stepladder.llm.errors import BadResponse, ModelError, RateLimited, Reason, Refused, Rejected, Unavailable
-from stepladder.llm.reading import Call, HttpAnswer, Said, Usage, is_page
+from stepladder.llm.reading import Call, HttpAnswer, Said, Usage
 
-NOT_NOW: Final = frozenset({408, 409, 425, 499})
-"""4xx that say nothing about the request: the gateway gave up waiting, a lock was held, too early,
-somebody else cancelled it."""
-PERHAPS_BILLED: Final = frozenset({408, 504, 524})
-"""The gateway lost patience; the model may have gone on and written its answer."""
+NOT_NOW: Final = frozenset({408, 409, 423, 425, 498, 499})
+"""4xx that say nothing about the request: the gateway gave up waiting, a lock was held, too early, no capacity is left
+(Groq's flex tier: https://console.groq.com/docs/flex-processing), somebody else cancelled it."""
+NEVER: Final = frozenset({501, 505, 506, 508, 510})
+"""5xx that say something about the request, and nothing about the server's health (RFC 9110, 2295, 5842, 2774)."""
+PORTAL: Final = 511
+"""Said by a network that wants somebody to log in, never by the server that was meant (RFC 6585)."""
+PERHAPS_BILLED: Final = frozenset({408, 499, 504, 524})
+"""Somebody lost patience; the model may have gone on and written its answer."""
 GATEWAY: Final = frozenset({502, *range(520, 528), 530})
 """Said by what stands before the models."""
 REASONS: Final[Mapping[int, Reason]] = {
@@ -60,6 +65,7 @@ NAMED: Final[Named] = {
     "UNAUTHENTICATED": "auth",
     "PERMISSION_DENIED": "auth",
     "daily_quota": "daily_quota",
+    "dailyLimitExceeded": "daily_quota",
     "model_not_found": "not_found",
     "not_found_error": "not_found",
     "model_decommissioned": "not_found",
@@ -93,6 +99,13 @@ _SPOKEN_OF: Final[tuple[tuple[str, Word], ...]] = (
     (r"model .{0,120}(?:does not exist|not found|decommissioned|been (?:retired|deprecated))", "not_found"),
 )
 """Where the words say nothing, the message may."""
+_NOWHERE: Final = re.compile(
+    r"(?:invalid|unknown|unrecogni[sz]ed) (?:request )?(?:url|route|path|endpoint)|cannot post /"
+    r"|(?:url|route|path|endpoint) .{0,120}(?:not found|does not exist)",
+    re.IGNORECASE,
+)
+"""What a server says that has no such address, where others say that they have no such model."""
+_DAILY: Final = re.compile(r"\b(?:per|a) day\b|\bdaily\b|\((?:RPD|TPD)\)", re.IGNORECASE)
 _MESSAGES: Final[tuple[tuple[re.Pattern[str], Word], ...]] = tuple(
     (re.compile(pattern, re.IGNORECASE), reason) for pattern, reason in _SPOKEN_OF
 )
@@ -103,6 +116,17 @@ MEANT: Final[Mapping[str, int]] = {
     "rate_limit_error": 429,
     "too_many_requests": 429,
     "RESOURCE_EXHAUSTED": 429,
+    "RATE_LIMIT_EXCEEDED": 429,
+    "rateLimitExceeded": 429,
+    "userRateLimitExceeded": 429,
+    "CANCELLED": 499,
+    "DATA_LOSS": 500,
+    "UNIMPLEMENTED": 501,
+    "OUT_OF_RANGE": 400,
+    "ALREADY_EXISTS": 409,
+    "capacity_exceeded": 503,
+    "overloaded": 503,
+    "slow_down": 503,
     "server_error": 500,
     "api_error": 500,
     "internal_error": 500,
@@ -131,14 +155,25 @@ def by_status(call: Call, answer: HttpAnswer, said: Said) -> ModelError:
     detail = _detail(answer, said)
     if 300 <= status < 400:
         return call.fault(Rejected, detail, status=status, reason="redirect")
-    found = _by_number(call, status, said, detail, retry_after_s(answer.headers))
-    page = is_page(answer)
+    if status == PORTAL:
+        return call.fault(BadResponse, detail, retryable=False, sign="page")
+    found = _by_number(call, _plainer(status, said), said, detail, retry_after_s(answer.headers))
+    page, told = is_page(answer), answer.headers.get("x-should-retry", "").strip().lower()
+    if told == "true" and isinstance(found, Rejected) and found.reason == "bad_request":
+        found = call.fault(Unavailable, detail)
     if isinstance(found, Unavailable):
-        told_off = answer.headers.get("x-should-retry") == "false"
-        found.sign = "final" if told_off else "gateway" if page or status in GATEWAY else ""
-    elif isinstance(found, Rejected) and status == 404 and (page or not said.line):
+        found.status, found.sign = status, "gateway" if page or status in GATEWAY else ""
+    elif isinstance(found, Rejected) and status == 404 and (page or not said.line or _NOWHERE.search(said.message)):
         found.reason = "no_endpoint"
+    if told == "false" and isinstance(found, Unavailable | RateLimited):
+        found.sign, found.retryable = "final", False
     return found
+
+
+def _plainer(status: int, said: Said) -> int:
+    """Some say by a word that they are overrun or full, and by a status no more than no."""
+    meant = next((MEANT[word] for word in said.words if word in MEANT), status)
+    return meant if status in (400, 403) and meant in (429, 503, 529) else status
 
 
 def inside(call: Call, said: Said, usage: Usage | None = None, *, streamed: bool = False) -> ModelError:
@@ -170,7 +205,7 @@ def _by_number(
 ) -> ModelError:
     hints = [each for each in (said.retry_after_s, header_s) if each is not None]
     hint = max(hints) if hints else _spoken_s(said.message)
-    if 400 <= status < 500:
+    if status >= 400:
         reason = _reason(status, said, hint)
         if reason == "refused":
             word = next((word for word in said.words if NAMED.get(word) == "refused"), "filter")
@@ -180,7 +215,7 @@ def _by_number(
             return call.fault(Rejected, detail, usage, status=status, reason=reason)
     if status == 429:
         return call.fault(RateLimited, detail, usage, retry_after_s=hint)
-    if status >= 500 or status in NOT_NOW:
+    if (status >= 500 and status not in NEVER) or status in NOT_NOW:
         billed = {} if usage is not None and usage.known else {"may_be_billed": status in PERHAPS_BILLED}
         return call.fault(Unavailable, detail, usage, status=status, retry_after_s=hint, **billed)
     return call.fault(Rejected, detail, usage, status=status, reason=REASONS.get(status, "bad_request"))
@@ -190,10 +225,12 @@ def _reason(status: int, said: Said, hint: float | None) -> Word | None:
     for word in said.words:
         if word in NAMED:
             return NAMED[word]
-    if status in NOT_NOW:
+    if status in NOT_NOW or status >= 500:
         return None
     if status == 429 and hint is None and said.limits == () and _MONEY.search(said.message):
         return "quota"
+    if status == 429 and hint is None and _DAILY.search(said.message):
+        return "daily_quota"
     for pattern, reason in _MESSAGES:
         if pattern.search(said.message):
             return reason

@@ -11,15 +11,15 @@ from typing import Any
 
 import msgspec
 
+from stepladder.llm.body import MARK
 from stepladder.llm.errors import BadResponse, ModelError
 from stepladder.llm.reading import Call, HttpAnswer, text_of
 
 
 def is_stream(answer: HttpAnswer) -> bool:
     """Whether the body is a stream of events, by its name or its first bytes."""
-    return "event-stream" in answer.headers.get("content-type", "").lower() or answer.body.startswith(
-        (b"data:", b"event:", b": ")
-    )
+    named = answer.headers.get("content-type", "").lower()
+    return "event-stream" in named or answer.body.removeprefix(MARK).startswith((b"data:", b"event:", b": "))
 
 
 def events(call: Call, answer: HttpAnswer) -> list[dict[str, Any]] | ModelError:
@@ -45,7 +45,7 @@ def broken(call: Call, detail: str) -> ModelError:
 
 def _data(body: bytes) -> Iterator[bytes]:
     lines: list[bytes] = []
-    for line in body.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n"):
+    for line in body.removeprefix(MARK).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n"):
         if not line:
             yield b"\n".join(lines)
             lines = []

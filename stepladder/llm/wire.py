@@ -9,23 +9,27 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import httpx2
 
 from stepladder.llm.errors import BadResponse, Late, ModelError, Rejected, Unreachable
+from stepladder.llm.keys import Key, forms_of
 from stepladder.llm.provider import ModelReply
-from stepladder.llm.reading import Call, HttpAnswer, Read
+from stepladder.llm.reading import LEAST_SECRET, Call, HttpAnswer, Read
 
 MAX_BODY_BYTES = 4_000_000
 CONNECT_TIMEOUT_S = 5.0
 """A server that does not pick up within this time is unreachable, however long the deadline."""
 
+UNREADABLE = (",", "br", "zstd", "compress")
+"""Codings of which one small piece can unpack to gigabytes; gzip and deflate make a thousand bytes of one at most."""
 _SECRET_HEADERS = ("authorization", "x-goog-api-key", "api-key", "x-api-key", "proxy-authorization", "cookie")
 
 
@@ -77,7 +81,7 @@ class Exchange:
         self.failure: Exception | None = None
         self.late = False
         self.latency_s = 0.0
-        self.secrets: set[str] = set()
+        self.secrets: set[Key] = set()
 
     async def trace(self, event: str, _info: Mapping[str, Any]) -> None:
         """Take note that the question left: before that, nothing can have been billed."""
@@ -185,7 +189,7 @@ class CappedClient(httpx2.AsyncClient):
         response = await super().send(request, stream=True, auth=auth, follow_redirects=False)
         answer = await _read(response, self._max_body_bytes)
         if record is not None:
-            record.answer = answer
+            record.answer = answer = unechoed(answer, record.secrets)
         return httpx2.Response(answer.status, headers=answer.headers, content=answer.body, request=request)
 
 
@@ -200,6 +204,9 @@ async def _read(response: httpx2.Response, most: int) -> HttpAnswer:
     response.stream = _Capped(response.stream, most)
     body = bytearray()
     try:
+        packed = response.headers.get("content-encoding", "").lower()
+        if any(word in packed for word in UNREADABLE):
+            raise httpx2.DecodingError(f"content-encoding {packed[:40]!r}, though none was asked for")
         async for chunk in response.aiter_bytes():
             body += chunk
             if len(body) > most:
@@ -230,9 +237,44 @@ class _Capped(httpx2.AsyncByteStream):
         await self._stream.aclose()
 
 
-def _secrets(headers: Mapping[str, str]) -> set[str]:
+class _Unechoed(logging.Filter):
+    """Takes the secrets of the running exchange out of what the HTTP library logs: it shows headers as they come."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        running = _exchange.get()
+        if running is not None and running.secrets:
+            said = record.getMessage()
+            for form in _forms(frozenset(running.secrets)):
+                said = said.replace(form, "***")
+            if said != record.getMessage():
+                record.msg, record.args = said, ()
+        return True
+
+
+for _name in ("httpx2", "httpcore2.http11", "httpcore2.http2", "httpcore2.proxy"):
+    logging.getLogger(_name).addFilter(_Unechoed())
+
+
+@functools.lru_cache(maxsize=256)
+def _forms(secrets: frozenset[str]) -> list[str]:
+    found = {form for secret in secrets if len(secret) >= LEAST_SECRET for form in forms_of(secret)}
+    return sorted(found, key=len, reverse=True)
+
+
+def unechoed(answer: HttpAnswer, secrets: Iterable[str]) -> HttpAnswer:
+    """The answer without what only its request may hold: some servers send keys back, in errors or anywhere else."""
+    body, headers = answer.body, answer.headers
+    for form in _forms(frozenset(secrets)):
+        body = body.replace(form.encode(errors="replace"), b"***")
+        if any(form in value for value in headers.values()):
+            headers = {name: value.replace(form, "***") for name, value in headers.items()}
+    return answer if body is answer.body and headers is answer.headers else HttpAnswer(answer.status, headers, body)
+
+
+def _secrets(headers: Mapping[str, str]) -> set[Key]:
     values = {headers.get(name, "") for name in _SECRET_HEADERS}
-    return (values | {value.removeprefix("Bearer ") for value in values}) - {""}
+    bare = {value.partition(" ")[2].strip() for value in values}
+    return {Key(each) for each in values | bare if each}
 
 
 class Closing(Protocol):

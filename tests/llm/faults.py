@@ -10,6 +10,7 @@ import sys
 import time
 import types
 import urllib.request
+from bisect import bisect_left, bisect_right
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,12 +18,13 @@ import yaml
 
 from stepladder.llm.google import GoogleProvider
 from stepladder.llm.openai import OpenAIProvider
-from stepladder.llm.provider import Provider
 
 HERE: Final = Path(__file__).parent
 CATALOGUE: Final = HERE / "llm_faults.yaml"
 KEY: Final = "sk-planted-4f9a1c77e02b5d38aa61"
-"""Planted in every request: it must turn up nowhere else."""
+"""Planted in the environment, and in every request: it must turn up nowhere else."""
+OTHER_KEY: Final = "planted/by+hand.77e02b5d38aa614f9a1c=="
+"""Given to providers by their configuration: no form that anything would know for a key."""
 WIRES: Final = ("openai_chat", "openai_responses", "gemini_generate_content")
 HEALTHY: Final = "healthy"
 """A fault of our own that is none."""
@@ -121,6 +123,23 @@ class FaultServer:
             found: dict[str, dict[str, Any]] = json.loads(answer.read())
         return found
 
+    def tags(self) -> dict[str, int]:
+        """How many requests came, by the tag in their prompts."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/__tags", timeout=60) as answer:
+            found: dict[str, int] = json.loads(answer.read())
+        return found
+
+    def settled(self, within_s: float = 15.0) -> None:
+        """Wait until the server has no request in hand any more: it bills some of them when nobody waits for them."""
+        give_up = time.monotonic() + within_s
+        while self.in_hand() and time.monotonic() < give_up:
+            time.sleep(0.1)
+
+    def in_hand(self) -> int:
+        """How many requests are being answered."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/__in_hand", timeout=60) as answer:
+            return int(answer.read())
+
     def redirected(self) -> list[str]:
         """What came to the server that redirects lead to."""
         assert self._child.stdin is not None
@@ -147,27 +166,65 @@ def _serve() -> None:
         print(json.dumps(server.sinkhits), flush=True)
 
 
-class Stood:
-    """Notices how long the loop stood still: one figure every 20 ms."""
+SCHEDSTAT: Final = Path("/proc/thread-self/schedstat")
+EVERY_S: Final = 0.02
+
+
+def queued_s() -> float:
+    """Seconds that this thread has been ready to run and was given no processor, by the scheduler's own books.
+
+    Sleeping, waiting for a file or a lock, and computing are not among them: whoever blocks the loop, or keeps it busy,
+    cannot hide behind this figure. 0 where the system keeps no such books.
+    """
+    try:
+        return int(SCHEDSTAT.read_text().split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return 0.0
+
+
+class Starved:
+    """How long this loop's thread waited for a processor, and when: one figure every 20 ms."""
 
     def __init__(self) -> None:
-        self.worst: list[float] = [0.0]
+        self._at: list[float] = [time.perf_counter()]
+        self._queued: list[float] = [queued_s()]
 
     async def watch(self) -> None:
         """Look on until cancelled."""
         while True:
-            before = time.perf_counter()
-            await asyncio.sleep(0.02)
-            self.worst.append(time.perf_counter() - before - 0.02)
+            await asyncio.sleep(EVERY_S)
+            self._look()
+
+    def _look(self) -> None:
+        self._at.append(time.perf_counter())
+        self._queued.append(queued_s())
+
+    def _looks(self, begun: float, ended: float) -> tuple[int, int]:
+        """The numbers of the looks around two moments of `time.perf_counter`."""
+        return max(0, bisect_right(self._at, begun) - 1), min(len(self._at) - 1, bisect_left(self._at, ended))
+
+    def overrun_s(self, begun: float, ended: float, deadline_s: float) -> float:
+        """How much later than its deadline something ended, less what the machine has to answer for: the time without
+        a processor before its timers were set (a tenth of a second is plenty) and after the deadline had passed. What
+        happened between is bounded by timers, and no excuse."""
+        due = begun + deadline_s
+        if ended <= due:
+            return ended - due
+        self._look()
+        (first, begins), (ends, last) = self._looks(begun, min(due, begun + 0.1)), self._looks(due, ended)
+        lost_s = self._queued[begins] - self._queued[first] + self._queued[last] - self._queued[max(ends, begins)]
+        return ended - due - lost_s
 
 
-def provider(server: FaultServer, fault: str, run: str, wire: str, name: str) -> Provider:
-    """A provider of ours whose server shows this fault."""
+def provider(
+    server: FaultServer, fault: str, run: str, wire: str, name: str, key: str | None = KEY
+) -> OpenAIProvider | GoogleProvider:
+    """A provider of ours whose server shows this fault; its key is the environment's where none is given."""
     url = server.url(fault, run, wire)
     if wire == "gemini_generate_content":
-        return GoogleProvider(api_key=KEY, base_url=url, name=name)
+        return GoogleProvider(api_key=key, base_url=url, name=name)
     return OpenAIProvider(
-        api_key=KEY, base_url=url, name=name, wire="responses" if wire == "openai_responses" else "chat"
+        api_key=key, base_url=url, name=name, wire="responses" if wire == "openai_responses" else "chat"
     )
 
 

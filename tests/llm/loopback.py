@@ -75,7 +75,10 @@ def _receive(connection: socket.socket) -> Received | None:
     line, *lines = head.decode("latin-1").split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (each.partition(":") for each in lines)}
     while len(body) < int(headers.get("content-length", 0)):
-        body += connection.recv(65536)
+        chunk = connection.recv(65536)
+        if not chunk:
+            return None  # it hung up in the middle of its request
+        body += chunk
     return Received(line, headers, body)
 
 

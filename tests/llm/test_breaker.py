@@ -220,6 +220,141 @@ def test_sixty_four_calls_run_side_by_side() -> None:
     assert time.perf_counter() - started < 0.4
 
 
+# --- with other figures than its own
+
+
+policies = st.builds(
+    lambda calls, least, straight, failing, window_s: BreakerPolicy(
+        calls=calls, least=min(least, calls), straight=straight, failing=failing, window_s=window_s
+    ),
+    calls=st.integers(4, 60),
+    least=st.integers(2, 40),
+    straight=st.integers(1, 12),
+    failing=st.floats(0.1, 1.0),
+    window_s=st.floats(1.0, 600.0),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(policies, st.randoms(use_true_random=False), st.floats(0.0, 1.0), st.integers(1, 200))
+def test_it_opens_when_its_policy_says_and_not_before(
+    policy: BreakerPolicy, chance: random.Random, share: float, count: int
+) -> None:
+    """Against the definition, counted anew after every call: the last outcomes of the window, their share and row."""
+    clock, seen = Time(), list[tuple[float, bool]]()
+    each = Breaker("b", policy, clock=clock, chance=lambda: 0.0)
+    for _ in range(count):
+        clock.now += chance.choice((0.0, 0.01, policy.window_s / 10))
+        outcome = chance.choices(("failure", "success", "ignored"), (share, 1 - share, 0.2))[0]
+        assert call(each, outcome)
+        if outcome == "ignored":
+            assert each.state == "closed"
+            continue
+        seen = [*seen, (clock.now, outcome == "failure")][-policy.calls :]
+        fresh = [failed for at, failed in seen if at >= clock.now - policy.window_s]
+        row = all(fresh) and len(fresh) >= policy.straight
+        rate = len(fresh) >= policy.least and sum(fresh) >= policy.failing * len(fresh)
+        assert (each.state == "open") == (outcome == "failure" and (row or rate)), fresh
+        if each.state == "open":
+            return
+
+
+@pytest.mark.parametrize("calls", [6, 20, 50])
+@pytest.mark.parametrize("failing", [0.2, 0.5, 0.8])
+@pytest.mark.parametrize("before", [0, 500])
+def test_it_opens_within_its_window_at_its_share_whatever_they_are(calls: int, failing: float, before: int) -> None:
+    policy = BreakerPolicy(calls=calls, least=calls // 2, straight=calls, failing=failing)
+    each = Breaker("b", policy, clock=Time(), chance=lambda: 0.0)
+    for _ in range(before):
+        call(each, "success")
+    chance, failures, made = random.Random(calls), 0, 0
+    while each.state == "closed":
+        made += 1
+        owed = failing * made > failures or chance.random() < 0.05
+        failures += owed
+        call(each, "failure" if owed else "success")
+        assert made <= calls + 1, f"{failures} of {made} failed"
+
+
+@pytest.mark.parametrize("at_once", [2, 5, 16, 64])
+@pytest.mark.parametrize("outcome", ["success", "failure", "ignored", "lost"])
+def test_of_many_that_come_at_once_exactly_one_probes(at_once: int, outcome: str) -> None:
+    """Half open, however many come at the same moment: one is let through, and its outcome decides what comes next."""
+
+    async def one(each: Breaker) -> bool:
+        permit = each.allow()
+        await asyncio.sleep(0.001)
+        if permit is not None and outcome != "lost":
+            each.record(permit, outcome)  # type: ignore[arg-type]
+        return permit is not None
+
+    async def everybody() -> list[bool]:
+        return await asyncio.gather(*(one(each) for _ in range(at_once)))
+
+    clock = Time()
+    each = breaker(clock, open_s=3.0, probe_s=7.0, straight=3)
+    for _ in range(3):
+        call(each, "failure")
+    assert not any(asyncio.run(everybody())), "open"
+    clock.now += 3.0
+    assert sum(asyncio.run(everybody())) == 1
+    through = sum(asyncio.run(everybody()))
+    assert through == {"success": at_once, "failure": 0, "ignored": 1, "lost": 0}[outcome]
+    clock.now += 7.0
+    assert sum(asyncio.run(everybody())) == (at_once if outcome == "success" else 1)
+
+
+@pytest.mark.parametrize("threads", [2, 8, 64])
+def test_of_many_threads_exactly_one_probes(threads: int) -> None:
+    clock = Time()
+    each = breaker(clock, open_s=1.0)
+    for _ in range(5):
+        call(each, "failure")
+    clock.now += 1.0
+    start, through = threading.Barrier(threads), list[bool]()
+
+    def one() -> None:
+        start.wait()
+        through.append(each.allow() is not None)
+
+    running = [threading.Thread(target=one) for _ in range(threads)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+    assert sum(through) == 1
+
+
+@pytest.mark.parametrize("at_once", [2, 8, 64])
+def test_a_failing_target_is_sent_no_more_than_was_on_its_way(at_once: int) -> None:
+    """Calls that fail side by side: when it opens, those that had leave are out, and nobody else is let through."""
+
+    async def run() -> int:
+        each = breaker(Time(), straight=4)
+        sent = 0
+
+        async def one() -> None:
+            nonlocal sent
+            while (permit := each.allow()) is not None:
+                sent += 1
+                await asyncio.sleep(0)
+                each.record(permit, "failure")
+
+        await asyncio.gather(*(one() for _ in range(at_once)))
+        return sent
+
+    assert asyncio.run(run()) <= 4 + at_once
+
+
+@pytest.mark.parametrize("growth", [(0.5, 4.0), (5.0, 300.0), (30.0, 30.0)])
+@pytest.mark.parametrize("chance", [0.0, 0.5, 1.0])
+def test_its_rest_doubles_up_to_its_bound_less_its_jitter(growth: tuple[float, float], chance: float) -> None:
+    open_s, most_s = growth
+    policy = BreakerPolicy(open_s=open_s, most_open_s=most_s, jitter=0.4)
+    rests = [policy.open_for_s(n, chance) for n in range(1, 40)]
+    assert rests == [min(most_s, open_s * 2 ** (n - 1)) * (1 - 0.4 * chance) for n in range(1, 40)]
+
+
 # --- shared
 
 

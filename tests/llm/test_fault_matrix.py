@@ -1,7 +1,9 @@
-"""Every fault of the catalogue, on every wire, in four situations: what the catalogue expects is what happens.
+"""Every fault of the catalogue, on every wire, in five situations: what the catalogue expects is what happens.
 
-Whole decisions are made: a decision point with a rule, the official SDKs, real HTTP on loopback. All decisions of a
-situation run at once in one loop.
+Whole decisions are made: a decision point with a rule, the official SDKs, real HTTP on loopback, the ledger. The target
+is alone, or the first of a chain of three, or its breaker is half open, or the cap of the day has just enough left for
+one attempt, or its server repeats the key that it was sent. All decisions of a situation run at once in one loop, with
+every logger at DEBUG.
 """
 
 from __future__ import annotations
@@ -9,35 +11,38 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import pytest
 
-from stepladder import rule
-from stepladder.app.decision_point import DecisionPoint
 from stepladder.app.lone import Decision
+from stepladder.decision import Budget
 from stepladder.events import Attempt, ModelAnswered, ModelFailed
-from stepladder.fallback import BreakerPolicy, Outcome, Retry
-from stepladder.journal import MemoryJournal
+from stepladder.fallback import Retry
+from stepladder.journal import Journal, MemoryJournal
 from stepladder.journal.codec import encode_entry
-from stepladder.llm import Providers
-from stepladder.llm.breaker import Breaker, Permit
+from stepladder.journal.sqlite import SqliteJournal
 from stepladder.llm.health import Health
-from stepladder.llm.provider import ModelRequest, Provider
-from stepladder.llm.purse import Payer, Refusal, Reservation, Spent, Target
-from tests.llm.faults import HEALTHY, KEY, WIRES, FaultServer, Stood, provider
+from stepladder.llm.provider import Provider
+from stepladder.money import NANO, open_ledger, usd
+from stepladder.money.ledger import Line
+from tests.llm.faults import HEALTHY, KEY, OTHER_KEY, FaultServer, Starved, provider, queued_s
+from tests.llm.logs import all_logs
+from tests.llm.watched import LEGAL, PRICES, Watched, point
 
 DEADLINE_S: Final = 3.0
-LEGAL: Final = ("approve", "reject", "wait")
 ATTEMPTS: Final = Retry().attempts
 TORTURE: Final = bool(os.environ.get("STEPLADDER_TORTURE"))
-"""Otherwise every fault is shown half open, and with a cap, on some of its wires only."""
+"""Otherwise every fault is shown half open, with a cap, and by who repeats keys, on some of its wires only."""
 AT_ONCE: Final = 24
-LAPS: Final = 3
-STARVED_S: Final = 0.35
-SITUATIONS: Final = ("alone", "chain", "half_open", "cap")
+LAPS: Final = 8 if TORTURE else 4
+STARVED_S: Final = 0.5
+SITUATIONS: Final = ("alone", "chain", "half_open", "cap", "echo")
+PLANTED: Final = (KEY, OTHER_KEY, KEY[8:], OTHER_KEY[8:])
 
 
 @pytest.fixture(scope="module")
@@ -45,48 +50,6 @@ def server() -> Iterator[FaultServer]:
     made = FaultServer()
     yield made
     made.close()
-
-
-class CountedBreaker(Breaker):
-    """A breaker that remembers what it was told."""
-
-    told: list[tuple[str, Outcome]]
-
-    def record(self, permit: Permit, outcome: Outcome, took_s: float = 0.0) -> None:
-        self.told.append((self.name, outcome))
-        super().record(permit, outcome, took_s)
-
-
-class Watched(Health):
-    """Health whose breakers can be looked into."""
-
-    def __init__(self) -> None:
-        super().__init__(breaker=BreakerPolicy(open_s=0.005))
-        self.told: list[tuple[str, Outcome]] = []
-
-    def breaker(self, name: str) -> Breaker:
-        if name not in self._breakers:
-            made = CountedBreaker(name, self._policy, clock=self.clock, chance=self.chance)
-            made.told = self.told
-            self._breakers[name] = made
-        return self._breakers[name]
-
-
-class OneShot:
-    """A purse with enough for one attempt, and a book of what became of it."""
-
-    def __init__(self) -> None:
-        self.reserved = 0
-        self.spent: list[Spent] = []
-
-    async def reserve(self, target: Target, request: ModelRequest, payer: Payer) -> Reservation | Refusal:
-        if self.reserved:
-            return Refusal("the cap is reached")
-        self.reserved += 1
-        return Reservation("1", 0.01)
-
-    def settle(self, reservation: Reservation, spent: Spent) -> None:
-        self.spent.append(spent)
 
 
 class Made(NamedTuple):
@@ -99,8 +62,9 @@ class Made(NamedTuple):
     event: ModelAnswered | ModelFailed
     attempts: tuple[Attempt, ...]
     health: Watched
-    took_s: float
-    purse: OneShot
+    overrun_s: float
+    lines: tuple[Line, ...]
+    cap_usd: float
     journal: str
     replayed: bool
 
@@ -111,6 +75,11 @@ class Made(NamedTuple):
     def sent_to(self, name: str) -> int:
         return sum(each.sent and each.target.startswith(f"{name}:") for each in self.attempts)
 
+    @property
+    def charged(self) -> int:
+        """Attempts that took something out of the purse."""
+        return sum(each.sent and each.cost != "none" for each in self.attempts)
+
 
 class Setup(NamedTuple):
     """What a decision is made with; built before the clock runs."""
@@ -120,40 +89,64 @@ class Setup(NamedTuple):
     run: str
     own: dict[str, Provider]
     health: Watched
-    purse: OneShot
+    journal: Journal
 
 
-def set_up(server: FaultServer, situation: str, fault: str, wire: str, others: dict[str, Provider], lap: int) -> Setup:
+def set_up(
+    server: FaultServer, situation: str, fault: str, wire: str, others: dict[str, Provider], lap: int, folder: Path
+) -> Setup:
     run = f"{situation}-{wire}-{lap}"
-    own = {"faulty": provider(server, fault, run, wire, "faulty"), **others}
-    return Setup(fault, wire, run, own, Watched(), OneShot())
+    faulty = provider(server, fault, run, wire, "faulty", key_of(situation))
+    on_disk = situation == "echo" or (situation == "cap" and TORTURE)
+    journal = SqliteJournal(folder / f"{fault}-{run}.db") if on_disk else MemoryJournal()
+    return Setup(fault, wire, run, {"faulty": faulty, **others}, Watched(), journal)
 
 
-async def decide(server: FaultServer, situation: str, setup: Setup) -> Made:
-    own, health, purse = setup.own, setup.health, setup.purse
+def key_of(situation: str) -> str | None:
+    """Half of the situations have their key from the environment."""
+    return OTHER_KEY if situation in ("chain", "echo") else None
+
+
+async def almost_spent(server: FaultServer, journal: Journal) -> Budget:
+    """A day on which something was spent already, and a cap that leaves as much as one attempt may cost."""
+    spender = provider(server, HEALTHY, "spender", "openai_chat", "spender")
+    first = point({"spender": spender}, Health(), journal, Budget(prices=PRICES), 60.0)
+    spent = await first.decide({"doubt": True}, legal=LEGAL, decision_id="before")
+    assert spent.source == "model", spent.explain()
+    await first.close()
+    await spender.close()
+    ledger = open_ledger(journal)
+    lines = list(ledger.lines())
+    spent_usd = usd(sum(line.booked for line in lines))
+    if isinstance(journal, SqliteJournal):
+        ledger.close()
+    return Budget(day_usd=spent_usd + usd(lines[-1].reserved), prices=PRICES)
+
+
+async def decide(server: FaultServer, situation: str, setup: Setup, starved: Starved) -> Made:
+    own, health = setup.own, setup.health
     if situation == "half_open":
         half_open(health, own["faulty"], server.faults[setup.fault]["expected"]["breaker_scope"])
-    journal = MemoryJournal()
-    point = DecisionPoint(
-        "next_action",
-        rules=[rule("wait", because="nobody said better")],
-        signals={"doubt": bool},
-        classifier={"complex": {"doubt": ["doubt == true"]}},
-        chain=[f"{name}:fault-model" for name in own],
-        deadline_s=DEADLINE_S,
-        providers=Providers(own, health=health),
-        purse=purse if situation == "cap" else None,
-        journal=journal,
-    )
-    started = time.perf_counter()
-    decision = await point.decide({"doubt": True}, legal=LEGAL, decision_id="d")
-    took_s = time.perf_counter() - started
+    journal = setup.journal
+    budget = await almost_spent(server, journal) if situation == "cap" else Budget(prices=PRICES)
+    deciding = point(own, health, journal, budget, DEADLINE_S)
+    begun = time.perf_counter()
+    decision = await deciding.decide({"doubt": True}, legal=LEGAL, decision_id="d")
+    overrun_s = starved.overrun_s(begun, time.perf_counter(), DEADLINE_S)
     await own["faulty"].close()
+    await deciding.close()
     entries = [entry for turn in journal.turns("d") for entry in turn.entries]
     events = [each for each in entries if isinstance(each, ModelAnswered | ModelFailed)]
     assert len(events) == 1, (setup.fault, entries)
     (call,) = decision.record.calls
+    ledger = open_ledger(journal)
+    lines = tuple(ledger.lines(run="d"))
+    assert budget.day_usd is None or usd(ledger.total("day", lines[0].day)) <= budget.day_usd, "exceeded by 0"
+    if isinstance(journal, SqliteJournal):
+        ledger.close()
     written = "".join(encode_entry(each).decode() for each in entries)
+    replayed = deciding.replay("d")
+    journal.close()
     return Made(
         setup.fault,
         setup.wire,
@@ -162,10 +155,11 @@ async def decide(server: FaultServer, situation: str, setup: Setup) -> Made:
         events[0],
         call.attempts,
         health,
-        took_s,
-        purse,
+        overrun_s,
+        lines,
+        budget.day_usd or 0.0,
         written,
-        point.replay("d"),
+        replayed,
     )
 
 
@@ -176,34 +170,44 @@ def half_open(health: Watched, faulty: Any, scope: str) -> None:
     time.sleep(0.006)
 
 
+LOGS: Final[dict[str, str]] = {}
+"""What was logged in each situation."""
+
+
 @pytest.fixture(scope="module", params=SITUATIONS)
-def made(request: pytest.FixtureRequest, server: FaultServer) -> Iterator[tuple[str, FaultServer, list[Made]]]:
-    yield request.param, server, asyncio.run(decide_all(server, request.param))
+def made(
+    request: pytest.FixtureRequest, server: FaultServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, FaultServer, list[Made]]]:
+    situation, folder = request.param, tmp_path_factory.mktemp(request.param)
+    with pytest.MonkeyPatch.context() as patch, all_logs() as said:
+        for name in ("OPENAI_API_KEY", "GOOGLE_API_KEY"):
+            patch.setenv(name, KEY)
+        found = asyncio.run(decide_all(server, situation, folder))
+    LOGS[situation] = said.getvalue()
+    yield situation, server, found
 
 
-async def decide_all(server: FaultServer, situation: str, only: str = "") -> list[Made]:
-    """All decisions of a situation. One that was late for another reason than the fault's (this loop, or the server,
-    stood still) is made again, with fewer beside it."""
+async def decide_all(server: FaultServer, situation: str, folder: Path, only: str = "") -> list[Made]:
+    """All decisions of a situation. One for which the machine had no processor, or whose server did not come to answer,
+    is made again, with fewer beside it."""
     others: dict[str, Provider] = {}
     if situation == "chain":
         others = {
             "second": provider(server, HEALTHY, "second", "openai_chat", "second"),
             "third": provider(server, HEALTHY, "third", "gemini_generate_content", "third"),
         }
-    stood = Starving()
-    watch = asyncio.create_task(stood.watch())
+    starving = Starving()
+    watch = asyncio.create_task(starving.watch())
     made: dict[tuple[str, str], Made] = {}
     whole = TORTURE or bool(only) or situation in ("alone", "chain")
-    left = [each for number, each in enumerate(server.pairs(only)) if whole or number % len(WIRES) == 0]
+    every = 1 if whole else 7 if situation == "echo" else 4
+    left = server.pairs(only)[::every]
     for lap in range(LAPS):
-        setups = [set_up(server, situation, *each, others, lap) for each in left]
+        setups = [set_up(server, situation, *each, others, lap, folder) for each in left]
         room = asyncio.Semaphore(AT_ONCE // (lap + 1))
-        made |= dict(
-            zip(
-                left, await asyncio.gather(*(stood.over(room, server, situation, each) for each in setups)), strict=True
-            )
-        )
-        left = [each for each in left if id(made[each]) in stood.starved]
+        done = await asyncio.gather(*(starving.over(room, server, situation, each) for each in setups))
+        made |= dict(zip(left, done, strict=True))
+        left = [each for each in left if id(made[each]) in starving.found]
         if not left:
             break
     watch.cancel()
@@ -212,21 +216,28 @@ async def decide_all(server: FaultServer, situation: str, only: str = "") -> lis
     return list(made.values())
 
 
-class Starving(Stood):
-    """Remembers which decisions were made while the loop stood still, or by a server that did not come to answer."""
+class Starving(Starved):
+    """Remembers which decisions were made without a processor, or by a server that did not come to answer."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.starved: set[int] = set()
+        self.found: set[int] = set()
 
     async def over(self, room: asyncio.Semaphore, server: FaultServer, situation: str, setup: Setup) -> Made:
         async with room:
-            begun = len(self.worst)
-            made = await decide(server, situation, setup)
-        stood_still = max(self.worst[begun - 1 :], default=0.0) > STARVED_S
-        late = any(each.outcome == "late" for each in made.attempts) and not server.is_slow(setup.fault, setup.wire)
-        if stood_still or late:
-            self.starved.add(id(made))
+            before = queued_s()
+            made = await decide(server, situation, setup, self)
+            queued = queued_s() - before
+        slow, reachable = server.is_slow(setup.fault, setup.wire), "connect" not in setup.fault
+        late = any(
+            (each.outcome == "late" and not slow)
+            or (reachable and "no connection within" in each.cause)
+            or each.outcome == "cut_off"
+            for each in made.attempts
+        )
+        short = made.overrun_s > 0.1 or any("and it has" in each.cause for each in made.attempts)
+        if late or (short and queued > STARVED_S):
+            self.found.add(id(made))
         return made
 
 
@@ -272,7 +283,7 @@ def test_the_decision_is_the_one_that_may_be_accepted(made: tuple[str, FaultServ
             right = "approve"
         if each.decision.action not in ("approve", "wait"):
             return f"decided {each.decision.action}"
-        if situation in ("half_open", "cap") and each.fault.startswith("q_"):
+        if each.fault.startswith("q_") and (situation == "half_open" or (situation == "cap" and each.charged)):
             return ""  # what follows the first request may not be asked for
         return "" if accepted(each) == right else f"accepted {accepted(each)}, not {right}"
 
@@ -280,9 +291,11 @@ def test_the_decision_is_the_one_that_may_be_accepted(made: tuple[str, FaultServ
 
 
 def test_it_is_of_the_class_that_the_catalogue_says(made: tuple[str, FaultServer, list[Made]]) -> None:
-    _, server, all_made = made
+    situation, server, all_made = made
 
     def check(each: Made, expected: dict[str, Any]) -> str:
+        if situation == "echo" and each.fault == "c_injection_echo":
+            return ""  # what is put right in its reason stands at the beginning, and the key does now
         return "" if each.first.handled == expected["classification"] else f"class {each.first.handled}"
 
     assert wrong(all_made, server, check) == []
@@ -296,7 +309,7 @@ def test_it_is_booked_as_the_catalogue_says(made: tuple[str, FaultServer, list[M
         at_the_end = each.fault.startswith("q_") and expected["decision_accepted"]
         sent = [attempt for attempt in each.attempts if attempt.sent and attempt.target.startswith("faulty:")]
         of = sent[-1 if at_the_end else 0]
-        if each.fault.startswith("q_") and not accepted(each) and situation != "alone":
+        if each.fault.startswith("q_") and of.outcome != "answered" and situation != "alone":
             return ""  # its answer was not asked for
         if of.cost == "usage" and expected["cost"] in ("usage", "usage_max") and not of.usage.input_tokens:
             return "books zero"
@@ -306,19 +319,57 @@ def test_it_is_booked_as_the_catalogue_says(made: tuple[str, FaultServer, list[M
     assert wrong(all_made, server, check) == []
 
 
-def test_the_purse_is_told_the_same_and_holds_what_may_be_billed(made: tuple[str, FaultServer, list[Made]]) -> None:
+def test_the_ledger_has_a_line_for_every_attempt_and_says_the_same(
+    made: tuple[str, FaultServer, list[Made]],
+) -> None:
+    _, server, all_made = made
+    known = {"usage": "paid", "estimate": "paid", "reserve": "unknown", "none": "free"}
+
+    def check(each: Made, expected: dict[str, Any]) -> str:
+        sent = Counter((attempt.target, known[attempt.cost]) for attempt in each.attempts if attempt.sent)
+        booked = Counter((line.model, line.state) for line in each.lines)
+        return "" if sent == booked else f"the ledger has {booked}, the record {sent}"
+
+    assert wrong(all_made, server, check) == []
+
+
+def test_the_ledger_covers_what_the_server_bills(made: tuple[str, FaultServer, list[Made]]) -> None:
+    """Over every cell: in money for the faulty target, and in all for the others, which the cells share."""
+    _, server, all_made = made
+    server.settled()
+    stats = server.stats()
+
+    def billed(key: str) -> int:
+        said = stats.get(key, {"read": 0, "written": 0})
+        return round(NANO * (said["read"] * 10.0 + said["written"] * 40.0) / 1e6)
+
+    def check(each: Made, expected: dict[str, Any]) -> str:
+        if expected["cost"] == "none" and each.fault not in MAY_BE_BILLED:
+            return ""  # the server counts every 200, and says in some of them that it did nothing
+        booked = sum(line.booked for line in each.lines if line.model == "faulty:fault-model")
+        bill = billed(f"{each.fault}|{each.run}")
+        return "" if booked >= bill else f"{booked} booked, {bill} billed"
+
+    assert wrong(all_made, server, check) == []
+    assert any(billed(f"{each.fault}|{each.run}") for each in all_made)
+
+
+def test_a_cap_with_room_for_one_attempt_is_kept(made: tuple[str, FaultServer, list[Made]]) -> None:
     situation, server, all_made = made
     if situation != "cap":
-        pytest.skip("only here there is a purse")
-    billed = {key.split("|")[0] for key, each in server.stats().items() if "|cap-" in key and each["billed"]}
-    for each in all_made:
-        (spent,) = each.purse.spent
-        known = {"usage": "usage", "estimate": "estimate", "reserve": "unknown", "none": "none"}[each.first.cost]
-        assert spent.known == known, each
-        rejected = COSTS[server.faults[each.fault]["expected"]["cost"]] == {"none"}
-        assert each.fault not in billed or spent.known != "none" or rejected, each
-        if situation == "cap":
-            assert sum(attempt.sent for attempt in each.attempts) == 1
+        pytest.skip("only here there is a cap")
+
+    def check(each: Made, expected: dict[str, Any]) -> str:
+        if each.charged > 1:
+            return f"{each.charged} attempts were charged"
+        closed = [attempt for attempt in each.attempts if attempt.outcome == "over_cap"]
+        wanted = each.first.handled in ("retry", "repair") and each.charged and not accepted(each)
+        if wanted and not any("a day is spent" in attempt.cause for attempt in closed):
+            return "nothing was refused"
+        return ""
+
+    assert wrong(all_made, server, check) == []
+    assert any(attempt.outcome == "over_cap" for each in all_made for attempt in each.attempts)
 
 
 def test_breakers_count_what_the_catalogue_says_and_nothing_else(made: tuple[str, FaultServer, list[Made]]) -> None:
@@ -409,7 +460,7 @@ def test_waits_are_never_shorter_than_the_server_asks(made: tuple[str, FaultServ
 
 def test_no_decision_takes_longer_than_its_deadline(made: tuple[str, FaultServer, list[Made]]) -> None:
     _, _, all_made = made
-    assert [each.fault for each in all_made if each.took_s > DEADLINE_S + 0.2] == []
+    assert [(each.fault, each.overrun_s) for each in all_made if each.overrun_s > 0.2] == []
 
 
 def test_neither_key_nor_markup_nor_control_characters_are_written_down(
@@ -417,16 +468,26 @@ def test_neither_key_nor_markup_nor_control_characters_are_written_down(
 ) -> None:
     _, server, all_made = made
     for each in all_made:
-        shown = f"{each.journal} {each.decision.explain()} {each.decision.record.as_dict()}"
-        assert KEY not in shown
-        assert "planted" not in shown
+        shown = f"{each.journal} {each.decision.explain()} {each.decision.record.as_dict()} {each.health.states()}"
+        assert not any(key in shown for key in PLANTED), each
         assert "sk-fault" not in shown
         assert len(each.journal) < 60_000, "1 MiB does not belong into a journal"
         record = f"{each.decision.explain()} {[attempt.cause for attempt in each.attempts]}"
         assert "<script" not in record
         assert "<html" not in record
         assert not any(char in record for char in "\x1b\u202e\x07\ud83d"), each
-    assert not any(KEY in hit for hit in server.redirected())
+    assert not any(key in hit for hit in server.redirected() for key in PLANTED)
+
+
+def test_no_key_is_in_any_log_nor_in_the_bytes_of_any_file(
+    made: tuple[str, FaultServer, list[Made]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    situation, _, all_made = made
+    assert len(LOGS[situation]) > 100 * len(all_made), "every request is logged by the SDKs and by their HTTP library"
+    assert [key for key in PLANTED if key in LOGS[situation]] == []
+    files = [each for each in tmp_path_factory.getbasetemp().rglob("*") if each.is_file()]
+    assert situation != "echo" or any(each.name.endswith(".db.ledger") for each in files)
+    assert [each.name for each in files for key in PLANTED if key.encode() in each.read_bytes()] == []
 
 
 def test_a_replay_asks_nobody_and_decides_alike(made: tuple[str, FaultServer, list[Made]]) -> None:

@@ -1,9 +1,14 @@
 """Mixed faults: many decisions, 64 at once, each asked of a target out of the whole catalogue and then of a healthy
-one. Run by `make torture`, and alone as
+one; then a total outage. Run by `make torture`, and alone as
 
     python -m tests.llm.torture [DECISIONS] [--seed N]
 
-A decision's time is what it took less the time that this process's loop stood still, for want of a processor.
+Every second set of targets has breakers that never open, so that its faults keep coming. A prompt carries the number of
+its decision, so the server counts the requests of each.
+
+What a decision took is judged as it is. Only time that the scheduler's own books give as spent without a processor,
+before a decision's timers were set or after they had rung, is taken off: a loop that is blocked or busy does not show
+up there (`test_torture.py` makes sure).
 """
 
 from __future__ import annotations
@@ -13,81 +18,172 @@ import asyncio
 import random
 import time
 from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 from stepladder import rule
 from stepladder.app.decision_point import DecisionPoint
 from stepladder.app.lone import Decision
-from stepladder.fallback import Retry
+from stepladder.events import Attempt
+from stepladder.fallback import BreakerPolicy, Retry
 from stepladder.journal import MemoryJournal
 from stepladder.llm import Providers
 from stepladder.llm.health import Health
 from stepladder.llm.provider import Provider
-from tests.llm.faults import HEALTHY, KEY, FaultServer, Stood, provider
+from tests.llm.faults import HEALTHY, KEY, FaultServer, Starved, provider
 
 AT_ONCE: Final = 64
 DEADLINE_S: Final = 2.0
+GRACE_S: Final = 0.2
 LEGAL: Final = ("approve", "reject", "wait")
 RETRY: Final = Retry(attempts=3, requests=5, backoff_s=0.02)
 TARGETS: Final = 40
 """As many targets have breakers of their own at a time; then others are picked."""
+BATCH: Final = 1_000
+NEVER: Final = BreakerPolicy(calls=10_000, least=10_000, straight=10_000)
+OUTAGE: Final = (
+    ("h500_server_error", "openai_chat"),
+    ("h503_overloaded", "gemini_generate_content"),
+    ("tr_connect_refused", "openai_responses"),
+)
 
 
-class Seen(NamedTuple):
-    """What a run came to."""
+class Made(NamedTuple):
+    """A decision and how long it took; `overrun_s` is above 0 where it was later than its deadline."""
 
-    decisions: int
-    seconds: float
-    requests: int
-    counted: int
-    first: int
-    retries: int
-    worst_s: float
-    outcomes: Counter[str]
-    wrong: list[str]
+    number: int
+    decision: Decision | None
+    took_s: float
+    overrun_s: float
+    error: str = ""
+    written: bool = True
+
+
+class Seen:
+    """What came of a run."""
+
+    def __init__(self) -> None:
+        self.decisions = self.first = self.again = self.reasked = 0
+        self.sent: Counter[int] = Counter()
+        self.answered: Counter[int] = Counter()
+        self.outcomes: Counter[str] = Counter()
+        self.slowest_s = self.overrun_s = self.seconds = self.taken_off = 0.0
+        self.wrong: list[str] = []
+
+    def take(self, made: Made) -> None:
+        """Judge one decision."""
+        self.decisions += 1
+        self.wrong.extend(f"decision {made.number}: {each}" for each in self._judged(made))
+
+    def _judged(self, made: Made) -> list[str]:
+        decision = made.decision
+        if decision is None:
+            return [made.error]
+        attempts = [each for call in decision.record.calls for each in call.attempts]
+        sent = [each for each in attempts if each.sent]
+        self._count(made, decision, sent)
+        found = [] if made.written else ["lost: its journal has no end"]
+        settled = decision.record.settled
+        if decision.action not in ("approve", "wait"):
+            found.append(f"illegal or unsafe: {decision.action}")
+        if not attempts and (settled is None or settled.fallback != "model: late" or made.took_s < DEADLINE_S - 0.2):
+            found.append(f"nobody was asked and nobody was passed over: {settled} after {made.took_s:.2f} s")
+        if len(sent) > RETRY.requests or max(Counter(each.target for each in sent).values(), default=0) > 3:
+            found.append(f"{len(sent)} requests in the record")
+        if made.overrun_s > GRACE_S:
+            found.append(f"took {made.took_s:.2f} s, {made.overrun_s:.2f} s too long; {told(attempts)}")
+        if KEY in str(decision.record.as_dict()):
+            found.append("the key is in the record")
+        return found
+
+    def _count(self, made: Made, decision: Decision, sent: Sequence[Attempt]) -> None:
+        targets = {each.target for each in sent}
+        self.first += len(targets)
+        self.reasked += sum(each.reask for each in sent)
+        self.again += len(sent) - len(targets) - sum(each.reask for each in sent)
+        self.sent[made.number] = len(sent)
+        self.answered[made.number] = sum(each.outcome == "answered" for each in sent)
+        self.outcomes[f"{decision.action} by {decision.source}"] += 1
+        self.slowest_s = max(self.slowest_s, made.took_s)
+        self.overrun_s = max(self.overrun_s, made.overrun_s)
+        self.taken_off = max(self.taken_off, made.took_s - DEADLINE_S - made.overrun_s)
+
+    def counted(self, tags: dict[str, int]) -> None:
+        """Compare with what the server counted: no request without its line, no answer without a request."""
+        for number, sent in self.sent.items():
+            came = tags.get(str(number), 0)
+            if not self.answered[number] <= came <= min(sent, RETRY.requests):
+                self.wrong.append(f"decision {number}: {came} requests on the wire, {sent} in the record")
+
+
+def told(attempts: Sequence[Attempt]) -> str:
+    return "; ".join(f"{a.target} {a.outcome} +{a.waited_s:.2f} {a.took_s:.2f} s {a.cause[:60]}" for a in attempts)
 
 
 async def mixed(server: FaultServer, decisions: int, seed: int) -> Seen:
-    """Make so many decisions."""
-    chance, done = random.Random(seed), 0
-    seen = Seen(0, 0.0, 0, 0, 0, 0, 0.0, Counter(), [])
-    before = sum(each["requests"] for each in server.stats().values())
-    started = time.perf_counter()
-    while done < decisions:
-        batch = min(decisions - done, 2_000)
-        seen = await _batch(server, chance.sample(server.pairs(), TARGETS), batch, chance, seen, done)
-        done += batch
-    counted = sum(each["requests"] for each in server.stats().values()) - before
-    return seen._replace(decisions=decisions, seconds=time.perf_counter() - started, counted=counted)
+    """Make so many decisions over mixed faults."""
+    chance, seen, started = random.Random(seed), Seen(), time.perf_counter()
+    for lap, done in enumerate(range(0, decisions, BATCH)):
+        pairs = [*chance.sample(server.pairs(), TARGETS)]
+        own = {
+            f"t{n}": provider(server, fault, f"mixed-{done}", wire, f"t{n}") for n, (fault, wire) in enumerate(pairs)
+        }
+        chains = [[f"{name}:fault-model", "healthy:fault-model"] for name in own]
+        own["healthy"] = provider(server, HEALTHY, run, "openai_chat", "healthy")
+        health = Health(breaker=NEVER if lap % 2 else None)
+        await _batch(own, chains, health, range(done, min(done + BATCH, decisions)), chance, seen)
+    seen.counted(server.tags())
+    seen.seconds = time.perf_counter() - started
+    return seen
+
+
+async def outage(server: FaultServer, decisions: int, seed: int, policy: BreakerPolicy | None, start: int) -> Seen:
+    """Make so many decisions while nothing answers; their numbers begin at `start`."""
+    chance, seen, started = random.Random(seed), Seen(), time.perf_counter()
+    dead = enumerate(OUTAGE)
+    own = {f"d{n}": provider(server, fault, f"outage-{start}", wire, f"d{n}") for n, (fault, wire) in dead}
+    chain = [f"{name}:fault-model" for name in own]
+    await _batch(own, [chain], Health(breaker=policy), range(start, start + decisions), chance, seen)
+    seen.counted(server.tags())
+    seen.seconds = time.perf_counter() - started
+    return seen
 
 
 async def _batch(
-    server: FaultServer, pairs: list[tuple[str, str]], batch: int, chance: random.Random, seen: Seen, lap: int
-) -> Seen:
-    own: dict[str, Provider] = {"healthy": provider(server, HEALTHY, f"mixed-{lap}", "openai_chat", "healthy")}
-    for number, (fault, wire) in enumerate(pairs):
-        own[f"t{number}"] = provider(server, fault, f"mixed-{lap}", wire, f"t{number}")
-    journal, room = MemoryJournal(), asyncio.Semaphore(AT_ONCE)
-    providers = Providers(own, health=Health())
-    points = [point([f"t{n}:fault-model", "healthy:fault-model"], providers, journal) for n in range(len(pairs))]
+    own: dict[str, Provider],
+    chains: list[list[str]],
+    health: Health,
+    numbers: range,
+    chance: random.Random,
+    seen: Seen,
+) -> None:
+    journal, room, providers = MemoryJournal(), asyncio.Semaphore(AT_ONCE), Providers(own, health=health)
+    points = [point(chain, providers, journal) for chain in chains]
+    starved = Starved()
+    watch = asyncio.create_task(starved.watch())
 
-    async def one(number: int) -> tuple[Decision | None, float, str]:
+    async def one(number: int) -> None:
         async with room:
-            begun, lags = time.perf_counter(), len(stood.worst) - 1
-            at = points[chance.randrange(len(points))]
-            try:
-                made = await at.decide({"doubt": True}, legal=LEGAL, decision_id=f"{lap}-{number}")
-            except BaseException as error:
-                return None, 0.0, f"{type(error).__name__}: {error}"
-            return made, time.perf_counter() - begun - sum(each for each in stood.worst[lags:] if each > 0.02), ""
+            decide = points[chance.randrange(len(points))].decide
+            seen.take(await timed(decide, number, journal, starved))
 
-    stood = Stood()
-    watch = asyncio.create_task(stood.watch())
-    results = await asyncio.gather(*(one(number) for number in range(batch)))
+    await asyncio.gather(*(one(number) for number in numbers))
     watch.cancel()
     for each in own.values():
         await each.close()
-    return _told(results, seen)
+
+
+async def timed(decide: Callable[..., Awaitable[Decision]], number: int, journal: Any, starved: Starved) -> Made:
+    """Make one decision."""
+    begun, name = time.perf_counter(), f"torture-{number}"
+    try:
+        made = await decide({"doubt": True}, legal=LEGAL, context={"number": name}, decision_id=name)
+    except BaseException as error:
+        return Made(number, None, 0.0, 0.0, f"{type(error).__name__}: {error}")
+    ended = time.perf_counter()
+    row = journal.row(name)
+    over = starved.overrun_s(begun, ended, DEADLINE_S)
+    return Made(number, made, ended - begun, over, written=row is not None and row.status == "ended")
 
 
 def point(chain: list[str], providers: Providers, journal: Any) -> DecisionPoint:
@@ -104,37 +200,37 @@ def point(chain: list[str], providers: Providers, journal: Any) -> DecisionPoint
     )
 
 
-def _told(results: list[tuple[Decision | None, float, str]], seen: Seen) -> Seen:
-    requests, first, retries, worst = seen.requests, seen.first, seen.retries, seen.worst_s
-    for made, took_s, error in results:
-        if made is None:
-            seen.wrong.append(error)
-            continue
-        worst = max(worst, took_s)
-        attempts = [each for call in made.record.calls for each in call.attempts]
-        sent = [each for each in attempts if each.sent]
-        requests += sum(each.outcome != "unreachable" or "Connect" not in each.cause for each in sent)
-        first += len({each.target for each in sent})
-        retries += len(sent) - len({each.target for each in sent})
-        seen.outcomes[f"{made.action} by {made.source}"] += 1
-        seen.wrong.extend(_wrong(made, attempts, len(sent), took_s))
-    return seen._replace(requests=requests, first=first, retries=retries, worst_s=worst)
+def outage_is_bounded(seen: Seen) -> list[str]:
+    """What is wrong with an outage besides: everything has to be decided by rule, with a tenth of retries at most."""
+    wrong = [] if set(seen.outcomes) == {"wait by rule"} else [f"an outage decided {dict(seen.outcomes)}"]
+    if seen.again > max(3, 0.1 * seen.first):
+        wrong.append(f"{seen.again} retries for {seen.first} first attempts")
+    return wrong
 
 
-def _wrong(made: Decision, attempts: list[Any], sent: int, took_s: float) -> list[str]:
-    found = []
-    if made.action not in ("approve", "wait"):
-        found.append(f"illegal or unsafe: {made.action}")
-    settled = made.record.settled
-    if not attempts and (settled is None or settled.fallback != "model: late"):
-        found.append("a decision without a call in its record")
-    if sent > RETRY.requests or max(Counter(each.target for each in attempts if each.sent).values(), default=0) > 3:
-        found.append(f"{sent} requests")
-    if took_s > DEADLINE_S + 0.2:
-        found.append(f"took {took_s:.2f} s")
-    if KEY in str(made.record.as_dict()):
-        found.append("the key is in the record")
-    return found
+def tell(name: str, seen: Seen) -> None:
+    rate = seen.decisions / seen.seconds
+    print(f"{name}: {seen.decisions} decisions in {seen.seconds:.0f} s ({rate:.0f}/s), {AT_ONCE} at once")
+    print(f"  {sum(seen.sent.values())} requests in the records: {seen.first} first attempts, {seen.again} retries,")
+    print(f"  {seen.reasked} asked again for what was wrong with an answer")
+    print(f"  slowest {seen.slowest_s:.2f} s of {DEADLINE_S} s; {max(0.0, seen.overrun_s):.3f} s too long at most,")
+    print(f"  after at most {max(0.0, seen.taken_off):.3f} s without a processor were taken off")
+    print(f"  {dict(seen.outcomes)}; {len(seen.wrong)} wrong")
+    for each in seen.wrong[:10]:
+        print(f"    {each}")
+
+
+async def run(server: FaultServer, decisions: int, seed: int) -> int:
+    """Everything; how much is wrong."""
+    seen = await mixed(server, decisions, seed)
+    tell("mixed", seen)
+    wrong = len(seen.wrong)
+    for name, policy, start in (("outage", None, 10**8), ("outage, breakers never open", NEVER, 2 * 10**8)):
+        out = await outage(server, max(200, decisions // 20), seed, policy, start)
+        out.wrong += outage_is_bounded(out)
+        tell(name, out)
+        wrong += len(out.wrong)
+    return wrong
 
 
 def main() -> None:
@@ -144,19 +240,10 @@ def main() -> None:
     options = parser.parse_args()
     server = FaultServer()
     try:
-        seen = asyncio.run(mixed(server, options.decisions, options.seed))
+        wrong = asyncio.run(run(server, options.decisions, options.seed))
     finally:
         server.close()
-    print(
-        f"{seen.decisions} decisions in {seen.seconds:.0f} s ({seen.decisions / seen.seconds:.0f}/s), {AT_ONCE} at once"
-    )
-    print(f"{seen.counted} requests counted by the server, {seen.requests} in the records")
-    print(
-        f"{seen.first} first attempts, {seen.retries} others; slowest decision {seen.worst_s:.2f} s of {DEADLINE_S} s"
-    )
-    print(dict(seen.outcomes))
-    print(f"{len(seen.wrong)} wrong: {Counter(seen.wrong).most_common(5)}")
-    if seen.wrong or seen.counted > seen.requests:
+    if wrong:
         raise SystemExit(1)
 
 

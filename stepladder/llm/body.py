@@ -1,0 +1,100 @@
+"""From the bytes of an answer to the document in them, and to the error object that it may be. Pure, and total."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from stepladder.llm.errors import BadResponse
+from stepladder.llm.reading import Call, HttpAnswer, text_of
+
+
+def decode(call: Call, answer: HttpAnswer, once: Sequence[bytes] = ()) -> dict[str, Any] | BadResponse:
+    """The body as a JSON object, strictly: valid UTF-8, no NaN, no lone surrogate, nothing after its end. A byte order
+    mark before it means nothing. `once` are the keys that the answer hangs on, in quotes: where one of them occurs more
+    than once, no object may hold the same key twice."""
+    what = f"{len(answer.body)} bytes of {answer.headers.get('content-type', 'unnamed type')}"
+    body = answer.body.removeprefix(MARK)
+    if not body.strip():
+        return call.fault(BadResponse, f"HTTP {answer.status} with an empty body", may_be_billed=True)
+    try:
+        document = msgspec.json.decode(body)
+        for key in once:
+            if body.count(key) > 1:
+                json.loads(body, object_pairs_hook=_once)
+                break
+    except _Twice:
+        return call.fault(BadResponse, f"{what} with a key twice", may_be_billed=True, sign="no_answer")
+    except (ValueError, RecursionError) as failure:  # msgspec's errors and UnicodeDecodeError are ValueErrors
+        page = is_page(answer)
+        hint = "; is base_url right?" if page else f": {failure}"
+        sign = "page" if page else ""
+        detail = f"{what} are not JSON{hint}"
+        return call.fault(BadResponse, detail, retryable=not page, may_be_billed=not page, sign=sign)
+    if not isinstance(document, dict):
+        return call.fault(BadResponse, f"{what} are JSON but no object", may_be_billed=True)
+    return document
+
+
+MARK: Final = b"\xef\xbb\xbf"
+"""The byte order mark, which JSON should not begin with (RFC 8259, 8.1)."""
+
+
+class _Twice(ValueError):
+    """A key occurs twice in one object."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise _Twice
+    return found
+
+
+def is_page(answer: HttpAnswer) -> bool:
+    """Whether the body is a page for people."""
+    start = answer.body[:200].lstrip().lower()
+    return "html" in answer.headers.get("content-type", "").lower() or start.startswith((b"<!doctype html", b"<html"))
+
+
+def oddities(answer: HttpAnswer) -> tuple[str, ...]:
+    """What is odd about the form of a good answer: JSON that is called something else, or begins with a mark."""
+    named = answer.headers.get("content-type", "application/json").lower()
+    called = () if "json" in named or "event-stream" in named else ("content_type",)
+    return (*called, "byte_order_mark") if answer.body.startswith(MARK) else called
+
+
+def error_document(answer: HttpAnswer) -> dict[str, Any]:
+    """The error object of a body, or an empty one. Gemini at times wraps it in a list of one."""
+    try:
+        document = msgspec.json.decode(answer.body)
+    except (ValueError, RecursionError):
+        return {}
+    if isinstance(document, list) and len(document) == 1:
+        document = document[0]
+    return _as_error(_named_error(document) or document) if isinstance(document, dict) else {}
+
+
+def error_in(document: Mapping[str, Any], *answers: str) -> dict[str, Any] | None:
+    """The error object of a document that came with a 200, or None: under its name, or the whole of a document that
+    has none of the fields `answers` and has the form of one."""
+    if error := document.get("error"):
+        return _as_error(error)
+    if any(document.get(name) for name in answers):
+        return None
+    if errors := _named_error(document):
+        return _as_error(errors)
+    said_so = "error" in (document.get("object"), document.get("type")) or {"code", "message"} <= document.keys()
+    return dict(document) if said_so else None
+
+
+def _named_error(document: Mapping[str, Any]) -> object:
+    errors = document.get("errors")
+    return document.get("error") or (errors[0] if isinstance(errors, list) and errors else None)
+
+
+def _as_error(error: object) -> dict[str, Any]:
+    return error if isinstance(error, dict) else {"message": text_of(error)}
