@@ -13,7 +13,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
@@ -26,6 +26,9 @@ OPEN: Final = pybreaker.STATE_OPEN
 HALF_OPEN: Final = pybreaker.STATE_HALF_OPEN
 LONGEST_S: Final = 3_600.0
 """No rest is longer; one that seems so was written before the machine started anew."""
+
+ALONE_S: Final = 5.0
+"""So long a Redis that failed is left alone."""
 
 T = TypeVar("T")
 
@@ -64,6 +67,15 @@ class Storage(Protocol):
 
     def healed(self) -> None:
         """No openings any more, nothing to rest for."""
+        ...
+
+    def failed(self, within_s: float) -> int:
+        """One more failure: how many there were in a row, over all processes, none longer ago than this. 0 where
+        nothing is shared."""
+        ...
+
+    def answered(self) -> None:
+        """A success after failures: none are in a row any more."""
         ...
 
 
@@ -110,10 +122,20 @@ class MemoryStorage(pybreaker.CircuitMemoryStorage):
         """Nothing to rest for."""
         self.openings, self._rest_until = 0, float("-inf")
 
+    def failed(self, within_s: float) -> int:
+        """Nothing is shared: the window of the breaker has all."""
+        return 0
+
+    def answered(self) -> None:
+        """Nothing is shared."""
+
 
 class SqliteStorage(pybreaker.CircuitBreakerStorage):
     """The state of a breaker in a SQLite file that processes share. Times are of the machine's monotonic clock, which
-    all its processes read alike."""
+    all its processes read alike.
+
+    While the file cannot be used every breaker counts as closed (it is logged): calls go on, nothing is shared.
+    """
 
     shared = True
 
@@ -122,12 +144,13 @@ class SqliteStorage(pybreaker.CircuitBreakerStorage):
         self._path, self._breaker, self._clock = str(path), breaker, clock
         self._lock = threading.Lock()
         self._connection: tuple[int, sqlite3.Connection] | None = None
+        self._told = False
         self._run("INSERT OR IGNORE INTO breakers (name) VALUES (?)", self._breaker)
 
     @property
     def state(self) -> str:
         """closed, open or half-open."""
-        return str(self._one("SELECT state FROM breakers WHERE name = ?", self._breaker)[0])
+        return str(self._one("state", CLOSED))
 
     @state.setter
     def state(self, state: str) -> None:
@@ -146,7 +169,7 @@ class SqliteStorage(pybreaker.CircuitBreakerStorage):
     @property
     def opened_at(self) -> datetime | None:
         """When it opened last, by the wall clock."""
-        (at,) = self._one("SELECT opened_at FROM breakers WHERE name = ?", self._breaker)
+        at = self._one("opened_at", None)
         return None if at is None else datetime.fromtimestamp(at, UTC)
 
     @opened_at.setter
@@ -156,7 +179,7 @@ class SqliteStorage(pybreaker.CircuitBreakerStorage):
     @property
     def openings(self) -> int:
         """How often it has opened without a success in between."""
-        return int(self._one("SELECT openings FROM breakers WHERE name = ?", self._breaker)[0])
+        return int(self._one("openings", 0))
 
     def rest(self, seconds: float) -> None:
         """Let nobody probe for so long."""
@@ -165,7 +188,7 @@ class SqliteStorage(pybreaker.CircuitBreakerStorage):
 
     def resting(self) -> bool:
         """Whether nobody may probe yet."""
-        (until,) = self._one("SELECT rest_until FROM breakers WHERE name = ?", self._breaker)
+        until = float(self._one("rest_until", 0.0))
         return bool(0 < until - self._clock() <= LONGEST_S)
 
     def lease(self, seconds: float) -> str:
@@ -191,6 +214,19 @@ class SqliteStorage(pybreaker.CircuitBreakerStorage):
         """Nothing to rest for."""
         self._run("UPDATE breakers SET openings = 0, rest_until = 0 WHERE name = ?", self._breaker)
 
+    def failed(self, within_s: float) -> int:
+        """One more failure in a row."""
+        now = self._clock()
+        sql = """INSERT INTO failures (name, count, at) VALUES (?1, 1, ?2) ON CONFLICT (name) DO UPDATE SET
+            count = CASE WHEN at BETWEEN ?2 - ?3 AND ?2 THEN count + 1 ELSE 1 END, at = ?2 RETURNING count"""
+        return int(self._safe(lambda db: db.execute(sql, (self._breaker, now, within_s)).fetchone()[0], 0))
+
+    def answered(self) -> None:
+        """None are in a row any more. Looked up first: a write would wait for others."""
+        sql = "SELECT 1 FROM failures WHERE name = ? AND count > 0"
+        if self._safe(lambda db: db.execute(sql, (self._breaker,)).fetchone(), None):
+            self._run("UPDATE failures SET count = 0 WHERE name = ?", self._breaker)
+
     def close(self) -> None:
         """Let go of the file."""
         with self._lock:
@@ -198,11 +234,31 @@ class SqliteStorage(pybreaker.CircuitBreakerStorage):
                 self._connection[1].close()
             self._connection = None
 
-    def _one(self, sql: str, *values: Any) -> tuple[Any, ...]:
-        return self._tried(lambda db: tuple(db.execute(sql, values).fetchone()))
+    def _one(self, column: str, otherwise: Any) -> Any:
+        """A value of this breaker's row; `otherwise` where there is none, or no file."""
+        sql = f"SELECT {column} FROM breakers WHERE name = ?"
+        found = self._safe(lambda db: db.execute(sql, (self._breaker,)).fetchone(), None)
+        return otherwise if found is None else found[0]
 
     def _run(self, sql: str, *values: Any) -> int:
-        return self._tried(lambda db: db.execute(sql, values).rowcount)
+        return self._safe(lambda db: db.execute(sql, values).rowcount, 0)
+
+    def _safe(self, work: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
+        try:
+            return self._tried(work)
+        except sqlite3.Error:
+            self._lost()
+            return otherwise
+
+    def _lost(self) -> None:
+        """Say so, once, and open the file anew the next time."""
+        from loguru import logger
+
+        with suppress(sqlite3.Error):
+            self.close()
+        if not self._told:
+            self._told = True
+            logger.opt(exception=True).warning("the file of the breakers cannot be used: they count as closed")
 
     def _tried(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do it; where another process holds the file for longer than SQLite waits, a few times."""
@@ -224,29 +280,47 @@ class SqliteStorage(pybreaker.CircuitBreakerStorage):
             with closing(db.cursor()) as cursor:
                 cursor.execute("PRAGMA journal_mode = WAL")
                 cursor.execute("PRAGMA synchronous = NORMAL")
-                cursor.execute(_TABLE)
+                cursor.executescript(_TABLES)
             self._connection = os.getpid(), db
         return self._connection[1]
 
 
-_TABLE: Final = """
+_TABLES: Final = """
 CREATE TABLE IF NOT EXISTS breakers (
     name TEXT PRIMARY KEY, state TEXT NOT NULL DEFAULT 'closed', openings INTEGER NOT NULL DEFAULT 0,
     opened_at REAL, rest_until REAL NOT NULL DEFAULT 0, lease_until REAL NOT NULL DEFAULT 0,
-    token TEXT NOT NULL DEFAULT '')
+    token TEXT NOT NULL DEFAULT '');
+CREATE TABLE IF NOT EXISTS failures (name TEXT PRIMARY KEY, count INTEGER NOT NULL, at REAL NOT NULL);
 """
 
 
 class RedisStorage(pybreaker.CircuitRedisStorage):
     """The state of a breaker in Redis. Rests and leases are keys that expire, so no clock has to agree with another.
 
-    Without Redis every breaker counts as closed (pybreaker logs it): calls go on, nothing is shared.
+    Without Redis every breaker counts as closed (pybreaker logs it): calls go on, nothing is shared. It is not asked
+    again for `ALONE_S` then, so that one that does not answer holds nothing up.
     """
 
     shared = True
+    _alone_until = float("-inf")
 
     def __init__(self, redis: Any, breaker: str) -> None:
         super().__init__(CLOSED, redis, namespace=f"stepladder:{breaker}")
+
+    def _initialize_redis_state(self, state: str) -> None:
+        """pybreaker's, but a Redis that is not there raises nothing: the state is closed without it."""
+        begin = super()._initialize_redis_state
+        self._safe(lambda: begin(state), None)
+
+    @property
+    def state(self) -> str:
+        """closed, open or half-open."""
+        found: Any = self._safe(lambda: self._redis.get(self._namespace("state")), None)
+        return CLOSED if found is None else str(found.decode())
+
+    @state.setter
+    def state(self, state: str) -> None:
+        self._safe(lambda: self._redis.set(self._namespace("state"), str(state)), None)
 
     @property
     def openings(self) -> int:
@@ -295,11 +369,29 @@ class RedisStorage(pybreaker.CircuitRedisStorage):
         """Nothing to rest for."""
         self._safe(lambda: self._redis.delete(self._namespace("rest"), self._namespace("openings")), None)
 
+    def failed(self, within_s: float) -> int:
+        """One more failure in a row."""
+        key, ms = self._namespace("failures"), max(1, int(1000 * within_s))
+
+        def work() -> int:
+            pipe: Any
+            with self._redis.pipeline() as pipe:
+                return int(pipe.incr(key).pexpire(key, ms).execute()[0])
+
+        return self._safe(work, 0)
+
+    def answered(self) -> None:
+        """None are in a row any more."""
+        self._safe(lambda: self._redis.delete(self._namespace("failures")), None)
+
     def _safe(self, work: Callable[[], T], otherwise: T) -> T:
         from redis.exceptions import RedisError
 
+        if time.monotonic() < self._alone_until:
+            return otherwise
         try:
             return work()
         except RedisError:
+            self._alone_until = time.monotonic() + ALONE_S
             self.logger.exception("RedisError: the breaker counts as closed")
             return otherwise

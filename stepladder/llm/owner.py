@@ -32,7 +32,8 @@ class Owner:
     """Asks on behalf of every rung of an application.
 
     Args:
-        providers: who is asked; their `health` is looked at and kept.
+        providers: who is asked.
+        health: what is known of them, looked at and kept; their own where none is given.
         purse: who pays; nothing is counted where none is given.
         sleep: how a wait is waited, in seconds.
     """
@@ -41,17 +42,15 @@ class Owner:
         self,
         providers: Providers,
         *,
+        health: Health | None = None,
         purse: Purse | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.providers = providers
-        self._means = Means(providers.health, purse or OpenPurse(), sleep)
-        self._sides: dict[str, Side] = {}
-
-    @property
-    def health(self) -> Health:
+        self.health = health or providers.health
         """What is known of the targets."""
-        return self.providers.health
+        self._means = Means(self.health, purse or OpenPurse(), sleep)
+        self._sides: dict[str, Side] = {}
 
     async def ask(
         self,

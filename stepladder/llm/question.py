@@ -145,14 +145,15 @@ class Question:
             self._skip(ask.link, why)
             return False
         if (permits := side.health.allow()) is None:
+            side.health.limiter.came_back()
             self._skip(ask.link, "its breaker is open")
             return False
         return await self._send(side, ask, permits)
 
     async def _gate(self, side: Side, ask: Ask) -> str:
-        """Wait until the limiter lets it through, and pay for a retry; why it does not go, or ""."""
+        """Wait until the limiter lets it through, pay for a retry, and take its place; why it does not go, or ""."""
         limiter, health = side.health.limiter, self.means.health
-        tokens = most_read(self.request) // 2 + self.request.max_output_tokens if limiter.rate.tokens_per_minute else 0
+        tokens = most_read(self.request) // 2 + self.request.max_output_tokens if limiter.counts_tokens else 0
         while (blocked := 0.01 if limiter.full() else limiter.blocked_s(self.clock(), tokens)) > 0:
             if self.clock() + blocked >= self.until:
                 return "its limiter lets nothing through in time"
@@ -162,20 +163,18 @@ class Question:
             health.budget.asked(now)
         elif not ask.reask and not health.budget.take(now):
             return "the retry budget is spent"
+        limiter.sent(now, tokens)
         return ""
 
     async def _send(self, side: Side, ask: Ask, permits: Any) -> bool:
         request = self._request(side, ask)
         reserved = await self._reserved(side, request, permits)
         if isinstance(reserved, Refusal):
-            if permits is not None:
-                side.health.cut_off(permits)
+            self._not_sent(side, permits)
             self._skip(ask.link, reserved.reason, Failure(reserved.code, UNPAID))
             return False
         started = self.clock()
         result: ModelReply | Failed | None = None
-        if permits is not None:
-            side.health.limiter.sent(started)
         try:
             result = await exchange(side, request, ask.timeout_s)
         finally:
@@ -200,9 +199,15 @@ class Question:
             payer = msgspec.structs.replace(self.payer, attempt=attempt)
             return await self.means.purse.reserve(side.target, request, payer)
         except BaseException:
-            if permits is not None:
-                side.health.cut_off(permits)
+            self._not_sent(side, permits)
             raise
+
+    @staticmethod
+    def _not_sent(side: Side, permits: Any) -> None:
+        """It does not go after all: its place, and the leave of the breakers, are given back."""
+        if permits is not None:
+            side.health.limiter.came_back()
+            side.health.cut_off(permits)
 
     def _request(self, side: Side, ask: Ask) -> ModelRequest:
         deadline_s = max(0.001, min(ask.timeout_s, self.until - self.clock()))

@@ -28,6 +28,7 @@ ADDED: Final = frozenset(
         ("Rung", "max_output_tokens"),
         ("Rung", "caching"),
         ("Ladder", "budget"),
+        ("Ladder", "targets"),
         ("Rule", "settles"),
         ("Rule", "shadow"),
     }
