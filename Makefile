@@ -34,6 +34,7 @@ torture: $(READY) ## Kill processes, break disks and providers, run simulated wo
 	$(BIN)/python -m tests.simulation --seeds 20000 --jobs 2
 	STEPLADDER_TORTURE=1 $(BIN)/python -m pytest -q tests/llm/test_fault_matrix.py tests/llm/test_breaker.py
 	$(BIN)/python -m tests.llm.torture
+	$(BIN)/python -m tests.money.torture $(ROUNDS)
 
 check: lint types contract test ## Lint, types, import contract, tests
 

@@ -228,6 +228,7 @@ class Question:
         usage, cost = used_of(side, request, reply)
         booked = self.means.purse.settle(reserved, Spent("usage" if cost == "usage" else "estimate", usage))
         usage = msgspec.structs.replace(usage, cost_usd=booked, estimated=cost == "estimate")
+        over_usd = _over_usd(reserved, booked)
         repaired = (*reply.repaired, *answer.repaired)
         if not answer.wrong:
             if permits is not None:
@@ -241,12 +242,14 @@ class Question:
                     usage,
                     cost,
                     repaired=repaired,
+                    over_usd=over_usd,
                     of=reply,
                 )
-                self.last = reply, msgspec.structs.replace(answer, repaired=answer.repaired), ask.link
+                self.last = reply, answer, ask.link
                 return True
             failure, self.said = Failure("low_quality", known=True), answer.cause
-            self._took(ask, failure, handling(failure), took_s, usage, cost, answer.cause, repaired, of=reply)
+            found = handling(failure)
+            self._took(ask, failure, found, took_s, usage, cost, answer.cause, repaired, over_usd=over_usd, of=reply)
             return False
         failure = Failure("invalid", answer.wrong, known=True)
         found = handling(failure)
@@ -254,7 +257,7 @@ class Question:
             side.health.failed(permits, failure, found)
         self.wrong, self.said = answer.wrong, answer.cause
         self.last = reply, answer, ask.link
-        self._took(ask, failure, found, took_s, usage, cost, answer.cause, repaired, of=reply)
+        self._took(ask, failure, found, took_s, usage, cost, answer.cause, repaired, over_usd=over_usd, of=reply)
         return False
 
     def _failed(
@@ -274,6 +277,7 @@ class Question:
             priced = error.cost_usd if failure.known or error.cost_usd is not None else 0.0
             usage = Usage(error.input_tokens or 0, error.output_tokens or 0, priced)
         booked = self.means.purse.settle(reserved, Spent(SPENT[failure.cost], usage))
+        over_usd = _over_usd(reserved, booked)
         if failure.cost == "usage":
             usage = msgspec.structs.replace(usage, cost_usd=booked)
         if permits is not None:
@@ -287,7 +291,7 @@ class Question:
         )
         self.last, self.said = None, failed.said
         cause = failed.said if error is None else error.detail
-        self._took(ask, failure, found, took_s, usage, failure.cost, cause, held=held, of=error)
+        self._took(ask, failure, found, took_s, usage, failure.cost, cause, held=held, over_usd=over_usd, of=error)
 
     def _cut_off(self, side: Side, ask: Ask, request: ModelRequest, reserved: Reservation, took_s: float) -> None:
         failure = Failure("cut_off", billed=True)
@@ -308,6 +312,7 @@ class Question:
         repaired: tuple[str, ...] = (),
         *,
         held: float | None = None,
+        over_usd: float = 0.0,
         of: ModelReply | ModelError | None = None,
     ) -> None:
         waited_s, self.waited_s = self.waited_s, 0.0
@@ -325,8 +330,9 @@ class Question:
                 held,
                 reask=ask.reask,
                 repaired=repaired,
-                alert=found.alert,
+                alert=found.alert or over_usd > 0,
                 request_id=of.request_id if of is not None else "",
+                over_usd=over_usd,
             )
         )
 
@@ -364,3 +370,10 @@ class Question:
             reply, answer, link = self.last
             return Outcome(reply, answer, last.failure, said, attempts, usage, link, reply.provider, reply.model)
         return Outcome(None, None, last.failure, said, attempts, usage, -1, *names)
+
+
+def _over_usd(reserved: Reservation, booked: float | None) -> float:
+    """How much more it cost than was set aside: a server that does not keep to what it may write at most."""
+    if reserved.usd is None or booked is None or booked <= reserved.usd * (1 + 1e-9):
+        return 0.0
+    return booked - reserved.usd
