@@ -164,6 +164,10 @@ class AttachmentsFile(Section):
     bytes: int = Field(5_000_000, ge=1, le=50_000_000, description="How many bytes in all, for one question.")
 
 
+RetriedCode = Literal["late", "unreachable", "rate_limited", "unavailable", "bad_response", "truncated", "invalid"]
+"""The codes of failures after which the same model may be asked again."""
+
+
 class RetryModelFile(Section):
     """How often a model is asked for one answer."""
 
@@ -172,6 +176,9 @@ class RetryModelFile(Section):
     reask: int = Field(1, ge=0, le=1, description="How often an answer that does not count is asked for again.")
     backoff_s: float = Field(0.2, ge=0, le=60, allow_inf_nan=False, description="The longest first wait; then doubled.")
     max_backoff_s: float = Field(4.0, ge=0, le=600, allow_inf_nan=False)
+    after: dict[RetriedCode, Annotated[int, Field(ge=1, le=10)]] = Field(
+        {}, description="Requests to one model that has failed so, in place of attempts: late: 1."
+    )
 
 
 OurField = Literal["action", "reason", "confidence", "next_state", "parameters"]

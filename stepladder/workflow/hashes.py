@@ -25,6 +25,7 @@ ADDED: Final = frozenset(
         ("Rung", "links"),
         ("Rung", "retry"),
         ("Rung", "reorder"),
+        ("Retry", "after"),
         ("Rung", "max_output_tokens"),
         ("Rung", "caching"),
         ("Ladder", "budget"),

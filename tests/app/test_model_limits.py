@@ -226,6 +226,23 @@ def test_who_asks_alike_shares_what_is_known() -> None:
         assert len(server.served) == 2
 
 
+def test_attempts_by_the_way_in_which_a_model_failed() -> None:
+    def sent(script: str, after: dict[str, int]) -> int:
+        often = {"attempts": 3, "backoff_s": 0.0, "after": after}
+        with FaultServer(parse_script(script)) as server:
+            asyncio.run(runs(flow(None, retry=often), server, 1))
+            return len(server.served)
+
+    assert sent(DOWN, {}) == sent(DOWN, {"late": 1}) == 3
+    assert sent(DOWN, {"unavailable": 1}) == 1
+    assert sent("{rehearsal: x, faults: [{fault: illegal}]}", {"unavailable": 1}) == 2
+    assert sent("{rehearsal: x, faults: [{fault: illegal}]}", {"invalid": 1}) == 1
+    with pytest.raises(DefinitionError, match=r"retry\.after"):
+        flow(None, retry={"after": {"refused": 2}})
+    with_it, without = (flow(None, retry={"attempts": 2, **more}) for more in ({"after": {}}, {}))
+    assert with_it.machine.policy.hash == without.machine.policy.hash
+
+
 # --- the file
 
 
