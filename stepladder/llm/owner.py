@@ -73,9 +73,8 @@ class Owner:
         """
         left_s -= min(MOST_SPARE_S, SPARE * left_s)
         sides = [self.side(link.model) for link in chain.links]
-        question = Question(self._means, sides, chain, request, contract, payer, left_s)
-        question.attempts = [] if notes is None else notes
-        return await question.settle()
+        noted = [] if notes is None else notes
+        return await Question(self._means, sides, chain, request, contract, payer, left_s, noted).settle()
 
     def is_final(self, model: str) -> bool:
         """Whether its answers are taken as they are."""
