@@ -58,7 +58,7 @@ class Orchestrator:
         journal: a journal, the path of a SQLite file (made where it is missing), or the address of a Postgres database
             (postgresql://...); None keeps runs in memory.
         providers: providers by name, as `{"scripted": ScriptedProvider([...])}`; others are opened when first asked.
-            `Providers(..., health=Health(...))` sets breakers and limits.
+            `Providers(..., health=Health(...))` sets breakers and limits, before `policy.models`.
         secrets: values by name for `secret.NAME`; the environment's come after them.
         clock: where time comes from.
         listen: called with the run and the new entries of each turn, after they are durable.
@@ -68,10 +68,12 @@ class Orchestrator:
         at_once: how many runs that were begun here are worked on at the same time; `run` and `start` wait for a place
             before they begin another one. None is any number.
         purse: who pays for every attempt at a model; nothing is set aside where none is given.
+        breakers: where the breakers of models are kept: `memory`, a file, or redis://...; without it in memory, or
+            beside the journal where `policy.models` says `shared`.
 
     Raises:
         InputError: an agent is missing or unknown, or a rung asks a model of an unknown provider, or one without a
-            price though there is a cap on money.
+            price though there is a cap on money; breakers cannot be kept where they shall be.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class Orchestrator:
         on_changed: OnChanged = "refuse",
         at_once: int | None = None,
         purse: Purse | None = None,
+        breakers: str | Path | None = None,
     ) -> None:
         self.workflow = workflow if isinstance(workflow, Workflow) else Workflow.load(workflow)
         self.machine: Machine = self.workflow.machine
@@ -108,6 +111,8 @@ class Orchestrator:
             secrets=known,
             owns_journal=self.journal is not journal,
             purse=purse,
+            targets=self.machine.policy.ladder.targets,
+            breakers=breakers,
         )
         history = History(self.journal, self._upgrading)
         self._runs = AtWork(self._resources, history, [listen] if listen else [], at_once)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -89,3 +90,8 @@ Output = Annotated[
 ]
 
 DEFAULT_JOURNAL = Path("stepladder.db")
+
+
+def breakers_place() -> str | None:
+    """Where the breakers of models are kept, as the environment says: `memory`, a file or redis://..."""
+    return os.environ.get("STEPLADDER_BREAKERS") or None
