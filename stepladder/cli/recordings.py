@@ -76,8 +76,8 @@ class Progress:
             self.kept.append(problem)
 
 
-def wanted_of(only: Sequence[str] | None) -> Wanted | None:
-    """Which runs are meant. Raises UsageError."""
+def wanted_of(only: Sequence[str] | None, keys: Sequence[str] = ("source", "family", "domain")) -> Wanted | None:
+    """Which runs are meant, by what they say of these keys. Raises UsageError."""
     from fnmatch import fnmatchcase
 
     from stepladder.cli.failures import UsageError
@@ -85,16 +85,17 @@ def wanted_of(only: Sequence[str] | None) -> Wanted | None:
     asked: dict[str, list[str]] = {}
     for each in only or ():
         key, equals, pattern = each.partition("=")
-        if not equals or key not in ("source", "family", "domain") or not pattern:
+        if not equals or key not in keys or not pattern:
+            *others, last = (f"{name}=" for name in keys)
             raise UsageError(
-                f"--only {each}: expected source=, family= or domain= and a pattern, such as domain=retail"
+                f"--only {each}: expected {', '.join(others)} or {last} and a pattern, such as domain=retail"
             )
         asked.setdefault(key, []).append(pattern)
     if not asked:
         return None
 
     def wanted(run: Recording) -> bool:
-        return all(any(fnmatchcase(getattr(run, key), each) for each in patterns) for key, patterns in asked.items())
+        return all(any(fnmatchcase(run.said(key), each) for each in patterns) for key, patterns in asked.items())
 
     return wanted
 
