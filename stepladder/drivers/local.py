@@ -28,7 +28,7 @@ from stepladder.drivers.perform import ask, call_agent
 from stepladder.drivers.resources import Resources
 from stepladder.drivers.rows import row_of
 from stepladder.errors import RunConflict
-from stepladder.events import Event, RunStarted
+from stepladder.events import Event, PolicyChanged, RunStarted
 from stepladder.journal import Checkpoint, RunRow, Turn, chain, joined
 from stepladder.orchestrator import Advanced, Machine, advance, due, fold, wake_at
 from stepladder.record import Asked, Entry
@@ -128,6 +128,16 @@ class Runner:
     def queue(self, event: Event) -> None:
         """Hand in an event that waits for the run to be worked on."""
         self._posts.append(Post(event))
+
+    def change(self, machine: Machine, event: PolicyChanged) -> None:
+        """Decide by another policy of the same workflow from the next turn on.
+
+        What is in flight goes on; a decision that is open is made anew.
+        """
+        if not self._gone and self.state.status != "ended":
+            self._posts.append(Post(event, under=machine))
+            if self._at_work:
+                asyncio.get_running_loop().call_soon(self._on)
 
     def go(self) -> None:
         """Work on the run, from the next turn of the loop on."""
@@ -260,7 +270,10 @@ class Runner:
         if self._gone:
             return False
         if self._posts:
-            return self._take(self._posts.pop(0))
+            post = self._posts.pop(0)
+            if post.under is not None and not self._become(post.under):
+                return True
+            return self._take(post)
         now = self.resources.clock.now()
         self._perform(now)
         wake = wake_at(self.machine, self.state)
@@ -274,6 +287,14 @@ class Runner:
             return True
         self._come_to_rest(wake)
         return False
+
+    def _become(self, machine: Machine) -> bool:
+        """Be folded anew under this machine, so that its signals have their memories; whether the run still goes on."""
+        if self.state.status == "ended":
+            return False
+        turns = self.resources.journal.turns(self.state.run_id)
+        self.machine, self.state = machine, fold(machine, [entry for turn in turns for entry in turn.entries])
+        return True
 
     def _working(self) -> bool:
         """Whether something is in flight that the run itself waits for."""
