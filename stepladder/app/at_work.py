@@ -134,7 +134,7 @@ class AtWork:
 
     def _made(self, found: Found) -> Runner:
         runner = Runner(found.machine, self.resources, found.state, found.seq, found.digest, *self._told)
-        runner.owned = True
+        runner.turns.owned = True
         return runner
 
     def set_off(self, runner: Runner) -> Runner:
@@ -150,7 +150,7 @@ class AtWork:
 
     def seen(self, runner: Runner) -> Run:
         """The run now."""
-        return Run(runner.machine, runner.state, self.resources.journal, runner.seq)
+        return Run(runner.machine, runner.state, self.resources.journal, runner.turns.seq)
 
     def look(self, run_ids: list[str]) -> None:
         """Somebody else has put something into the inboxes of these runs."""
@@ -162,8 +162,8 @@ class AtWork:
     def _rested(self, runner: Runner) -> None:
         """Forget a runner that has nothing more to do; one that watches a deadline is kept."""
         run_id = runner.state.run_id
-        if runner.owned and not runner.at_work:  # what nobody awaits may still be in flight
-            runner.owned = False
+        if runner.turns.owned and not runner.at_work:  # what nobody awaits may still be in flight
+            runner.turns.owned = False
             with suppress(JournalError):  # whoever waits for the run has been told of the disk
                 self.resources.journal.release(run_id, self.resources.ownership.id)
         if runner.untold is not None and not isinstance(runner.untold, (RunError, JournalError)):

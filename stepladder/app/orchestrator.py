@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -22,6 +21,7 @@ from stepladder.app.answers import check_answer, checked_outcome, waits_for
 from stepladder.app.at_work import AtWork, Listener
 from stepladder.app.definitions import Definitions, Pin
 from stepladder.app.history import History
+from stepladder.app.ids import new_id
 from stepladder.app.inputs import (
     check_agents,
     check_id,
@@ -315,7 +315,7 @@ class Orchestrator:
             for each in new:
                 queue.put_nowait((run, each))
 
-        name = uuid.uuid4().hex if run_id is None else run_id
+        name = new_id(self._now()) if run_id is None else run_id
         forget = self._runs.watch(name, listen)
         try:
             runner = await self._begin(input, name)
@@ -353,7 +353,7 @@ class Orchestrator:
             self._kept_at = self._now()
 
     async def _begin(self, given: Mapping[str, Any], run_id: str | None) -> Runner:
-        name = uuid.uuid4().hex if run_id is None else run_id
+        name = new_id(self._now()) if run_id is None else run_id
         check_id(name)
         kept: dict[str, bytes] = {}
         found = self._resources.redactor.value(plain_mapping(given, "input", kept))

@@ -12,7 +12,15 @@ import typer
 from stepladder.cli.ab import PANEL
 from stepladder.cli.commands import app
 from stepladder.cli.exits import Exit
-from stepladder.cli.options import DEFAULT_JOURNAL, AgentsFile, BaseUrl, JournalFile, Json, Options
+from stepladder.cli.options import (
+    DEFAULT_JOURNAL,
+    AgentsFile,
+    BaseUrl,
+    JournalFile,
+    Json,
+    MaybeRunName,
+    Options,
+)
 
 if TYPE_CHECKING:
     from stepladder.app.loading import Workflow
@@ -27,7 +35,7 @@ if TYPE_CHECKING:
     "  stepladder fork last --at 1 --policy strict.yaml\n  stepladder fork --all --policy strict.yaml --ask --usd 0.50",
 )
 def fork(
-    name: Annotated[str, typer.Argument(metavar="[RUN]", help="A run's id, the beginning of one, or `last`.")] = "",
+    name: MaybeRunName = "",
     at: Annotated[int, typer.Option("--at", min=1, metavar="K", help="The decision to go on from.")] = 1,
     policy: Annotated[
         Optional[Path],  # noqa: UP045 - typer reads the annotation

@@ -77,7 +77,9 @@ OnChanged = Annotated[
         help="What becomes of a run of another workflow than the file's: pin keeps it under its own, from the journal.",
     ),
 ]
-RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, the beginning of one, or `last`.")]
+_RUN = "A run's id, how one begins or ends, or `last`."
+RunName = Annotated[str, typer.Argument(metavar="RUN", help=_RUN)]
+MaybeRunName = Annotated[str, typer.Argument(metavar="[RUN]", help=_RUN)]
 By = Annotated[
     str, typer.Option("--by", envvar="STEPLADDER_BY", metavar="NAME", help="Who says so; kept in the journal.")
 ]
