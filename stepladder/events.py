@@ -189,9 +189,10 @@ class RunResumed(Event, frozen=True, gc=False, tag="run_resumed"):
 
 
 class PolicyChanged(Event, frozen=True, gc=False, tag="policy_changed"):
-    """From here on another policy decides; the workflow stays."""
+    """From here on another policy decides; the workflow stays. `because` says why, where somebody said it."""
 
     policy_hash: str
+    because: str = ""
 
 
 class Renames(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

@@ -12,7 +12,7 @@ from stepladder.app.inbox import event_of, is_too_late
 from stepladder.app.run import Run
 from stepladder.drivers import Resources, Runner
 from stepladder.errors import Draining, JournalError, RunConflict, RunError
-from stepladder.events import Event, RunResumed, RunStarted
+from stepladder.events import Event, PolicyChanged, RunResumed, RunStarted
 from stepladder.journal import NO_DIGEST, InboxItem, InboxKind
 from stepladder.orchestrator import Machine
 from stepladder.record import Entry
@@ -35,7 +35,7 @@ class AtWork:
         self, resources: Resources, history: History, listeners: Sequence[Listener], at_once: int | None = None
     ) -> None:
         self.resources, self.history = resources, history
-        self._listeners = listeners
+        self._listeners = list(listeners)
         self._places = None if at_once is None else asyncio.Semaphore(at_once)
         self._placed: set[str] = set()
         self._queued = 0
@@ -202,6 +202,11 @@ class AtWork:
             if error is not None:
                 raise error
 
+    def change(self, machine: Machine, event: PolicyChanged) -> None:
+        """Let the runs that are here go on under another policy; the others hear of it when they are taken up."""
+        for runner in list(self._runners.values()):
+            runner.change(machine, event)
+
     # --- their inboxes
 
     def put(self, run_id: str, kind: InboxKind, body: dict[str, Any], kept: Mapping[str, bytes]) -> InboxItem:
@@ -252,6 +257,11 @@ class AtWork:
                 self._streams.pop(run_id, None)
 
         return forget
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Let `listener` see the entries of every run; gives what makes it stop."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
 
     def _heard(self, runner: Runner, entries: Sequence[Event | Entry]) -> None:
         streams = self._streams.get(runner.state.run_id, ())

@@ -4,13 +4,14 @@ run       start and work until it rests          start    the same, without wait
 answer    what a person says                     send     a message it waits for
 resume    take up what a process left            retry    take up what failed
 cancel    end it                                 outcome  say later how it turned out
+listen    see every run move                     change_policy  decide by another policy from now on
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -37,8 +38,8 @@ from stepladder.app.run import Run
 from stepladder.app.secrets import secrets_of
 from stepladder.app.upgrading import OnChanged, Upgrading
 from stepladder.drivers import Clock, Replayed, Resources, Runner, SystemClock
-from stepladder.errors import JournalError, RunConflict, RunEnded, RunNotWaiting, RunOwned, RunPruned
-from stepladder.events import Event, OutcomeAttached, RunStarted
+from stepladder.errors import InputError, JournalError, RunConflict, RunEnded, RunNotWaiting, RunOwned, RunPruned
+from stepladder.events import Event, OutcomeAttached, PolicyChanged, RunStarted
 from stepladder.journal import Journal, Redactor, RunRow
 from stepladder.llm import Provider, Providers
 from stepladder.llm.purse import Purse
@@ -102,9 +103,10 @@ class Orchestrator:
         self._definitions = Definitions(self.journal, self.workflow.signals)
         self._upgrading = Upgrading(self._definitions, self.workflow, agents or {}, on_changed)
         known, values = secrets_of(secrets or {}, os.environ)
+        self.clock: Clock = clock or SystemClock()
         self._resources = Resources(
             journal=self.journal,
-            clock=clock or SystemClock(),
+            clock=self.clock,
             agents=agents or {},
             providers=models,
             redactor=Redactor(values),
@@ -240,6 +242,32 @@ class Orchestrator:
         runner.queue(checked_outcome(said, runner.state.opened))
         return await self._runs.rest(runner)
 
+    def change_policy(self, policy: Workflow | str | Path, *, because: str = "") -> None:
+        """Decide by another policy of this workflow from now on: a Workflow, or the path of a policy file.
+
+        New runs begin under it. Runs at work here change at their next turn, all others when they are taken up; each
+        journals that it does, and `because`. A decision that is open is made anew.
+
+        Raises:
+            InputError: it is of another workflow, or asks models that cannot be asked.
+            DefinitionError: the file cannot be used.
+        """
+        other = policy if isinstance(policy, Workflow) else self.workflow.under(policy)
+        if (other.name, other.hash) != (self.workflow.name, self.workflow.hash):
+            found, expected = f"{other.name} {other.hash}", f"a policy of {self.workflow.name} {self.workflow.hash}"
+            raise InputError("change_policy", "", found, expected)
+        models = self._resources.providers
+        check_providers(other.definition, models.names)
+        check_prices(other.machine.policy.ladder, other.machine.budget, models)
+        self.workflow, self.machine = other, other.machine
+        self._upgrading.workflow, self._upgrading.because = other, self._resources.redactor.value(because)
+        self._definitions.keep(other)
+        self._runs.change(other.machine, self._changed())
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` with every run and its new entries, after they are durable; gives what makes it stop."""
+        return self._runs.listen(listener)
+
     def get(self, run_id: str) -> Run:
         """The run as its journal has it. Raises RunNotFound, RunPruned (it was pruned whole), WrongDefinition."""
         live = self._runs.live(run_id)
@@ -317,6 +345,9 @@ class Orchestrator:
 
     # --- inside
 
+    def _changed(self) -> PolicyChanged:
+        return PolicyChanged(self._now(), self.machine.policy.hash, self._upgrading.because)
+
     def _now(self) -> float:
         return self._resources.clock.now()
 
@@ -338,7 +369,11 @@ class Orchestrator:
         hashes = (self.machine.definition.hash, self.machine.policy.hash)
         try:
             started = RunStarted(self._now(), name, self.machine.definition.name, *hashes, value)
-            return await self._runs.begin(self.machine, started, kept)
+            machine = self.machine
+            runner = await self._runs.begin(machine, started, kept)
+            if self.machine is not machine:  # the policy was changed while it was being begun
+                runner.change(self.machine, self._changed())
+            return runner
         except RunConflict:
             return self._same(name, found)
 

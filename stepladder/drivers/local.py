@@ -24,7 +24,7 @@ from stepladder.drivers.performing import Performing
 from stepladder.drivers.resources import Resources
 from stepladder.drivers.turns import Turns
 from stepladder.errors import RunConflict
-from stepladder.events import Event, RunStarted
+from stepladder.events import Event, PolicyChanged, RunStarted
 from stepladder.orchestrator import Machine, due, wake_at
 from stepladder.record import Entry
 from stepladder.state import RunState
@@ -110,6 +110,16 @@ class Runner:
     def queue(self, event: Event) -> None:
         """Hand in an event that waits for the run to be worked on."""
         self._posts.append(Post(event))
+
+    def change(self, machine: Machine, event: PolicyChanged) -> None:
+        """Decide by another policy of the same workflow from the next turn on.
+
+        What is in flight goes on; a decision that is open is made anew.
+        """
+        if not self._gone and self.state.status != "ended":
+            self._posts.append(Post(event, under=machine))
+            if self._at_work:
+                asyncio.get_running_loop().call_soon(self._on)
 
     def go(self) -> None:
         """Work on the run, from the next turn of the loop on."""
@@ -252,7 +262,10 @@ class Runner:
         if self._gone:
             return False
         if self._posts:
-            return self._take(self._posts.pop(0))
+            post = self._posts.pop(0)
+            if post.under is not None and not self.turns.become(post.under):
+                return True
+            return self._take(post)
         machine, state, now = self.turns.machine, self.turns.state, self.resources.clock.now()
         self._performing.begin(now, self._landed)
         wake = wake_at(machine, state)

@@ -17,7 +17,7 @@ from stepladder.drivers.resources import Resources
 from stepladder.drivers.rows import row_of
 from stepladder.events import Event
 from stepladder.journal import Checkpoint, RunRow, Turn, chain, joined
-from stepladder.orchestrator import Advanced, Machine, advance
+from stepladder.orchestrator import Advanced, Machine, advance, fold
 from stepladder.record import Entry
 from stepladder.state import RunState
 
@@ -56,6 +56,14 @@ class Turns:
     def listed_at_work(self) -> bool:
         """Whether the list of runs has it as working, by what was written here."""
         return self._row is not None and self._row.status == "working"
+
+    def become(self, machine: Machine) -> bool:
+        """Be folded anew under another policy, for the memories of its signals; whether the run still goes on."""
+        if self.state.status == "ended":
+            return False
+        turns = self._resources.journal.turns(self.state.run_id)
+        self.machine, self.state = machine, fold(machine, [entry for turn in turns for entry in turn.entries])
+        return True
 
     def append(self, post: Post, done: Done) -> bool:
         """Let an event happen: True where it is durable now, else `done` is called. Call `written` then.
