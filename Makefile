@@ -34,6 +34,7 @@ torture: $(READY) ## Kill processes, break disks and providers, run simulated wo
 	$(BIN)/python -m tests.simulation --seeds 20000 --jobs 2
 	STEPLADDER_TORTURE=1 $(BIN)/python -m pytest -q tests/llm/test_fault_matrix.py tests/llm/test_variants.py tests/llm/test_breaker.py
 	$(BIN)/python -m tests.llm.torture
+	$(BIN)/python -m tests.money.torture $(ROUNDS)
 
 check: lint types contract test ## Lint, types, import contract, tests
 
@@ -55,10 +56,11 @@ contract: $(READY)
 coverage: $(READY) ## Tests with a coverage report
 	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
 
-bench: $(READY) ## Time a decision, and a durable step, side by side with other orchestrators
+bench: $(READY) ## Time a decision, a durable step and a question to a model, side by side with others
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python benchmarks/decide.py
 	$(BIN)/python benchmarks/durable.py --quick
+	$(BIN)/python benchmarks/llm.py
 
 clean: ## Remove what was made
 	rm -rf $(VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage dist

@@ -1,49 +1,42 @@
 """What the model rung costs above the bare SDK: `python benchmarks/llm.py [--calls N] [--rounds N] [--json FILE]`.
 
-One question to a server on loopback that answers at once, microseconds a call, one after the other. All rows go through
-the same server and, but for peers that bring their own, the same SDK:
+One question to a server on loopback that answers at once, microseconds a call, one after the other. The rows, in
+`llm_rows.py`:
 
     bare SDK       openai's AsyncOpenAI.chat.completions.create, max_retries=0
     adapter        ours: one request, capped bytes, a deadline, our own reader
     model rung     the adapter under its owner: limiter, breakers, purse, next step, judged answer, record of attempts
     ... without a wire   the same over a provider that answers at once: what is the rung's own
-    litellm        acompletion, num_retries=0                                             (if it is installed)
-    instructor     from_openai(...).create(response_model=...), max_retries=0             (if it is installed)
+    litellm        acompletion, num_retries=0
+    instructor     from_openai(...).create(response_model=...), max_retries=0
 
-Rounds of all rows alternate. By the clock the least of a row counts: what the machine does beside it only adds; of
-processor time the median.
+LiteLLM and instructor want another version of the SDK than we do, so they run in an environment of their own, in
+`benchmarks/.peers` (or `--peers PYTHON`), which is made with pip when it is missing; `--no-peers` does without. The
+bare SDK is a row of both, and every row is compared with the bare SDK of its own environment. Rounds of all rows
+alternate, over one server. The least of a row's rounds counts, by the clock and of processor time: what the machine
+does beside it only adds.
 """
 
 import argparse
 import asyncio
-import importlib.util
 import json
 import multiprocessing
-import os
 import platform
-import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Awaitable, Callable
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from llm_rows import ADAPTER, ALONE, ANSWER, BARE, RUNG
 from rich.console import Console
 from rich.table import Table
 
-KEY = "sk-benchmark-0123456789"
-ANSWER = {"action": "approve", "confidence": 0.9, "reason": "the sums agree"}
-SCHEMA = {
-    "type": "object",
-    "properties": {
-        "reason": {"type": "string"},
-        "action": {"type": "string", "enum": ["approve", "reject", "wait"]},
-        "confidence": {"type": "number"},
-    },
-    "required": ["reason", "action", "confidence"],
-    "additionalProperties": False,
-}
-PROMPT = "Which action? " + "The invoice and the order are compared line by line. " * 20
+HERE = Path(__file__).parent
+PEERS = HERE / ".peers" / "llm"
+WANTED = ("litellm", "instructor")
+SHOWN = {BARE: "bare SDK", ADAPTER: "adapter", RUNG: "model rung", ALONE: "model rung without a wire"}
+FLOOR_US, GOAL_US = 100, 50
 BODY = json.dumps(
     {
         "id": "chatcmpl-1",
@@ -61,11 +54,6 @@ BODY = json.dumps(
     }
 ).encode()
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(BODY)
-
-ALONE = "model rung without a wire"
-OURS = ("bare SDK", "adapter", "model rung", ALONE)
-
-Call = Callable[[], Awaitable[object]]
 
 
 def serve(port: Any) -> None:
@@ -98,175 +86,159 @@ def serve(port: Any) -> None:
     asyncio.run(run())
 
 
-def rows(url: str) -> dict[str, Call]:
-    """Every row that can be measured here, by its name."""
-    found: dict[str, Call] = {
-        "bare SDK": bare(url),
-        "adapter": adapter(url),
-        "model rung": rung(url),
-        ALONE: rung(url, wire=False),
-    }
-    for name, make in (("litellm", litellm), ("instructor", instructor)):
-        if importlib.util.find_spec(name) is not None:
-            found[name] = make(url)
+class Row(NamedTuple):
+    """A row in its environment: `ours` or `peers`."""
+
+    where: str
+    name: str
+
+
+class Worker:
+    """A process that times rows, in one environment."""
+
+    def __init__(self, python: Path | str, url: str, rows: tuple[str, ...]) -> None:
+        command = [str(python), str(HERE / "llm_rows.py"), url]
+        self.rows, self.process = (
+            rows,
+            subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            ),
+        )
+        self.versions: dict[str, str] = self._heard()
+
+    def time(self, row: str, count: int) -> dict[str, Any]:
+        """So many calls of a row."""
+        assert self.process.stdin is not None, "it is a pipe"
+        self.process.stdin.write(f"{row} {count}\n")
+        self.process.stdin.flush()
+        return self._heard()
+
+    def close(self) -> None:
+        """Let it come to its end."""
+        assert self.process.stdin is not None, "it is a pipe"
+        self.process.stdin.close()
+        self.process.wait()
+
+    def _heard(self) -> dict[str, Any]:
+        assert self.process.stdout is not None, "it is a pipe"
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"{self.process.args}: ended with {self.process.wait()}")
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+
+def environment(console: Console) -> Path | str:
+    """The peers' Python, made where it is missing; or why it cannot be."""
+    python = PEERS / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    ready = PEERS / "ready"
+    if ready.exists() and ready.read_text(encoding="utf-8").split() == list(WANTED):
+        return python
+    console.print(f"making an environment for {' and '.join(WANTED)} in {PEERS} (once, a minute or two) ...")
+    steps = (
+        [sys.executable, "-m", "venv", "--clear", str(PEERS)],
+        [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *WANTED],
+    )
+    for step in steps:
+        done = subprocess.run(step, capture_output=True, text=True, check=False)
+        if done.returncode:
+            return (done.stderr.strip().splitlines() or ["it failed"])[-1]
+    ready.write_text(" ".join(WANTED), encoding="utf-8")
+    return python
+
+
+Took = dict[Row, list[tuple[float, float]]]
+"""Microseconds a call by the clock and of the row's own processor, one pair a round."""
+
+
+def measured(workers: dict[str, Worker], count: int, rounds: int) -> tuple[Took, dict[Row, str]]:
+    """What every row took, and why a row is absent."""
+    took: Took = {Row(where, name): [] for where, worker in workers.items() for name in worker.rows}
+    absent: dict[Row, str] = {}
+    for number in range(rounds + 1):  # the first one warms up
+        for row in [row for row in took if row not in absent]:
+            told = workers[row.where].time(row.name, count)
+            if "absent" in told:
+                absent[row] = told["absent"]
+            elif number:
+                took[row].append((told["took"][0], told["took"][1]))
+    return {row: pairs for row, pairs in took.items() if row not in absent}, absent
+
+
+class Figures(NamedTuple):
+    """Microseconds a call by the clock and of the processor, and the same above the bare SDK beside it."""
+
+    clock: float
+    work: float
+    clock_above: float | None
+    work_above: float | None
+    ratio: float | None
+
+
+def figures(took: Took) -> dict[Row, Figures]:
+    clock = {row: min(each[0] for each in pairs) for row, pairs in took.items()}
+    work = {row: min(each[1] for each in pairs) for row, pairs in took.items()}
+    found = {}
+    for row in took:
+        bare = Row(row.where, BARE)
+        beside = row.name != ALONE and bare in took
+        above = (clock[row] - clock[bare], work[row] - work[bare], work[row] / work[bare]) if beside else (None,) * 3
+        found[row] = Figures(clock[row], work[row], *above)
     return found
 
 
-def bare(url: str) -> Call:
-    import openai
-
-    client = openai.AsyncOpenAI(api_key=KEY, base_url=url, max_retries=0)
-
-    async def call() -> object:
-        messages: Any = [{"role": "system", "content": "You decide."}, {"role": "user", "content": PROMPT}]
-        form: Any = {"type": "json_schema", "json_schema": {"name": "decide", "schema": SCHEMA, "strict": True}}
-        made = await client.chat.completions.create(
-            model="gpt-5-mini", messages=messages, response_format=form, max_completion_tokens=1024
-        )
-        return json.loads(made.choices[0].message.content or "")
-
-    return call
-
-
-def request() -> Any:
-    from stepladder.llm.provider import ModelRequest
-
-    return ModelRequest(model="gpt-5-mini", system="You decide.", prompt=PROMPT, schema=SCHEMA, deadline_s=5.0)
-
-
-def adapter(url: str) -> Call:
-    from stepladder.llm.openai import OpenAIProvider
-
-    provider, asked = OpenAIProvider(api_key=KEY, base_url=url), request()
-    return lambda: provider.ask(asked)
-
-
-def rung(url: str, *, wire: bool = True) -> Call:
-    """The rung over our adapter, or over a provider that answers without a wire: what is its own."""
-    from stepladder.decision import Option
-    from stepladder.drivers.contract import DecisionContract
-    from stepladder.fallback import Chain, Link
-    from stepladder.llm import ModelReply, ModelRequest, Providers
-    from stepladder.llm.openai import OpenAIProvider
-    from stepladder.llm.owner import Owner
-    from stepladder.llm.purse import Payer
-    from stepladder.record import Verdict
-
-    class AtOnce:
-        name, keeps_time, server = "openai", True, url
-
-        async def ask(self, _: ModelRequest) -> ModelReply:
-            counts = {"input_tokens": 412, "output_tokens": 31, "cost_usd": 0.001, "latency_s": 0.0}
-            return ModelReply(text=json.dumps(ANSWER), model="gpt-5-mini", finish="stop", provider="openai", **counts)
-
-        async def close(self) -> None:
-            """Nothing to give back."""
-
-    provider: Any = OpenAIProvider(api_key=KEY, base_url=url) if wire else AtOnce()
-    owner = Owner(Providers({"openai": provider}))
-    chain, asked = Chain((Link("openai:gpt-5-mini"),)), request()
-    options = {action: Option(action, action) for action in ("approve", "reject", "wait")}
-    contract = DecisionContract(chain, options, Verdict("wait"))
-
-    async def call() -> object:
-        outcome = await owner.ask(chain, asked, contract, Payer("run", 1, 1, "supervisor"), 5.0)
-        assert outcome.failure is None, outcome
-        return outcome
-
-    return call
-
-
-def litellm(url: str) -> Call:
-    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # otherwise it fetches its prices
-    import litellm as peer  # type: ignore[import-not-found]
-
-    async def call() -> object:
-        messages = [{"role": "system", "content": "You decide."}, {"role": "user", "content": PROMPT}]
-        form = {"type": "json_schema", "json_schema": {"name": "decide", "schema": SCHEMA, "strict": True}}
-        return await peer.acompletion(
-            model="openai/gpt-5-mini",
-            messages=messages,
-            response_format=form,
-            api_base=url,
-            api_key=KEY,
-            num_retries=0,
-            max_retries=0,
-        )
-
-    return call
-
-
-def instructor(url: str) -> Call:
-    import instructor as peer  # type: ignore[import-not-found]
-    import openai
-    from pydantic import BaseModel
-
-    class Decision(BaseModel):
-        reason: str
-        action: str
-        confidence: float
-
-    client = peer.from_openai(openai.AsyncOpenAI(api_key=KEY, base_url=url, max_retries=0), mode=peer.Mode.JSON_SCHEMA)
-
-    async def call() -> object:
-        messages: Any = [{"role": "system", "content": "You decide."}, {"role": "user", "content": PROMPT}]
-        return await client.chat.completions.create(
-            model="gpt-5-mini", messages=messages, response_model=Decision, max_retries=0
-        )
-
-    return call
-
-
-Took = dict[str, list[tuple[float, float]]]
-"""By row: microseconds a call by the clock and of this process's processor, one pair a round."""
-
-
-async def measured(calls: dict[str, Call], count: int, rounds: int) -> Took:
-    """What every row took."""
-    took: Took = {name: [] for name in calls}
-    for name, call in list(calls.items()):
-        try:
-            for _ in range(30):
-                await call()
-        except Exception as error:  # a peer that does not get along with what is installed here is left out
-            if name in OURS:
-                raise
-            print(f"{name} is left out: {type(error).__name__}: {str(error)[:100]}")
-            del calls[name], took[name]
-    for _ in range(rounds):
-        for name, call in calls.items():
-            started, worked = time.perf_counter(), time.process_time()
-            for _ in range(count):
-                await call()
-            clock_s, work_s = time.perf_counter() - started, time.process_time() - worked
-            took[name].append((clock_s / count * 1e6, work_s / count * 1e6))
-    return took
+def show(found: dict[Row, Figures], absent: dict[str, str], workers: dict[str, Worker], console: Console) -> None:
+    table = Table("row", "openai", "us by the clock", "above", "us of processor", "above", "times")
+    for row, each in found.items():
+        told = workers[row.where].versions
+        name = SHOWN.get(row.name) or f"{row.name} {told.get(row.name, '')}"
+        above = ["" if value is None else f"{value:+,.0f}" for value in (each.clock_above, each.work_above)]
+        times = "" if each.ratio is None else f"{each.ratio:.2f}"
+        table.add_row(name, told["openai"], f"{each.clock:,.0f}", above[0], f"{each.work:,.0f}", above[1], times)
+    console.print(table)
+    for name, why in absent.items():
+        console.print(f"[yellow]absent: {name}: {why}[/yellow]")
+    over = found[Row("ours", RUNG)].clock_above
+    console.print(f"the rung above the bare SDK: {over:+,.0f} us (floor {FLOOR_US}, goal {GOAL_US})")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--peers", type=Path, metavar="PYTHON", help="a Python that has litellm and instructor")
+    parser.add_argument("--no-peers", action="store_true")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    console, absent = Console(), dict[str, str]()
+    peers = None if options.no_peers else options.peers or environment(console)
+    if isinstance(peers, str):
+        peers, absent = None, dict.fromkeys(WANTED, peers)
     port = multiprocessing.Value("i", 0)
     server = multiprocessing.Process(target=serve, args=(port,), daemon=True)
     server.start()
     while not port.value:
         time.sleep(0.01)
-    took = asyncio.run(measured(rows(f"http://127.0.0.1:{port.value}/v1"), options.calls, options.rounds))
-    server.terminate()
-    clock = {name: min(each[0] for each in rounds) for name, rounds in took.items()}
-    work = {name: statistics.median(each[1] for each in rounds) for name, rounds in took.items()}
-    table = Table("row", "us by the clock", "above", "us of processor", "above", title=f"openai {version('openai')}")
-    for name in took:
-        above = "" if name == ALONE else f"{clock[name] - clock['bare SDK']:+,.0f}"
-        more = "" if name == ALONE else f"{work[name] - work['bare SDK']:+,.0f}"
-        table.add_row(name, f"{clock[name]:,.0f}", above, f"{work[name]:,.0f}", more)
-    Console().print(table)
+    url = f"http://127.0.0.1:{port.value}/v1"
+    workers = {"ours": Worker(sys.executable, url, tuple(SHOWN))}
+    if peers is not None:
+        workers["peers"] = Worker(peers, url, (BARE, *WANTED))
+    try:
+        took, missing = measured(workers, options.calls, options.rounds)
+    finally:
+        for worker in workers.values():
+            worker.close()
+        server.terminate()
+    found = figures(took)
+    show(found, absent | {row.name: why for row, why in missing.items()}, workers, console)
     if options.json:
-        told = {"python": platform.python_version(), "clock_us": clock, "processor_us": work, "rounds": took}
-        options.json.write_text(json.dumps(told, indent=1), encoding="utf-8")
+        told = {
+            "python": platform.python_version(),
+            "versions": {where: worker.versions for where, worker in workers.items()},
+            "rows": {f"{row.where} {row.name}": each._asdict() for row, each in found.items()},
+            "rounds": {f"{row.where} {row.name}": pairs for row, pairs in took.items()},
+        }
+        options.json.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ class Attempt(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     failover, fallback, fatal, repair), `cause` what was said about it, `waited_s` the wait before it. `cost` says
     how it is booked: usage, estimate (an answer without usage), reserve (it may have been billed: `reserved_usd`
     counts as spent), none. `repaired` names what was put right in the form of its answer; `reask`: it was asked with
-    a word about what was wrong with the answer before.
+    a word about what was wrong with the answer before. `over_usd`: it was billed so much above what had been set aside.
     """
 
     target: str
@@ -56,6 +56,7 @@ class Attempt(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     repaired: tuple[str, ...] = ()
     alert: bool = False
     request_id: str = ""
+    over_usd: float = 0.0
 
 
 class RunStarted(Event, frozen=True, gc=False, tag="run_started"):
@@ -188,9 +189,10 @@ class RunResumed(Event, frozen=True, gc=False, tag="run_resumed"):
 
 
 class PolicyChanged(Event, frozen=True, gc=False, tag="policy_changed"):
-    """From here on another policy decides; the workflow stays."""
+    """From here on another policy decides; the workflow stays. `because` says why, where somebody said it."""
 
     policy_hash: str
+    because: str = ""
 
 
 class Renames(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

@@ -12,7 +12,7 @@ from stepladder.app.inbox import event_of, is_too_late
 from stepladder.app.run import Run
 from stepladder.drivers import Resources, Runner
 from stepladder.errors import Draining, JournalError, RunConflict, RunError
-from stepladder.events import Event, RunResumed, RunStarted
+from stepladder.events import Event, PolicyChanged, RunResumed, RunStarted
 from stepladder.journal import NO_DIGEST, InboxItem, InboxKind
 from stepladder.orchestrator import Machine
 from stepladder.record import Entry
@@ -35,7 +35,7 @@ class AtWork:
         self, resources: Resources, history: History, listeners: Sequence[Listener], at_once: int | None = None
     ) -> None:
         self.resources, self.history = resources, history
-        self._listeners = listeners
+        self._listeners = list(listeners)
         self._places = None if at_once is None else asyncio.Semaphore(at_once)
         self._placed: set[str] = set()
         self._queued = 0
@@ -134,7 +134,7 @@ class AtWork:
 
     def _made(self, found: Found) -> Runner:
         runner = Runner(found.machine, self.resources, found.state, found.seq, found.digest, *self._told)
-        runner.owned = True
+        runner.turns.owned = True
         return runner
 
     def set_off(self, runner: Runner) -> Runner:
@@ -150,7 +150,7 @@ class AtWork:
 
     def seen(self, runner: Runner) -> Run:
         """The run now."""
-        return Run(runner.machine, runner.state, self.resources.journal, runner.seq)
+        return Run(runner.machine, runner.state, self.resources.journal, runner.turns.seq)
 
     def look(self, run_ids: list[str]) -> None:
         """Somebody else has put something into the inboxes of these runs."""
@@ -162,8 +162,8 @@ class AtWork:
     def _rested(self, runner: Runner) -> None:
         """Forget a runner that has nothing more to do; one that watches a deadline is kept."""
         run_id = runner.state.run_id
-        if runner.owned and not runner.at_work:  # what nobody awaits may still be in flight
-            runner.owned = False
+        if runner.turns.owned and not runner.at_work:  # what nobody awaits may still be in flight
+            runner.turns.owned = False
             with suppress(JournalError):  # whoever waits for the run has been told of the disk
                 self.resources.journal.release(run_id, self.resources.ownership.id)
         if runner.untold is not None and not isinstance(runner.untold, (RunError, JournalError)):
@@ -201,6 +201,11 @@ class AtWork:
         for error in raised:
             if error is not None:
                 raise error
+
+    def change(self, machine: Machine, event: PolicyChanged) -> None:
+        """Let the runs that are here go on under another policy; the others hear of it when they are taken up."""
+        for runner in list(self._runners.values()):
+            runner.change(machine, event)
 
     # --- their inboxes
 
@@ -252,6 +257,11 @@ class AtWork:
                 self._streams.pop(run_id, None)
 
         return forget
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Let `listener` see the entries of every run; gives what makes it stop."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
 
     def _heard(self, runner: Runner, entries: Sequence[Event | Entry]) -> None:
         streams = self._streams.get(runner.state.run_id, ())

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from stepladder.app.ids import new_id
 from stepladder.app.inputs import check_prices
 from stepladder.app.journals import open_journal
 from stepladder.app.left import is_pruned
@@ -216,14 +216,15 @@ class DecisionPoint:
     def _put(
         self, facts: Mapping[str, Any], legal: Iterable[str], context: Any, decision_id: str | None
     ) -> QuestionPut:
+        now = self._clock.now()
         return QuestionPut(
-            self._clock.now(),
+            now,
             self.point.name,
             self.point.hash,
             self.point.facts(facts),
             self.point.legal(legal),
             context,
-            decision_id or uuid.uuid4().hex,
+            decision_id or new_id(now),
         )
 
     def _known(self, put: QuestionPut) -> Lone:

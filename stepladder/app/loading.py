@@ -102,10 +102,15 @@ class Workflow:
             if key not in POLICY_KEYS:
                 problems.unknown((key,), "key", key, POLICY_KEYS)
         problems.raise_errors()
+        return self._with(data, str(policy), lines)
+
+    def with_policy(self, policy: Mapping[str, Any]) -> Workflow:
+        """The same workflow with this instead of its own `policy` section. Raises DefinitionError."""
+        return self._with({"policy": policy}, "", {})
+
+    def _with(self, data: Mapping[str, Any], file: str, lines: Lines) -> Workflow:
         source, prompts = {**self.definition.source, **data}, self.definition.prompts
-        definition = build(
-            source, file=str(policy), lines=lines, signals=self.signals, prompts=prompts, shipped=shipped()
-        )
+        definition = build(source, file=file, lines=lines, signals=self.signals, prompts=prompts, shipped=shipped())
         return Workflow(definition, lines, self.prompt_files, self.signals)
 
     @property

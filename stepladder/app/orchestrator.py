@@ -4,14 +4,14 @@ run       start and work until it rests          start    the same, without wait
 answer    what a person says                     send     a message it waits for
 resume    take up what a process left            retry    take up what failed
 cancel    end it                                 outcome  say later how it turned out
+listen    see every run move                     change_policy  decide by another policy from now on
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +21,7 @@ from stepladder.app.answers import check_answer, checked_outcome, waits_for
 from stepladder.app.at_work import AtWork, Listener
 from stepladder.app.definitions import Definitions, Pin
 from stepladder.app.history import History
+from stepladder.app.ids import new_id
 from stepladder.app.inputs import (
     check_agents,
     check_id,
@@ -37,8 +38,8 @@ from stepladder.app.run import Run
 from stepladder.app.secrets import secrets_of
 from stepladder.app.upgrading import OnChanged, Upgrading
 from stepladder.drivers import Clock, Replayed, Resources, Runner, SystemClock
-from stepladder.errors import JournalError, RunConflict, RunEnded, RunNotWaiting, RunOwned, RunPruned
-from stepladder.events import Event, OutcomeAttached, RunStarted
+from stepladder.errors import InputError, JournalError, RunConflict, RunEnded, RunNotWaiting, RunOwned, RunPruned
+from stepladder.events import Event, OutcomeAttached, PolicyChanged, RunStarted
 from stepladder.journal import Journal, Redactor, RunRow
 from stepladder.llm import Provider, Providers
 from stepladder.llm.purse import Purse
@@ -58,7 +59,7 @@ class Orchestrator:
         journal: a journal, the path of a SQLite file (made where it is missing), or the address of a Postgres database
             (postgresql://...); None keeps runs in memory.
         providers: providers by name, as `{"scripted": ScriptedProvider([...])}`; others are opened when first asked.
-            `Providers(..., health=Health(...))` sets breakers and limits.
+            `Providers(..., health=Health(...))` sets breakers and limits, before `policy.models`.
         secrets: values by name for `secret.NAME`; the environment's come after them.
         clock: where time comes from.
         listen: called with the run and the new entries of each turn, after they are durable.
@@ -68,10 +69,12 @@ class Orchestrator:
         at_once: how many runs that were begun here are worked on at the same time; `run` and `start` wait for a place
             before they begin another one. None is any number.
         purse: who pays for every attempt at a model; nothing is set aside where none is given.
+        breakers: where the breakers of models are kept: `memory`, a file, or redis://...; without it in memory, or
+            beside the journal where `policy.models` says `shared`.
 
     Raises:
         InputError: an agent is missing or unknown, or a rung asks a model of an unknown provider, or one without a
-            price though there is a cap on money.
+            price though there is a cap on money; breakers cannot be kept where they shall be.
     """
 
     def __init__(
@@ -88,6 +91,7 @@ class Orchestrator:
         on_changed: OnChanged = "refuse",
         at_once: int | None = None,
         purse: Purse | None = None,
+        breakers: str | Path | None = None,
     ) -> None:
         self.workflow = workflow if isinstance(workflow, Workflow) else Workflow.load(workflow)
         self.machine: Machine = self.workflow.machine
@@ -99,15 +103,18 @@ class Orchestrator:
         self._definitions = Definitions(self.journal, self.workflow.signals)
         self._upgrading = Upgrading(self._definitions, self.workflow, agents or {}, on_changed)
         known, values = secrets_of(secrets or {}, os.environ)
+        self.clock: Clock = clock or SystemClock()
         self._resources = Resources(
             journal=self.journal,
-            clock=clock or SystemClock(),
+            clock=self.clock,
             agents=agents or {},
             providers=models,
             redactor=Redactor(values),
             secrets=known,
             owns_journal=self.journal is not journal,
             purse=purse,
+            targets=self.machine.policy.ladder.targets,
+            breakers=breakers,
         )
         history = History(self.journal, self._upgrading)
         self._runs = AtWork(self._resources, history, [listen] if listen else [], at_once)
@@ -235,6 +242,32 @@ class Orchestrator:
         runner.queue(checked_outcome(said, runner.state.opened))
         return await self._runs.rest(runner)
 
+    def change_policy(self, policy: Workflow | str | Path, *, because: str = "") -> None:
+        """Decide by another policy of this workflow from now on: a Workflow, or the path of a policy file.
+
+        New runs begin under it. Runs at work here change at their next turn, all others when they are taken up; each
+        journals that it does, and `because`. A decision that is open is made anew.
+
+        Raises:
+            InputError: it is of another workflow, or asks models that cannot be asked.
+            DefinitionError: the file cannot be used.
+        """
+        other = policy if isinstance(policy, Workflow) else self.workflow.under(policy)
+        if (other.name, other.hash) != (self.workflow.name, self.workflow.hash):
+            found, expected = f"{other.name} {other.hash}", f"a policy of {self.workflow.name} {self.workflow.hash}"
+            raise InputError("change_policy", "", found, expected)
+        models = self._resources.providers
+        check_providers(other.definition, models.names)
+        check_prices(other.machine.policy.ladder, other.machine.budget, models)
+        self.workflow, self.machine = other, other.machine
+        self._upgrading.workflow, self._upgrading.because = other, self._resources.redactor.value(because)
+        self._definitions.keep(other)
+        self._runs.change(other.machine, self._changed())
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` with every run and its new entries, after they are durable; gives what makes it stop."""
+        return self._runs.listen(listener)
+
     def get(self, run_id: str) -> Run:
         """The run as its journal has it. Raises RunNotFound, RunPruned (it was pruned whole), WrongDefinition."""
         live = self._runs.live(run_id)
@@ -287,7 +320,7 @@ class Orchestrator:
             for each in new:
                 queue.put_nowait((run, each))
 
-        name = uuid.uuid4().hex if run_id is None else run_id
+        name = new_id(self._now()) if run_id is None else run_id
         forget = self._runs.watch(name, listen)
         try:
             runner = await self._begin(input, name)
@@ -312,6 +345,9 @@ class Orchestrator:
 
     # --- inside
 
+    def _changed(self) -> PolicyChanged:
+        return PolicyChanged(self._now(), self.machine.policy.hash, self._upgrading.because)
+
     def _now(self) -> float:
         return self._resources.clock.now()
 
@@ -322,7 +358,7 @@ class Orchestrator:
             self._kept_at = self._now()
 
     async def _begin(self, given: Mapping[str, Any], run_id: str | None) -> Runner:
-        name = uuid.uuid4().hex if run_id is None else run_id
+        name = new_id(self._now()) if run_id is None else run_id
         check_id(name)
         kept: dict[str, bytes] = {}
         found = self._resources.redactor.value(plain_mapping(given, "input", kept))
@@ -333,7 +369,11 @@ class Orchestrator:
         hashes = (self.machine.definition.hash, self.machine.policy.hash)
         try:
             started = RunStarted(self._now(), name, self.machine.definition.name, *hashes, value)
-            return await self._runs.begin(self.machine, started, kept)
+            machine = self.machine
+            runner = await self._runs.begin(machine, started, kept)
+            if self.machine is not machine:  # the policy was changed while it was being begun
+                runner.change(self.machine, self._changed())
+            return runner
         except RunConflict:
             return self._same(name, found)
 

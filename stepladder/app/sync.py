@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from stepladder.app.loading import Workflow
 from stepladder.app.orchestrator import Orchestrator
 from stepladder.app.run import Run
 from stepladder.drivers import Replayed
@@ -83,6 +85,19 @@ class SyncOrchestrator:
     def cancel(self, run_id: str, *, reason: str = "", by: str = "") -> Run:
         """As `Orchestrator.cancel`."""
         return self._do(self._orchestrator.cancel(run_id, reason=reason, by=by))
+
+    @property
+    def orchestrator(self) -> Orchestrator:
+        """The one inside, for what only looks on (`RolloutWatch`)."""
+        return self._orchestrator
+
+    def change_policy(self, policy: Workflow | str | Path, *, because: str = "") -> None:
+        """As `Orchestrator.change_policy`."""
+
+        async def changed() -> None:
+            self._orchestrator.change_policy(policy, because=because)
+
+        self._do(changed())
 
     def outcome(self, run_id: str, **said: Any) -> Run:
         """As `Orchestrator.outcome`."""

@@ -43,6 +43,8 @@ class Upgrading:
         if on_changed not in get_args(OnChanged):
             raise InputError("on_changed", "", repr(on_changed), "refuse, pin or migrate")
         self.definitions, self.workflow, self.agents, self.on_changed = definitions, workflow, agents, on_changed
+        self.because = ""
+        """Why runs under another policy change to this one, where somebody said it."""
 
     def machine(self, run_id: str, entries: Entries) -> Machine:
         """The machine that the run is seen under.
@@ -72,7 +74,7 @@ class Upgrading:
             return Taken(machine, state)
         if machine is self.workflow.machine:
             same = state.policy_hash == machine.policy.hash
-            return Taken(machine, state, None if same else PolicyChanged(at, machine.policy.hash))
+            return Taken(machine, state, None if same else PolicyChanged(at, machine.policy.hash, self.because))
         if self.on_changed == "migrate":
             change = self._migration(run_id, entries, at)
             return Taken(self.workflow.machine, fold(self.workflow.machine, entries, then=change), change)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple, Optional
 
 import typer
 
@@ -13,6 +13,7 @@ from stepladder.cli.options import DEFAULT_JOURNAL, AgentsFile, JournalFile, Jso
 
 if TYPE_CHECKING:
     from stepladder.cli.screen import Screen
+    from stepladder.evaluation.shadow import ShadowReport
     from stepladder.evaluation.trial import Criteria, Report
 
 PANEL: Final = "Learn from runs"
@@ -35,23 +36,48 @@ Alpha = Annotated[float, typer.Option("--alpha", min=0.0001, max=0.5, help="The 
 
 @app.command(
     rich_help_panel=PANEL,
-    epilog="Examples:\n  stepladder ab pairs.jsonl\n  stepladder ab --by policy --a 3f2c --b 91ab\n"
-    "  stepladder ab --design shadow --point next_action",
+    epilog="Examples:\n  stepladder ab pairs.jsonl\n  stepladder ab runs.jsonl.gz --by model --a gpt-4o --b gpt-4.1\n"
+    "  stepladder ab --by policy --a 3f2c --b 91ab\n  stepladder ab --design shadow --point next_action",
 )
 def ab(
-    file: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Argument(metavar="[FILE]", help="Recorded runs or pairs (.jsonl, .json, .csv). Default: the journal."),
+    files: Annotated[
+        Optional[list[Path]],  # noqa: UP045
+        typer.Argument(
+            metavar="[FILES]...",
+            help="A file of runs or pairs (.jsonl, .json, .csv), or recordings. Default: the journal.",
+        ),
     ] = None,
     by: Annotated[
-        str, typer.Option("--by", metavar="policy|mode|prompt|model", help="What the arms of a journal differ in.")
-    ] = "policy",
+        str,
+        typer.Option(
+            "--by",
+            metavar="WHAT",
+            help="What the arms differ in. In a journal: policy (default), mode, prompt, model; in recordings: model "
+            "(default), agent_system, family, source, domain, user_model, trial, provenance.KEY.",
+        ),
+    ] = "",
     a: Annotated[str, typer.Option("--a", metavar="ARM", help="The arm that is there; a hash may be cut.")] = "",
     b: Annotated[str, typer.Option("--b", metavar="ARM", help="The arm that is to be better.")] = "",
-    design: Annotated[str, typer.Option("--design", metavar="paired|split|shadow", help="How to compare.")] = "split",
-    pair_by: Annotated[
-        str, typer.Option("--pair-by", metavar="FIELD", help="Paired: the field of the input that has to be the same.")
+    design: Annotated[
+        str,
+        typer.Option(
+            "--design",
+            metavar="paired|split|shadow",
+            help="How to compare. Default: split in a journal; else paired where both arms had the same inputs.",
+        ),
     ] = "",
+    pair_by: Annotated[
+        str,
+        typer.Option(
+            "--pair-by",
+            metavar="FIELD",
+            help="Paired: what has to be the same; a field of the input. In recordings the task, or another field.",
+        ),
+    ] = "",
+    only: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--only", metavar="KEY=PATTERN", help="Only recordings like this, as domain=retail; repeatable."),
+    ] = None,
     point: Point = "next_action",
     gain: Gain = None,
     at_most: AtMost = None,
@@ -64,34 +90,99 @@ def ab(
 ) -> Exit:
     """Compare two arms on success, quality, time and cost, and say GO or NO-GO.
 
-    Arms come from a file, or from the journal: runs under two policies, modes of a rollout, prompts or models. A shadow
-    has one arm, and can say GO to no more than a first share. Leaves with 1 at NO-GO.
+    Arms come from a file, from recordings (two models on the same tasks ...), or from the journal: runs under two
+    policies, modes of a rollout, prompts or models. A shadow has one arm, and can say GO to no more than a first share.
+    Leaves with 1 at NO-GO.
     """
     from stepladder.cli.failures import UsageError
     from stepladder.cli.screen import Screen
-    from stepladder.evaluation.shadow import shadow_report
     from stepladder.evaluation.trial import judge
     from stepladder.evaluation.trial_file import read_trial
-    from stepladder.evaluation.trial_runs import BYS, trial_of
+    from stepladder.evaluation.trial_recordings import are_recordings
 
-    if design not in DESIGNS:
+    if design not in ("", *DESIGNS):
         raise UsageError(f"--design {design}: expected {', '.join(DESIGNS)}")
+    screen, criteria, meant = Screen(json=as_json), criteria_of(gain, at_most, runs, alpha), Meant(by, a, b, pair_by)
+    if files and (len(files) > 1 or are_recordings(files[0])):
+        return _of_recordings(files, only, design, meant, point, criteria, screen)
+    if only:
+        raise UsageError("--only: it says which recordings, and there are none here")
+    if files:
+        if design == "shadow":
+            raise UsageError(
+                "--design shadow: a shadow is in a journal or in recordings of ours, not in a file of runs"
+            )
+        if by or pair_by:
+            raise UsageError(f"--{'by' if by else 'pair-by'}: a file of runs says it in `{'arm' if by else 'pair'}`")
+        return _tell(judge(read_trial(files[0], a, b, _held(design)), criteria), screen)
+    return _of_journal(past_of(journal, agents, option, point), design, meant, point, criteria, screen)
+
+
+class Meant(NamedTuple):
+    """Which arms, and what makes a pair."""
+
+    by: str
+    a: str
+    b: str
+    pair_by: str
+
+
+def _held(design: str) -> Literal["", "paired", "split"]:
+    return "paired" if design == "paired" else "split" if design == "split" else ""
+
+
+def _of_recordings(
+    files: list[Path], only: list[str] | None, design: str, meant: Meant, point: str, criteria: Criteria, screen: Screen
+) -> Exit:
+    from stepladder.cli.failures import UsageError
+    from stepladder.cli.recordings import Progress, wanted_of
+    from stepladder.evaluation.trial import judge
+    from stepladder.evaluation.trial_recordings import (
+        FIELDS,
+        can_differ_in,
+        shadow_of_recordings,
+        trial_of_recordings,
+    )
+    from stepladder.scenarios.recording_files import read_recordings, recording_files
+
+    by = meant.by or "model"
+    if not can_differ_in(by):
+        raise UsageError(f"--by {by}: expected {', '.join(FIELDS)} or provenance.KEY")
+    wanted, listed = wanted_of(only, FIELDS), recording_files(files)
+    with Progress(listed, "reading", json=screen.json) as progress:
+        found = (
+            run
+            for run in read_recordings(listed, progress.on_problem, progress.on_bytes)
+            if wanted is None or wanted(run)
+        )
+        if design == "shadow":
+            return _tell_shadow(shadow_of_recordings(found, point, criteria.level, meant.b), criteria, screen)
+        trial = trial_of_recordings(found, by, a=meant.a, b=meant.b, design=_held(design), pair_by=meant.pair_by)
+    return _tell(judge(trial, criteria), screen)
+
+
+def _of_journal(past: list[Any], design: str, meant: Meant, point: str, criteria: Criteria, screen: Screen) -> Exit:
+    from stepladder.cli.failures import UsageError
+    from stepladder.evaluation.shadow import shadow_report
+    from stepladder.evaluation.trial import judge
+    from stepladder.evaluation.trial_runs import ARM_OF, BYS, trial_of
+
+    by = meant.by or "policy"
     if by not in BYS:
         raise UsageError(f"--by {by}: expected {', '.join(BYS)}")
-    if file is not None and design == "shadow":
-        raise UsageError("--design shadow: a shadow is in a journal, not in a file")
-    screen, criteria = Screen(json=as_json), criteria_of(gain, at_most, runs, alpha)
-    if file is not None:
-        return _tell(judge(read_trial(file, a, b), criteria), screen)
-    past = past_of(journal, agents, option, point)
     if design == "shadow":
-        from stepladder.cli.ab_telling import tell_shadow
-        from stepladder.evaluation.rollout import advise
-
-        found = shadow_report(past, point, criteria.level)
-        return tell_shadow(found, advise(0.0, None, found, criteria=criteria), screen)
-    trial = trial_of(past, by, a=a, b=b, design=design, point=point, pair_by=pair_by)  # type: ignore[arg-type]
+        wanted = (lambda record: any(arm.startswith(meant.b) for arm in ARM_OF[by](record))) if meant.b else None
+        return _tell_shadow(shadow_report(past, point, criteria.level, wanted), criteria, screen)
+    paired = _held(design) or "split"
+    trial = trial_of(past, by, a=meant.a, b=meant.b, design=paired, point=point, pair_by=meant.pair_by)  # type: ignore[arg-type]
     return _tell(judge(trial, criteria), screen)
+
+
+def _tell_shadow(found: ShadowReport | None, criteria: Criteria, screen: Screen) -> Exit:
+    from stepladder.cli.ab_telling import tell_shadow
+    from stepladder.evaluation.rollout import advise
+
+    return tell_shadow(found, advise(0.0, None, found, criteria=criteria), screen)
 
 
 def _tell(report: Report, screen: Screen) -> Exit:

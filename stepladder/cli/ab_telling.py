@@ -36,10 +36,20 @@ def tell_report(report: Report, screen: Screen) -> None:
     for reason, count in report.left_out.items():
         screen.out.print(f"left out: {count} {clean(reason)}", style="dim", soft_wrap=True)
     screen.out.print(_contrasts(report))
+    for found in (*(each.contrast for each in report.judged if each.contrast), *report.beside):
+        if "groups" in found.more:
+            screen.out.print(_by_group(found), style="dim", soft_wrap=True)
     for each in report.judged:
         line = Text.assemble((each.standing, STANDING[each.standing]), f"  {each.criterion}: {each.because}")
         screen.out.print(line.append(_planned(each), "dim"), soft_wrap=True)
     screen.out.print(Text(report.verdict, "bold green" if report.go else "bold red"))
+
+
+def _by_group(found: Contrast) -> str:
+    more = found.more
+    apart = f"{more['low_by_group']:+.2g} to {more['high_by_group']:+.2g}"
+    groups = f"runs of {more['groups']:.0f} groups, with each as one witness"
+    return f"{found.metric}: {groups} p {more['p_by_group']:.2g} ({apart})"
 
 
 def _planned(each: Judged) -> str:

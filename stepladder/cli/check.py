@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Optional
 
 import typer
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from stepladder.app.loading import Workflow
     from stepladder.cli.screen import Screen
     from stepladder.errors import Problem
+    from stepladder.fallback import TargetPolicy
 
 PANEL = "Look at workflow files"
 
@@ -53,9 +54,9 @@ def check(
         raise UsageError("check: --against takes one FILE")
     screen = Screen(json=as_json)
     options = pairs(option, "--option")
-    found = {str(file): _problems(file, agents, options) for file in files}
-    errors = sum(problem.level == "error" for problems in found.values() for problem in problems)
-    warnings = sum(len(problems) for problems in found.values()) - errors
+    found = {str(file): _looked(file, agents, options) for file in files}
+    errors = sum(problem.level == "error" for each in found.values() for problem in each.problems)
+    warnings = sum(len(each.problems) for each in found.values()) - errors
     told: dict[str, Any] = _tell(found, errors, warnings, screen)
     stopped = 0
     if against is not None and not errors:
@@ -68,24 +69,40 @@ def check(
     return Exit.NEGATIVE if errors or stopped or (strict and warnings) else Exit.DONE
 
 
-def _tell(found: dict[str, tuple[Problem, ...]], errors: int, warnings: int, screen: Screen) -> dict[str, Any]:
-    """Tell of the problems, or give them as JSON."""
+class _Looked(NamedTuple):
+    """What is wrong with a file, and how its policy treats models, where it says so."""
+
+    problems: tuple[Problem, ...]
+    targets: TargetPolicy | None = None
+
+
+def _tell(found: dict[str, _Looked], errors: int, warnings: int, screen: Screen) -> dict[str, Any]:
+    """Tell of the problems, and of how models are treated, or give both as JSON."""
     from stepladder.cli.failures import problem_json
+    from stepladder.cli.screen import clean
     from stepladder.cli.tables import problems_lines
+    from stepladder.cli.targets import targets_json, targets_lines
     from stepladder.cli.tell import many
 
     if not screen.json:
-        for problems in found.values():
-            for text in problems_lines(problems):
+        for file, each in found.items():
+            for text in problems_lines(each.problems):
                 screen.out.print(text, soft_wrap=True)
+            if each.targets is not None:
+                lines = "\n".join((f"{clean(file)}: models", *targets_lines(each.targets)))
+                screen.out.print(lines, soft_wrap=True, markup=False, highlight=False)
         style = "red" if errors else "yellow" if warnings else "green"
         counted = f"{many(len(found), 'file')}: {many(errors, 'error')}, {many(warnings, 'warning')}"
         screen.out.print(counted, style=style)
-    files = [{"file": file, "problems": [problem_json(each) for each in problems]} for file, problems in found.items()]
+    files = [
+        {"file": file, "problems": [problem_json(problem) for problem in each.problems]}
+        | ({} if each.targets is None else {"models": targets_json(each.targets)})
+        for file, each in found.items()
+    ]
     return {"errors": errors, "warnings": warnings, "files": files}
 
 
-def _problems(file: Path, agents: Path | None, options: dict[str, str]) -> tuple[Problem, ...]:
+def _looked(file: Path, agents: Path | None, options: dict[str, str]) -> _Looked:
     from stepladder.app.loading import load_providers
     from stepladder.cli.loading import looked_at
     from stepladder.errors import DefinitionError
@@ -95,7 +112,7 @@ def _problems(file: Path, agents: Path | None, options: dict[str, str]) -> tuple
     try:
         workflow = looked_at(file, agents, options)
     except DefinitionError as error:
-        return error.problems
+        return _Looked(error.problems)
     beside = agents or file.parent / "agents.py"
     alone = not beside.is_file()
 
@@ -105,7 +122,7 @@ def _problems(file: Path, agents: Path | None, options: dict[str, str]) -> tuple
     problems = found(ADAPTERS)
     if not alone and any(problem.code == "unknown-provider" for problem in problems):  # only then its code is run
         problems = found({*ADAPTERS, *load_providers(beside)})
-    return (*problems, *_unpriced(workflow))
+    return _Looked((*problems, *_unpriced(workflow)), workflow.machine.policy.ladder.targets)
 
 
 def _unpriced(workflow: Workflow) -> Iterator[Problem]:

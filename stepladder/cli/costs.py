@@ -180,7 +180,7 @@ def _line(line: Line) -> dict[str, Any]:
 def _tell(listed: Sequence[Spending], whole: Spending, by: str, screen: Screen) -> None:
     from stepladder.cli.screen import clean
     from stepladder.cli.tables import plain_table
-    from stepladder.cli.tell import cost
+    from stepladder.cli.tell import cost, many
 
     right: dict[str, object] = {"justify": "right", "no_wrap": True}
     named: dict[str, object] = {"overflow": "fold"}
@@ -193,6 +193,9 @@ def _tell(listed: Sequence[Spending], whole: Spending, by: str, screen: Screen) 
             clean(each.name), str(each.calls), tokens, cost(each.usd) + unpriced, cost(unsure) if unsure else ""
         )
     screen.out.print(table)
+    if whole.overruns:
+        text = f"{many(whole.overruns, 'call')} cost {cost(whole.over_usd)} more than their models were allowed"
+        screen.out.print(f"{text}; a cap may be passed by so much", style="yellow", soft_wrap=True)
 
 
 def _tell_forecast(found: Forecast, rate: tuple[int, int], screen: Screen) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -11,7 +12,15 @@ import typer
 from stepladder.cli.ab import PANEL
 from stepladder.cli.commands import app
 from stepladder.cli.exits import Exit
-from stepladder.cli.options import DEFAULT_JOURNAL, AgentsFile, JournalFile, Json, Options
+from stepladder.cli.options import (
+    DEFAULT_JOURNAL,
+    AgentsFile,
+    BaseUrl,
+    JournalFile,
+    Json,
+    MaybeRunName,
+    Options,
+)
 
 if TYPE_CHECKING:
     from stepladder.app.loading import Workflow
@@ -23,10 +32,10 @@ if TYPE_CHECKING:
 @app.command(
     rich_help_panel=PANEL,
     epilog="Examples:\n  stepladder fork ticket-17 --at 3 --action GIVE_UP\n"
-    "  stepladder fork last --at 1 --policy strict.yaml\n  stepladder fork --all --policy strict.yaml",
+    "  stepladder fork last --at 1 --policy strict.yaml\n  stepladder fork --all --policy strict.yaml --ask --usd 0.50",
 )
 def fork(
-    name: Annotated[str, typer.Argument(metavar="[RUN]", help="A run's id, the beginning of one, or `last`.")] = "",
+    name: MaybeRunName = "",
     at: Annotated[int, typer.Option("--at", min=1, metavar="K", help="The decision to go on from.")] = 1,
     policy: Annotated[
         Optional[Path],  # noqa: UP045 - typer reads the annotation
@@ -37,6 +46,14 @@ def fork(
     live: Annotated[
         bool, typer.Option("--live", metavar="", help="Call agents for what is not on record; only idempotent ones.")
     ] = False,
+    ask: Annotated[
+        bool, typer.Option("--ask", metavar="", help="Ask models for what is not on record. This costs money.")
+    ] = False,
+    usd: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option("--usd", metavar="N", min=0, help="What --ask may cost in all; no more is asked."),
+    ] = None,
+    base_url: BaseUrl = None,
     agents: AgentsFile = None,
     option: Options = None,
     journal: JournalFile = DEFAULT_JOURNAL,
@@ -44,13 +61,13 @@ def fork(
 ) -> Exit:
     """Take a recorded run up at a decision, and see where it would have gone.
 
-    Nothing is written. What is on record counts again where exactly the same is asked; what is not ends the fork, or is
-    called now with --live.
+    The journal is not changed. What is on record counts again where exactly the same is asked; what is not ends the
+    fork, or is done now: agents are called with --live, models asked with --ask.
     """
     from stepladder.cli.failures import UsageError
     from stepladder.cli.fork_telling import tell_fork, tell_forks
     from stepladder.cli.journals import named, opened, signals_of
-    from stepladder.cli.live_calls import live_calls
+    from stepladder.cli.live_calls import LiveCalls, Wanted
     from stepladder.cli.pairs import pairs
     from stepladder.cli.screen import Screen
 
@@ -60,9 +77,13 @@ def fork(
         raise UsageError("fork: give --policy FILE or --action ACTION")
     if live and agents is None:
         raise UsageError("fork: --live calls agents; --agents FILE.py says where they are")
+    if usd is not None and not ask:
+        raise UsageError("fork: --usd is what --ask may cost")
     options, screen = pairs(option, "--option"), Screen(json=as_json)
-    signals, calling = signals_of(agents, options), live_calls(agents, options) if live and agents else None
-    with opened(journal) as kept:
+    signals = signals_of(agents, options)
+    with opened(journal) as kept, ExitStack() as stack:
+        wanted = Wanted(agents, options, live, ask, usd, base_url)
+        calling = stack.enter_context(LiveCalls(kept, wanted, _note(screen.json))) if live or ask else None
         if not every:
             tell_fork(_fork(kept, named(kept, name), at, policy, action, signals, calling), screen)
             return Exit.DONE
@@ -70,6 +91,12 @@ def fork(
 
         tell_forks(summary(list(_forks(kept, at, policy, action, signals, calling))), screen)
     return Exit.DONE
+
+
+def _note(json: bool) -> Callable[[str], None]:
+    from stepladder.cli.failures import note
+
+    return lambda said: note(f"not asked: {said}", json=json)
 
 
 def _fork(

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from stepladder.cli.screen import Screen, clean
 from stepladder.cli.tables import plain_table
+from stepladder.cli.tell import cost
 
 if TYPE_CHECKING:
     from stepladder.evaluation.fork import Fork
@@ -33,9 +34,13 @@ def tell_fork(found: Fork, screen: Screen) -> None:
     screen.out.print(table)
     end = f"ends in {clean(found.end)}" if found.end else f"is not known further: {clean(found.missing)}"
     differs = f"differs from decision {found.differs} on" if found.differs else "goes the same way"
-    asked = f"{found.asked} questions to models, {found.was_asked} on record"
+    asked = f"{found.asked} questions to models, {found.was_asked} on record" + _spent(found.usd)
     style = "green" if found.end else "yellow"
     screen.out.print(f"{clean(found.run_id)} {differs}, {end}; {asked}", style=style, soft_wrap=True)
+
+
+def _spent(usd: float) -> str:
+    return f", {cost(usd)} now" if usd else ""
 
 
 def tell_forks(found: ForkSummary | None, screen: Screen) -> None:
@@ -55,7 +60,9 @@ def tell_forks(found: ForkSummary | None, screen: Screen) -> None:
         if each is not None:
             apart = f"{each.difference:+.3g} ({each.low:+.3g} to {each.high:+.3g}, p {each.p:.2g})"
             lines.append(f"{each.metric:<10} {apart} over {each.n_a} runs of which both are known")
-    lines.append("decisions  " + ", ".join(f"{count} {label}" for label, count in found.labels.items()))
+    lines.append(
+        "decisions  " + ", ".join(f"{count} {label}" for label, count in found.labels.items()) + _spent(found.usd)
+    )
     lines += [f"changes    {count} x {clean(where)}" for where, count in found.first.items()]
     for line in lines:
         screen.out.print(line, soft_wrap=True)

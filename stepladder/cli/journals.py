@@ -43,11 +43,12 @@ def opened(place: Place) -> Iterator[Journal]:
 
 
 def named(journal: Journal, name: str) -> str:
-    """The id of the run that `name` means: the id itself, the newest run for `last`, else the only id that begins so.
+    """The id of the run that `name` means: the id itself, the newest run for `last`, else the only id that begins so,
+    or where none does, the only one that ends so: the ids that we give begin with their time, and differ at the end.
 
     Raises:
         RunNotFound, RunPruned: there is none (any more).
-        UsageError: several ids begin so.
+        UsageError: several ids do.
     """
     from stepladder.journal import not_there
 
@@ -58,9 +59,12 @@ def named(journal: Journal, name: str) -> str:
         if not newest:
             raise NothingThere(f"no run in {journal.name} yet; `stepladder run` makes one")
         return newest[0].run_id
-    found = [row.run_id for row in journal.rows(EVERYTHING) if name and row.run_id.startswith(name)]
+    ids, how = [row.run_id for row in journal.rows(EVERYTHING) if name], "begin"
+    found = [run_id for run_id in ids if run_id.startswith(name)]
+    if not found:
+        found, how = [run_id for run_id in ids if run_id.endswith(name)], "end"
     if len(found) > 1:
-        raise UsageError(f"run {name!r}: {len(found)} ids begin so ({', '.join(found[:5])} ...); type more of it")
+        raise UsageError(f"run {name!r}: {len(found)} ids {how} so ({', '.join(found[:5])} ...); type more of it")
     if not found:
         raise not_there(journal, name)
     return found[0]

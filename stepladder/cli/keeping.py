@@ -9,7 +9,7 @@ import typer
 
 from stepladder.cli.commands import app
 from stepladder.cli.exits import Exit
-from stepladder.cli.options import DEFAULT_JOURNAL, AgentsFile, JournalFile, Json, Options, Output
+from stepladder.cli.options import DEFAULT_JOURNAL, AgentsFile, JournalFile, Json, MaybeRunName, Options, Output
 
 if TYPE_CHECKING:
     from stepladder.app.pruning import PrunedNow
@@ -24,7 +24,7 @@ PANEL = "Keep the journal"
     epilog="Examples:\n  stepladder verify\n  stepladder verify ticket-17\n  stepladder verify --head kept.json",
 )
 def verify(
-    name: Annotated[str, typer.Argument(metavar="[RUN]", help="A run's id, the beginning of one, or `last`.")] = "",
+    name: MaybeRunName = "",
     head: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option("--head", metavar="FILE", help="What `stepladder head` wrote earlier."),

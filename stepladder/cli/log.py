@@ -293,6 +293,7 @@ class RunLog:
                 words = f"workflow {event.workflow_hash} decides from here on"
             case PolicyChanged():
                 words = f"policy {event.policy_hash} decides from here on"
+                words += f": {line(event.because)}" if event.because else ""
             case _:
                 words = "how it turned out was noted"
         yield ((words, "yellow"),)

@@ -79,9 +79,11 @@ def mine(
 
         screen.emit({"choices": len(chosen), "proposals": msgspec.to_builtins(found), "coverage": measured})
     else:
-        from stepladder.cli.mining_telling import tell_proposals
+        from stepladder.cli.mining_telling import tell_proposals, tell_python
 
         tell_proposals(found, len(chosen), measured, screen)
+        if not recordings and found and not found[0].step:
+            tell_python(found, routes, screen)
     return Exit.DONE
 
 
@@ -99,10 +101,16 @@ def _from_files(files: list[Path], step: str) -> list[Chosen]:
 def _from_journal(journal: Any, agents: Path | None, option: list[str] | None, point: str) -> list[Chosen]:
     from stepladder.cli.journals import opened, signals_of
     from stepladder.cli.pairs import pairs
-    from stepladder.evaluation.journal_choices import chosen_in_journal
+    from stepladder.errors import InputError
+    from stepladder.evaluation.journal_choices import chosen_in_journal, points_in
 
     with opened(journal) as kept:
-        return list(chosen_in_journal(kept, signals_of(agents, pairs(option, "--option")), point=point))
+        chosen = list(chosen_in_journal(kept, signals_of(agents, pairs(option, "--option")), point=point))
+        there = {} if chosen else points_in(kept)
+    if there:
+        listed = ", ".join(f"{name} ({count})" for name, count in there.items())
+        raise InputError("mine", "--point", f"no decision that a model answered at {point!r}", f"one of: {listed}")
+    return chosen
 
 
 def _mined(
@@ -155,7 +163,8 @@ def _accept(found: list[Proposal], routes: dict[int, list[str]], numbers: str, f
     accepted = [there[part] for part in sorted(set(wanted), key=int)]
     if nowhere := [each for each in accepted if not each.step]:
         raise UsageError(
-            f"--accept {nowhere[0].number}: it is out of recordings; --step NAME says which step it is for"
+            f"--accept {nowhere[0].number}: it is of no step. Out of recordings, --step NAME says which it is for; the "
+            "rules of a decision that stands alone are Python, as `mine` prints them"
         )
     write(file, with_rules(read_text(file), accepted, routes, str(file)))
     names = [name_of(each) for each in accepted]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -56,6 +56,18 @@ def _evidence(each: Proposal) -> list[str]:
     if each.saves_usd or each.saves_s:
         told.append(f"the answers it replaces took {cost(each.saves_usd)}, {seconds(each.saves_s or 0.0)}")
     return told
+
+
+def tell_python(found: Sequence[Proposal], routes: Mapping[int, Sequence[str]], screen: Screen) -> None:
+    """The rules of a decision point that stands alone, as its source has them: in shadow at first."""
+    from stepladder.evaluation.accepted import name_of
+
+    screen.out.print("for the point's rules, first; without shadow=True they settle the routes:", style="dim")
+    for each in found:
+        said = {"when": list(each.when), "name": name_of(each), "settles": list(routes.get(each.number, ()))}
+        because = f"a model chose so in {each.agreement:.0%} of {each.held} held-out decisions"
+        told = ", ".join(f"{key}={value!r}" for key, value in {**said, "because": because, "shadow": True}.items())
+        screen.out.print(Text(f"    rule({each.action!r}, {told}),"), soft_wrap=True)
 
 
 def tell_watched(rules: Sequence[Watched], file: Path, written: bool, screen: Screen) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -77,7 +78,9 @@ OnChanged = Annotated[
         help="What becomes of a run of another workflow than the file's: pin keeps it under its own, from the journal.",
     ),
 ]
-RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, the beginning of one, or `last`.")]
+_RUN = "A run's id, how one begins or ends, or `last`."
+RunName = Annotated[str, typer.Argument(metavar="RUN", help=_RUN)]
+MaybeRunName = Annotated[str, typer.Argument(metavar="[RUN]", help=_RUN)]
 By = Annotated[
     str, typer.Option("--by", envvar="STEPLADDER_BY", metavar="NAME", help="Who says so; kept in the journal.")
 ]
@@ -87,3 +90,8 @@ Output = Annotated[
 ]
 
 DEFAULT_JOURNAL = Path("stepladder.db")
+
+
+def breakers_place() -> str | None:
+    """Where the breakers of models are kept, as the environment says: `memory`, a file or redis://..."""
+    return os.environ.get("STEPLADDER_BREAKERS") or None

@@ -9,7 +9,7 @@ import typer
 
 from stepladder.cli.commands import app
 from stepladder.cli.exits import Exit
-from stepladder.cli.options import DEFAULT_JOURNAL, AgentsFile, JournalFile, Json, Options
+from stepladder.cli.options import DEFAULT_JOURNAL, AgentsFile, JournalFile, Json, MaybeRunName, Options
 from stepladder.cli.recordings import PANEL
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def record(
         Path,
         typer.Option("--output", "-o", metavar="OUT", help="A scenario (.yaml) or recordings (.jsonl, .jsonl.gz)."),
     ],
-    name: Annotated[str, typer.Argument(metavar="[RUN]", help="A run's id, the beginning of one, or `last`.")] = "",
+    name: MaybeRunName = "",
     every: Annotated[bool, typer.Option("--all", metavar="", help="Every run of the journal, as recordings.")] = False,
     agents: AgentsFile = None,
     option: Options = None,

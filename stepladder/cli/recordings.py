@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -12,7 +13,7 @@ from stepladder.cli.exits import Exit
 from stepladder.cli.options import Json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from stepladder.errors import Problem
     from stepladder.evaluation.steps import Wanted
@@ -76,8 +77,8 @@ class Progress:
             self.kept.append(problem)
 
 
-def wanted_of(only: Sequence[str] | None) -> Wanted | None:
-    """Which runs are meant. Raises UsageError."""
+def wanted_of(only: Sequence[str] | None, keys: Sequence[str] = ("source", "family", "domain")) -> Wanted | None:
+    """Which runs are meant, by what they say of these keys. Raises UsageError."""
     from fnmatch import fnmatchcase
 
     from stepladder.cli.failures import UsageError
@@ -85,18 +86,36 @@ def wanted_of(only: Sequence[str] | None) -> Wanted | None:
     asked: dict[str, list[str]] = {}
     for each in only or ():
         key, equals, pattern = each.partition("=")
-        if not equals or key not in ("source", "family", "domain") or not pattern:
+        if not equals or key not in keys or not pattern:
+            *others, last = (f"{name}=" for name in keys)
             raise UsageError(
-                f"--only {each}: expected source=, family= or domain= and a pattern, such as domain=retail"
+                f"--only {each}: expected {', '.join(others)} or {last} and a pattern, such as domain=retail"
             )
         asked.setdefault(key, []).append(pattern)
     if not asked:
         return None
 
     def wanted(run: Recording) -> bool:
-        return all(any(fnmatchcase(getattr(run, key), each) for each in patterns) for key, patterns in asked.items())
+        return all(any(fnmatchcase(run.said(key), each) for each in patterns) for key, patterns in asked.items())
 
     return wanted
+
+
+@contextmanager
+def _with_stdin(files: Sequence[Path]) -> Iterator[list[Path]]:
+    """The files, with what comes in on standard input (`-`) as one more, kept on disk meanwhile."""
+    import shutil
+    import sys
+    from tempfile import TemporaryDirectory
+
+    if Path("-") not in files:
+        yield list(files)
+        return
+    with TemporaryDirectory() as folder:
+        kept = Path(folder) / "stdin"
+        with kept.open("wb") as out:
+            shutil.copyfileobj(sys.stdin.buffer, out)
+        yield [kept if each == Path("-") else each for each in files]
 
 
 @app.command(
@@ -109,7 +128,7 @@ def import_(
     format_: Annotated[
         str, typer.Argument(metavar="FORMAT", help="recordings, chat, magentic-one, otlp or langgraph.")
     ],
-    files: Annotated[list[Path], typer.Argument(metavar="FILES...", help="What the other system wrote.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILES...", help="What the other system wrote; - for stdin.")],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="OUT", help="The file of recordings to write (.jsonl, .jsonl.gz).")
     ],
@@ -135,10 +154,11 @@ def import_(
     if not output.name.endswith(SUFFIXES):
         raise UsageError(f"--output {output}: expected a name that ends in one of: {', '.join(SUFFIXES)}")
     named = {**({"source": source} if source else {}), **({"domain": domain} if domain else {})}
-    found = recording_files(files, anything=True)
-    with Progress(found, f"importing {format_}", json=as_json) as progress:
-        read = FORMATS[format_](found, progress.on_problem, progress.on_bytes)
-        count = write_recordings((replace(each, **named) for each in read), output)
+    with _with_stdin(files) as given:
+        found = recording_files(given, anything=True)
+        with Progress(found, f"importing {format_}", json=as_json) as progress:
+            read = FORMATS[format_](found, progress.on_problem, progress.on_bytes)
+            count = write_recordings((replace(each, **named) for each in read), output)
     screen = Screen(json=as_json)
     if screen.json:
         screen.emit({"runs": count, "skipped": progress.problems, "file": str(output)})

@@ -9,7 +9,16 @@ import typer
 
 from stepladder.cli.commands import app
 from stepladder.cli.exits import Exit
-from stepladder.cli.options import DEFAULT_JOURNAL, AgentsFile, JournalFile, Json, Options, Output, RunName
+from stepladder.cli.options import (
+    DEFAULT_JOURNAL,
+    AgentsFile,
+    JournalFile,
+    Json,
+    MaybeRunName,
+    Options,
+    Output,
+    RunName,
+)
 from stepladder.cli.show import PANEL
 
 if TYPE_CHECKING:
@@ -29,7 +38,7 @@ if TYPE_CHECKING:
     "  stepladder replay ticket-17 --workflow changed.yaml",
 )
 def replay(
-    name: Annotated[str, typer.Argument(metavar="[RUN]", help="A run's id, the beginning of one, or `last`.")] = "",
+    name: MaybeRunName = "",
     every: Annotated[bool, typer.Option("--all", metavar="", help="Every run of the journal.")] = False,
     workflow: Annotated[
         Optional[Path],  # noqa: UP045

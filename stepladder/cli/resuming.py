@@ -21,6 +21,7 @@ from stepladder.cli.failures import interrupted, note, refuse
 from stepladder.cli.journals import EVERYTHING, opened
 from stepladder.cli.loading import loaded
 from stepladder.cli.memory import Setup, recall_all, remember
+from stepladder.cli.options import breakers_place
 from stepladder.cli.screen import Screen
 from stepladder.cli.setups import setup_from
 from stepladder.cli.tell import exit_of, many, on_journal, run_json
@@ -124,6 +125,7 @@ class _Crew:
                 providers=providers,
                 options=options,
                 on_changed=setup.on_changed,  # type: ignore[arg-type]  # checked by it
+                breakers=breakers_place(),
             )
         except StepladderError as error:
             for name in names:

@@ -17,6 +17,7 @@ from stepladder.cli.options import (
     Interactive,
     JournalFile,
     Json,
+    MaybeRunName,
     OnChanged,
     Options,
     Place,
@@ -222,7 +223,7 @@ def send(
     epilog="Examples:\n  stepladder resume last\n  stepladder resume --all\n  stepladder resume --all --at-once 200",
 )
 def resume(
-    name: Annotated[str, typer.Argument(metavar="[RUN]", help="A run's id, the beginning of one, or `last`.")] = "",
+    name: MaybeRunName = "",
     every: Annotated[
         bool, typer.Option("--all", metavar="", help="Every run of the journal that has not ended.")
     ] = False,

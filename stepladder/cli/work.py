@@ -17,7 +17,7 @@ from stepladder.cli.failures import interrupted, note
 from stepladder.cli.loading import loaded
 from stepladder.cli.log import INDENT, RunLog
 from stepladder.cli.memory import Setup, remember
-from stepladder.cli.options import Place
+from stepladder.cli.options import Place, breakers_place
 from stepladder.cli.screen import Screen, clean, line, spelt
 from stepladder.cli.tell import (
     command_for,
@@ -87,6 +87,7 @@ class Work:
                 options=options,
                 listen=self._heard,
                 on_changed=self.setup.on_changed,
+                breakers=breakers_place(),
             ) as orchestrator,
         ):
             try:

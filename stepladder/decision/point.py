@@ -10,7 +10,7 @@ import msgspec
 
 from stepladder.classifier import Classifier
 from stepladder.clauses import AnyOf, Facts, Reading
-from stepladder.fallback import Chain, Link, Retry
+from stepladder.fallback import Chain, Link, Retry, TargetPolicy
 from stepladder.record import Mode, Verdict
 from stepladder.record import Route as RouteName
 from stepladder.values import digest
@@ -157,7 +157,7 @@ class Route(msgspec.Struct, frozen=True):
 
 
 class Ladder(msgspec.Struct, frozen=True):
-    """Who is asked, and when."""
+    """Who is asked, and when. `targets` says how everything that is asked is treated, where the policy does."""
 
     classifier: Classifier
     rungs: dict[str, Rung] = {}
@@ -166,6 +166,7 @@ class Ladder(msgspec.Struct, frozen=True):
     on_invalid: OnInvalid = "rule"
     on_low_confidence: OnLowConfidence = "next_rung"
     budget: Budget | None = None
+    targets: TargetPolicy | None = None
 
     def covered(self, name: RouteName) -> Rung | None:
         """The rung of models that the cache stands for on this route: the next one."""

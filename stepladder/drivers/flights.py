@@ -10,17 +10,20 @@ from typing import Any, NamedTuple
 import msgspec
 
 from stepladder.events import Event
+from stepladder.orchestrator import Machine
 
 Flight = tuple[int, int]
 """A command's number and attempt."""
 
 
 class Post(msgspec.Struct, frozen=True, gc=False):
-    """An event handed in, the inbox item it comes from, and the artifacts to keep with it."""
+    """An event handed in, the inbox item it comes from, the artifacts to keep with it, and the machine to go on under
+    from this event on (None: the same)."""
 
     event: Event
     taken: int = 0
     kept: dict[str, bytes] = {}
+    under: Machine | None = None
 
 
 Work = Callable[[Any], Coroutine[Any, Any, Post]]

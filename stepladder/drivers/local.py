@@ -1,6 +1,6 @@
 """The local driver: one run on an asyncio loop.
 
-    event -> redact -> advance (pure) -> append to the journal -> perform the new commands -> wait for an event
+    event -> a turn, appended to the journal (turns.py) -> perform the new commands (performing.py) -> wait for an event
 
 Nothing is performed before the turn that asks for it is durable. A run is at rest when it has ended or only waits for
 people or messages; `rest()` returns then. There is no task that works on a run: whoever hands in an event takes the run
@@ -13,25 +13,20 @@ is cut off and nothing is written any more. Its run is taken up again from the j
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from contextvars import copy_context
-from typing import Any, Final
-
-import msgspec
+from typing import Final
 
 from stepladder.commands import AskModel, CallAgent, Wait
 from stepladder.drivers.alarm import Alarm
-from stepladder.drivers.checkpoints import kept_state
-from stepladder.drivers.committer import Done
-from stepladder.drivers.flights import Flights, Post
-from stepladder.drivers.perform import ask, call_agent
+from stepladder.drivers.flights import Post
+from stepladder.drivers.performing import Performing
 from stepladder.drivers.resources import Resources
-from stepladder.drivers.rows import row_of
+from stepladder.drivers.turns import Turns
 from stepladder.errors import RunConflict
-from stepladder.events import Event, RunStarted
-from stepladder.journal import Checkpoint, RunRow, Turn, chain, joined
-from stepladder.orchestrator import Advanced, Machine, advance, due, fold, wake_at
-from stepladder.record import Asked, Entry
+from stepladder.events import Event, PolicyChanged, RunStarted
+from stepladder.orchestrator import Machine, due, wake_at
+from stepladder.record import Entry
 from stepladder.state import RunState
 
 Listener = Callable[["Runner", Sequence[Event | Entry]], None]
@@ -41,15 +36,6 @@ Inbox = Callable[[Machine, RunState], tuple[Event, int] | None]
 
 CUT_OFF_S: Final = 5.0
 """Seconds that agents which are cut off have for tidying up."""
-CHECKPOINT_EVERY: Final = 512
-"""Entries between two states kept in the journal: a long run is taken up from the last one."""
-
-
-class _Turn(msgspec.Struct, frozen=True, gc=False):
-    moved: Advanced
-    row: RunRow | None
-    digest: bytes
-    taken: int
 
 
 class Runner:
@@ -77,21 +63,17 @@ class Runner:
         inbox: Inbox = lambda *_: None,
         rested: Callable[[Runner], None] = lambda _: None,
     ) -> None:
-        self.machine, self.resources, self.state, self.seq, self.digest = machine, resources, state, seq, digest
-        self.owned = False
+        self.resources = resources
+        self.turns = Turns(machine, resources, state, seq, digest)
         self.untold: Exception | None = None
         self._listener, self._inbox, self._rested = listener, inbox, rested
         self._posts: list[Post] = []
         self._waiters: list[asyncio.Future[None]] = []
-        self._asked_in: dict[int, RunState] = {}
-        self._turn: _Turn | None = None
-        self._row: RunRow | None = None
-        self._kept_at = seq
         self._alarm = Alarm(resources.clock)
         self._broken: BaseException | None = None
         self._at_work = self._busy = self._gone = self._to_look = False
         self._context = copy_context()
-        self._flights = Flights(self._context)
+        self._performing = Performing(self.turns, resources, self._context)
 
     # --- from outside
 
@@ -114,7 +96,7 @@ class Runner:
             else:
                 written.set_exception(error)
 
-        if self._append(Post(started, 0, kept), done):
+        if self.turns.append(Post(started, 0, kept), done):
             self._written()
         else:
             await written
@@ -129,6 +111,16 @@ class Runner:
         """Hand in an event that waits for the run to be worked on."""
         self._posts.append(Post(event))
 
+    def change(self, machine: Machine, event: PolicyChanged) -> None:
+        """Decide by another policy of the same workflow from the next turn on.
+
+        What is in flight goes on; a decision that is open is made anew.
+        """
+        if not self._gone and self.state.status != "ended":
+            self._posts.append(Post(event, under=machine))
+            if self._at_work:
+                asyncio.get_running_loop().call_soon(self._on)
+
     def go(self) -> None:
         """Work on the run, from the next turn of the loop on."""
         if not self._gone and not self._at_work:
@@ -142,14 +134,14 @@ class Runner:
 
     def own(self) -> bool:
         """Make the run this process's again, after a rest; whether nobody has moved it on meanwhile."""
-        if self.owned:
+        if self.turns.owned:
             return True
         try:
             self.resources.ownership.claim(self.state.run_id)
         except RunConflict:
             return False
-        self.owned = True
-        return not self.resources.journal.turns(self.state.run_id, after=self.seq)
+        self.turns.owned = True
+        return not self.resources.journal.turns(self.state.run_id, after=self.turns.seq)
 
     def tell(self, entries: Sequence[Event | Entry]) -> None:
         """Tell the listener. It only looks on: what it raises goes to the loop's exception handler."""
@@ -160,9 +152,19 @@ class Runner:
             asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})
 
     @property
+    def machine(self) -> Machine:
+        """The run's workflow and policy."""
+        return self.turns.machine
+
+    @property
+    def state(self) -> RunState:
+        """The run as far as it is durable."""
+        return self.turns.state
+
+    @property
     def idle(self) -> bool:
         """Whether nothing is in flight, so that the run can be forgotten until it is needed again."""
-        return self._flights.none and not (self._at_work or self._posts)
+        return self._performing.none and not (self._at_work or self._posts)
 
     @property
     def watching(self) -> bool:
@@ -177,12 +179,12 @@ class Runner:
     @property
     def writing(self) -> bool:
         """Whether a turn is on its way to the disk."""
-        return self._turn is not None
+        return self.turns.writing
 
     @property
     def flights(self) -> list[asyncio.Task[None]]:
         """The agents that are called and the models that are asked now."""
-        return self._flights.tasks()
+        return self._performing.tasks()
 
     def forget(self) -> None:
         """Do not come back for a deadline."""
@@ -211,7 +213,7 @@ class Runner:
         Raises:
             Exception: what a model in shadow raised that is no failure of a model (a script ran dry).
         """
-        shadows = self._flights.tasks(self.state.shadows)
+        shadows = self._performing.tasks(self.state.shadows)
         if shadows and grace_s and not self._gone:
             await asyncio.wait(shadows, timeout=grace_s)
         tasks = self._abandon()
@@ -224,7 +226,7 @@ class Runner:
 
     def _on(self) -> None:
         """Go as far as it goes now, unless somebody is at it, or a turn is being written."""
-        if self._gone or self._busy or self._turn is not None:
+        if self._gone or self._busy or self.turns.writing:
             return
         if not self._at_work:
             self._come_to_work()
@@ -233,12 +235,12 @@ class Runner:
     def _come_to_work(self) -> None:
         self._at_work = True
         self.resources.committer.at_work += 1
-        self._to_look = self._row is None or self._row.status != "working"  # otherwise it was begun here just now
+        self._to_look = not self.turns.listed_at_work  # otherwise it was begun here just now
 
     def _go(self) -> None:
         self._busy = True
         try:
-            if self._turn is not None:
+            if self.turns.writing:
                 self._written()
             if self._to_look:
                 self._to_look = False
@@ -260,30 +262,22 @@ class Runner:
         if self._gone:
             return False
         if self._posts:
-            return self._take(self._posts.pop(0))
-        now = self.resources.clock.now()
-        self._perform(now)
-        wake = wake_at(self.machine, self.state)
+            post = self._posts.pop(0)
+            if post.under is not None and not self.turns.become(post.under):
+                return True
+            return self._take(post)
+        machine, state, now = self.turns.machine, self.turns.state, self.resources.clock.now()
+        self._performing.begin(now, self._landed)
+        wake = wake_at(machine, state)
         if wake is not None and wake <= now:
-            self._posts += [Post(event) for event in due(self.machine, self.state, now)]
+            self._posts += [Post(event) for event in due(machine, state, now)]
             return True
-        if self._working():
+        if _works(state):
             self._arm(wake)
             return False
         if self._look():
             return True
         self._come_to_rest(wake)
-        return False
-
-    def _working(self) -> bool:
-        """Whether something is in flight that the run itself waits for."""
-        if self.state.status == "ended":
-            return False
-        for command in self.state.outstanding.values():
-            if isinstance(command, CallAgent) or (isinstance(command, AskModel) and not command.shadow):
-                return True
-            if isinstance(command, Wait) and not command.message:  # for a time; the rest is for people and messages
-                return True
         return False
 
     def _come_to_rest(self, wake: float | None) -> None:
@@ -323,19 +317,15 @@ class Runner:
         for waiter in self._waiters:
             waiter.cancel()
         self._waiters.clear()
-        return self._flights.cut_off()
+        return self._performing.cut_off()
 
     # --- time
 
     def _arm(self, at: float | None) -> None:
         """Come back at this time, or when a call that waits may start (none does while the process drains)."""
-        if len(self._flights) < len(self.state.outstanding) and not self.resources.draining:
-            starts = [
-                command.not_before
-                for command in self.state.outstanding.values()
-                if isinstance(command, CallAgent) and (command.number, command.attempt) not in self._flights
-            ]
-            at = min(starts if at is None else (at, *starts), default=None)
+        start = self._performing.next_start()
+        if start is not None:
+            at = start if at is None else min(at, start)
         if at is not None:
             self._alarm.set(at, self._come_back)
 
@@ -349,7 +339,7 @@ class Runner:
 
     def _look(self) -> bool:
         """Take in what can be taken from the inbox, one item at a time; whether there was one."""
-        if any(post.taken for post in self._posts) or (self._turn is not None and self._turn.taken):
+        if any(post.taken for post in self._posts) or (self.turns.taking):
             return False
         found = self._inbox(self.machine, self.state)
         if found is not None:
@@ -360,48 +350,10 @@ class Runner:
 
     def _take(self, post: Post) -> bool:
         """Let an event happen: whether it has, or is still being written."""
-        durable = self._append(post, self._written_later)
+        durable = self.turns.append(post, self._written_later)
         if durable:
             self._written()
         return durable
-
-    def _append(self, post: Post, done: Done) -> bool:
-        """Redact, advance, append: only then has it happened."""
-        event, encoded = self.resources.redactor.clean(post.event)
-        moved = advance(self.machine, self.state, event)
-        body = joined(encoded, moved.entries[1:])
-        digest = chain(self.digest, body)
-        row = self._changed_row(moved.state)
-        turn = Turn(
-            moved.state.run_id,
-            self.seq + 1,
-            body,
-            digest,
-            row,
-            self.resources.ownership.id if self.owned else "",
-            post.taken,
-            post.kept,
-            self._checkpoint(moved, digest),
-        )
-        self._turn = _Turn(moved, row or self._row, digest, post.taken)
-        return self.resources.committer.append(turn, done)
-
-    def _changed_row(self, state: RunState) -> RunRow | None:
-        """The run's line, where the list of runs has to hear of a change: not at every step of a run at work."""
-        before = self._row
-        if before is not None and before.status == "working" and state.status == "working" and not state.resting:
-            return None
-        row = row_of(self.machine, state)
-        same = before is not None and (row.status, row.waiting, row.end) == (before.status, before.waiting, before.end)
-        return None if same else row
-
-    def _checkpoint(self, moved: Advanced, digest: bytes) -> Checkpoint | None:
-        entries = self.seq + len(moved.entries)
-        if entries - self._kept_at < CHECKPOINT_EVERY:
-            return None
-        self._kept_at = entries
-        state = kept_state(self.machine, moved.state)
-        return None if state is None else Checkpoint(entries, digest, state)
 
     def _written_later(self, error: Exception | None) -> None:
         if self._gone:
@@ -414,42 +366,12 @@ class Runner:
 
     def _written(self) -> None:
         """The turn is durable: it has happened."""
-        assert self._turn is not None, "a turn was being written"
-        turn, moved, row = self._turn, self._turn.moved, self._turn.row
-        self._turn, before = None, self.state
-        self.state, self.digest, self._row = moved.state, turn.digest, row
-        self.seq += len(moved.entries)
-        if self.owned and (row is None or row.status != "working"):
-            self.owned = False
-        if self.state.shadows:
-            self._remember_shadows(before, moved.entries)
-        if self._flights:
-            commands = self.state.outstanding.values()
-            self._flights.drop_all_but({(each.number, getattr(each, "attempt", 1)) for each in commands})
-        self.tell(moved.entries)
-        if turn.taken:
+        before, taken = self.turns.state, self.turns.taking
+        entries = self.turns.written()
+        self._performing.follow(before, entries)
+        self.tell(entries)
+        if taken:
             self._look()
-
-    def _remember_shadows(self, before: RunState, entries: Sequence[Event | Entry]) -> None:
-        """A shadow is asked about the state in which its decision was open; the run has gone on since."""
-        for index, entry in enumerate(entries):
-            if isinstance(entry, Asked) and entry.shadow:
-                state = fold(self.machine, entries[: index + 1], before)
-                self._asked_in |= dict.fromkeys(entry.commands, state)
-
-    # --- commands
-
-    def _perform(self, now: float) -> None:
-        if self.resources.draining:
-            return
-        for command in self.state.outstanding.values():
-            if isinstance(command, CallAgent):
-                flight = (command.number, command.attempt)
-                if flight not in self._flights and command.not_before <= now:
-                    can_be_cut = self.resources.agents[command.agent].is_async
-                    self._flights.begin(flight, self._call, command, self._landed, can_be_cut=can_be_cut)
-            elif isinstance(command, AskModel) and (command.number, 1) not in self._flights:
-                self._flights.begin((command.number, 1), self._ask, command, self._landed, can_be_cut=True)
 
     def _landed(self, post: Post | None, error: Exception | None) -> None:
         if error is not None and not self._gone:
@@ -460,9 +382,14 @@ class Runner:
         elif not self._at_work:
             self._rested(self)
 
-    async def _ask(self, command: AskModel) -> Post:
-        state = self._asked_in.pop(command.number, None) if command.shadow else self.state
-        return Post(await ask(self.resources, self.machine, state, command))
 
-    def _call(self, command: CallAgent) -> Coroutine[Any, Any, Post]:
-        return call_agent(self.resources, self.machine, self.state.run_id, command)
+def _works(state: RunState) -> bool:
+    """Whether something is in flight that the run itself waits for."""
+    if state.status == "ended":
+        return False
+    for command in state.outstanding.values():
+        if isinstance(command, CallAgent) or (isinstance(command, AskModel) and not command.shadow):
+            return True
+        if isinstance(command, Wait) and not command.message:  # for a time; the rest is for people and messages
+            return True
+    return False

@@ -129,8 +129,8 @@ def _answered(
 def _plain(outcome: Outcome, asked: str) -> bool:
     """Whether there was one attempt, of which the event says everything."""
     first, *others = outcome.attempts
-    seen = (first.target, first.handled, first.cost, first.waited_s, first.repaired)
-    return not others and seen == (asked, "ok", "usage", 0.0, ())
+    said = (first.target, first.handled, first.cost, first.waited_s, first.repaired, first.over_usd)
+    return not others and said == (asked, "ok", "usage", 0.0, (), 0.0)
 
 
 def _failed(command: AskModel, outcome: Outcome, now: float, started: float) -> ModelFailed:

@@ -41,7 +41,7 @@ async def call_agent(resources: Resources, machine: Machine, run_id: str, comman
     except (Exception, SystemExit) as error:
         result = Raised(error)
     at = clock.now()
-    elapsed_s = max(0.0, round(at - started, 6))
+    elapsed_s = max(0, int((at - started) * 1e6 + 0.5)) / 1e6
     if isinstance(result, Raised):
         return Post(raised(command, result.error, at, elapsed_s))
     event, kept = returned(command, result, at, elapsed_s, machine.definition.agents[command.agent].check)

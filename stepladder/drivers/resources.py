@@ -13,8 +13,10 @@ from stepladder.drivers.clock import Clock
 from stepladder.drivers.committer import Committer
 from stepladder.drivers.ownership import Ownership
 from stepladder.errors import InputError
+from stepladder.fallback import TargetPolicy
 from stepladder.journal import Journal, Redactor
 from stepladder.llm import Providers
+from stepladder.llm.breaker_place import SUFFIX as BREAKERS
 from stepladder.llm.owner import Owner
 from stepladder.llm.purse import Purse
 from stepladder.money import LedgerPurse, Till, open_ledger
@@ -27,7 +29,8 @@ THREADS: Final = 64
 class Resources:
     """Everything a driver needs besides a run's own machine and state.
 
-    While `draining`, nothing new is begun; what is in flight comes to its end and is written.
+    `targets` says how models are treated, `breakers` where their breakers are kept. While `draining`, nothing new is
+    begun; what is in flight comes to its end and is written.
     """
 
     def __init__(
@@ -41,12 +44,16 @@ class Resources:
         secrets: Mapping[str, str],
         owns_journal: bool = True,
         purse: Purse | None = None,
+        targets: TargetPolicy | None = None,
+        breakers: str | Path | None = None,
     ) -> None:
         self.till = Till(lambda: open_ledger(journal))
         path = getattr(journal, "path", None)
         self.verdicts = Verdicts(clock.now, path if isinstance(path, Path) else None)
         self.journal, self.clock, self.providers, self.redactor = journal, clock, providers, redactor
-        self.owner = Owner(providers, purse=purse or LedgerPurse(self.till, providers, clock))
+        kept = breakers or beside(path, BREAKERS if targets is not None and targets.shared else "")
+        health = providers.health_under(targets, kept)
+        self.owner = Owner(providers, health=health, purse=purse or LedgerPurse(self.till, providers, clock))
         self.agents = {name: Agent(name, function) for name, function in agents.items()}
         self._secrets = secrets
         self._owns_journal = owns_journal
@@ -94,3 +101,8 @@ class Resources:
         for error in found:
             if error is not None:
                 raise error
+
+
+def beside(path: object, suffix: str) -> Path | None:
+    """The file beside a journal that is one, or None."""
+    return path.with_name(path.name + suffix) if suffix and isinstance(path, Path) else None

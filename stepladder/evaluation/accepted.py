@@ -16,6 +16,7 @@ from stepladder.clauses import Condition
 from stepladder.errors import InputError
 from stepladder.evaluation.intervals import lower_bound, wilson
 from stepladder.evaluation.journal_choices import facts_by_decision, said_by_model
+from stepladder.evaluation.mined_rules import Terms
 from stepladder.evaluation.mining import Proposal
 from stepladder.values import digest
 from stepladder.workflow.yaml_edit import added, removed, replaced
@@ -91,13 +92,18 @@ def mined_in(text: str, file: str = "") -> list[Watched]:
 def reviewed(rules: Sequence[Watched], runs: Iterable[Any], agreement: float = 0.95, fewest: int = 50) -> list[Watched]:
     """The rules with what came after they were accepted: decisions made under a policy that has them.
 
-    Promoted is a rule in shadow that agreed often enough in enough decisions, and surely (95%) no more than 0.05 less;
-    retired is one that surely agrees less often than was asked for.
+    As for proposals, `agreement` is what the rules reach together. Promoted is a rule in shadow that was met in enough
+    decisions, where it and all that agree more often reach that together, and that surely (95%) agrees no less than
+    0.05 below what a rule alone must reach (`Terms.alone`); retired is one that surely agrees less often than that.
     """
     counts = {(each.step, each.name): _Count() for each in rules}
     conditions = {(each.step, each.name): Condition(each.when) for each in rules}
     for run in runs:
         _count(run, rules, conditions, counts)
+    order = sorted((each for each in counts.values() if each.fired), key=lambda each: -each.share)
+    for number, count in enumerate(order, 1):
+        better = order[:number]
+        count.together = sum(each.agreed for each in better) / sum(each.fired for each in better)
     return [_fate(each, counts[each.step, each.name], agreement, fewest) for each in rules]
 
 
@@ -106,7 +112,13 @@ class _Count:
 
     def __init__(self) -> None:
         self.fired = self.agreed = 0
+        self.together = 0.0
         self.runs = set[str]()
+
+    @property
+    def share(self) -> float:
+        """Agreed of fired."""
+        return self.agreed / self.fired if self.fired else 0.0
 
 
 def _count(
@@ -148,12 +160,12 @@ def _fate(rule: Watched, count: _Count, agreement: float, fewest: int) -> Watche
     fired, agreed, runs = count.fired, count.agreed, count.runs
     low, high = wilson(agreed, fired)
     surely = lower_bound(agreed, fired) if fired else 0.0
-    share = agreed / fired if fired else 0.0
+    alone = Terms(agreement).alone()
     told = f"agreed in {agreed} of {fired} decisions since"
     fate: Fate = "wait" if rule.shadow else "keep"
-    if fired and high < agreement:
-        fate, told = "retire", f"{told}: surely less than {agreement:.0%}"
-    elif rule.shadow and fired >= fewest and share >= agreement and surely >= agreement - 0.05:
+    if fired and high < alone:
+        fate, told = "retire", f"{told}: surely less than {alone:.0%}"
+    elif rule.shadow and fired >= fewest and count.together >= agreement and surely >= alone - 0.05:
         fate, told = "promote", f"{told}: surely {surely:.0%}"
     elif rule.shadow:
         told = f"{told}; {fewest} are needed"

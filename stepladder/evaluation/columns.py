@@ -99,6 +99,8 @@ class Column(msgspec.Struct, frozen=True, eq=False):
     def _within(self, start: int, end: int) -> Mask:
         if start >= end:
             return Mask.none(len(self.places))
+        if start == 0:
+            return Mask.of(self.places < end)
         return Mask.of(self.places - start < end - start)  # what lies below the start wraps around to the far end
 
 

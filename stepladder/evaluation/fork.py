@@ -19,6 +19,7 @@ import msgspec
 from msgspec.structs import replace
 
 from stepladder.commands import AnyCommand, AskModel, AskPerson, CallAgent, Wait
+from stepladder.decision import CACHE
 from stepladder.errors import InputError
 from stepladder.events import (
     AgentFailed,
@@ -38,8 +39,8 @@ from stepladder.values import digest
 
 Either = Event | Entry
 Label = Literal["recorded", "recomputed", "live", "unknown"]
-Live = Callable[[Machine, RunState, CallAgent], Event | None]
-"""Makes a call now; None where it is not to be made."""
+Live = Callable[[Machine, RunState, CallAgent | AskModel], Event | None]
+"""Makes a call, or asks a model, now; None where that is not to be done."""
 Reply = AgentReturned | AgentFailed | ModelAnswered | ModelFailed | PersonAnswered | MessageReceived | TimePassed
 MOST: Final = 100_000
 """Events in one fork."""
@@ -64,7 +65,7 @@ class Fork(msgspec.Struct, frozen=True, eq=False):
     `differs` is the first decision that goes another way (0: none does). `end` is where it ends, or "" with what it
     would have had to know (`missing`). `unknown` counts the recorded decisions behind that place. `asked` and
     `was_asked` count questions to models from the fork on, up to the same place; `success` and `was_success` say how
-    both ended.
+    both ended. `usd` is what the models cost that were asked now.
     """
 
     run_id: str
@@ -78,6 +79,7 @@ class Fork(msgspec.Struct, frozen=True, eq=False):
     was_asked: int
     success: bool | None
     was_success: bool | None
+    usd: float = 0.0
 
 
 def fork(
@@ -112,6 +114,7 @@ class _Forking:
         self.opened = {each.n: each for each in entries if isinstance(each, Opened)}
         self.steps: list[ForkStep] = []
         self.differs = self.asked = 0
+        self.usd = 0.0
         self.is_live = False
         self.missing = ""
         self.prompts: dict[int, str] = {}
@@ -181,14 +184,22 @@ class _Forking:
         for command in waiting:
             if isinstance(command, Wait) and not command.message and command.deadline is not None:
                 return TimePassed(max(self.state.now, command.deadline), command.number)
-            event = (
-                self.live(self.machine, self.state, command) if self.live and isinstance(command, CallAgent) else None
-            )
+            event = self._live(command)
             if event is not None:
-                self.is_live = True
                 return event
         self.missing = "; ".join(map(missing, waiting)) or "nothing is outstanding"
         return None
+
+    def _live(self, command: AnyCommand) -> Event | None:
+        """What comes of it now, where that is wanted."""
+        if self.live is None or not isinstance(command, CallAgent | AskModel):
+            return None
+        event = self.live(self.machine, self.state, command)
+        self.is_live = self.is_live or event is not None
+        if isinstance(event, ModelAnswered | ModelFailed):
+            self.asked += not (isinstance(event, ModelFailed) and event.provider == CACHE)
+            self.usd += event.usage.cost_usd or 0.0
+        return event
 
     def _key(self, command: AnyCommand) -> tuple[Any, ...]:
         if isinstance(command, AskModel) and self.differs:
@@ -221,6 +232,7 @@ class _Forking:
             sum(_models(self.entries, n) for n in self.opened if at <= n <= until),
             ends[self.state.end].success if ended and self.state.end in ends else False if ended else None,
             ends[was.end].success if was.end in ends else False if was.end else None,
+            self.usd,
         )
 
     def _unknown(self, last: int) -> Iterator[ForkStep]:

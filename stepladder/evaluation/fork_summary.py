@@ -19,7 +19,7 @@ class ForkSummary(msgspec.Struct, frozen=True):
     `was_success` is the share that ended well; in the forks it lies between the bounds `success` (all of which nobody
     knows failed, or none). `ends` and `asked` contrast success and questions to models, run by run, where both are
     known: None where fewer than two are. `labels` counts decisions by what they rest on; `first` where runs change, as
-    step: recorded action -> action.
+    step: recorded action -> action. `usd` is what the models cost that were asked now.
     """
 
     runs: int
@@ -32,6 +32,7 @@ class ForkSummary(msgspec.Struct, frozen=True):
     asked: Contrast | None
     labels: dict[str, int]
     first: dict[str, int]
+    usd: float = 0.0
 
 
 def summary(forks: Sequence[Fork], level: float = 0.95) -> ForkSummary | None:
@@ -54,6 +55,7 @@ def summary(forks: Sequence[Fork], level: float = 0.95) -> ForkSummary | None:
         _asked(forks, level),
         dict(Counter(step.label for each in forks for step in each.steps)),
         dict(Counter(_where(each) for each in changed).most_common(10)),
+        sum(each.usd for each in forks),
     )
 
 

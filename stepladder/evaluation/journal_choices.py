@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from stepladder.app.left import is_pruned
 from stepladder.app.reading import entries_of, is_lone, read_run
 from stepladder.app.run import Run
-from stepladder.errors import RunPruned, StepladderError
+from stepladder.errors import RunPruned
 from stepladder.evaluation.choices import Chosen, flat
 from stepladder.evaluation.past_runs import EVERY
 from stepladder.evaluation.recorded import decided_on
+from stepladder.events import OutcomeAttached, QuestionPut
 from stepladder.journal import Journal
-from stepladder.orchestrator import DecisionRecord
+from stepladder.orchestrator import DecisionRecord, decision_records
 from stepladder.record import Verdict
 from stepladder.signals import Signal
 from stepladder.values import digest
@@ -41,33 +44,66 @@ def chosen_in_journal(
 ) -> Iterator[Chosen]:
     """Every decision at the point in which a model gave a legal answer, on the facts that it opened on.
 
-    Runs of one input are one group.
-
-    Raises:
-        StepladderError: the point is another than next_action, whose facts are not kept.
+    At next_action these are decisions of runs, runs of one input being one group. At every point they are decisions
+    that stand alone, on the signals that they were given, equal signals being one group; their step is "".
     """
-    if point != "next_action":
-        raise StepladderError(f"--point {point}: rules are mined for next_action only")
-    for run in ended_runs(journal, signals, workflow):
-        group, success = digest(dict(run.state.input)), _success(run)
-        facts_of = facts_by_decision(run)
-        for record in run.decisions:
-            verdict = said_by_model(record)
-            if verdict is None or record.number not in facts_of:
-                continue
-            opened = record.opened
-            yield Chosen(
-                run.id,
-                group,
-                facts_of[record.number],
-                verdict.action,
-                success,
-                record.cost_usd,
-                sum(call.elapsed_s for call in record.calls),
-                opened.verdict.action,
-                opened.step,
-                opened.route,
-            )
+    if point == "next_action":
+        for run in ended_runs(journal, signals, workflow):
+            yield from _in_run(run)
+    if not workflow:
+        yield from _alone(journal, point)
+
+
+def _in_run(run: Run) -> Iterator[Chosen]:
+    group, success = digest(dict(run.state.input)), _success(run)
+    facts_of = facts_by_decision(run)
+    for record in run.decisions:
+        verdict = said_by_model(record)
+        if verdict is not None and record.number in facts_of:
+            yield _chosen(run.id, group, facts_of[record.number], record, verdict, success, record.opened.step)
+
+
+def _alone(journal: Journal, point: str) -> Iterator[Chosen]:
+    for row in reversed(journal.rows(EVERY)):
+        if row.status != "ended" or row.pruned:
+            continue
+        entries = entries_of(journal, row.run_id)
+        put = entries[0]
+        if not isinstance(put, QuestionPut) or put.point != point or is_pruned(entries):
+            continue
+        record = decision_records(entries)[0]
+        verdict = said_by_model(record)
+        said = [each.success for each in entries if isinstance(each, OutcomeAttached) and each.success is not None]
+        if verdict is not None:
+            facts, success = flat(put.facts), said[-1] if said else None
+            yield _chosen(row.run_id, digest(put.facts), facts, record, verdict, success, "")
+
+
+def _chosen(
+    run_id: str,
+    group: str,
+    facts: Mapping[str, Any],
+    record: DecisionRecord,
+    verdict: Verdict,
+    success: bool | None,
+    step: str,
+) -> Chosen:
+    seconds = sum(call.elapsed_s for call in record.calls)
+    opened = record.opened
+    told = opened.verdict.action, step, opened.route
+    return Chosen(run_id, group, facts, verdict.action, success, record.cost_usd, seconds, *told)
+
+
+def points_in(journal: Journal) -> dict[str, int]:
+    """How many decisions of each point a model has answered."""
+    found = Counter[str]()
+    for run in ended_runs(journal):
+        found.update(each.opened.point for each in run.decisions if said_by_model(each) is not None)
+    for row in journal.rows(EVERY):
+        entries = entries_of(journal, row.run_id) if row.status == "ended" and not row.pruned else ()
+        if entries and is_lone(entries) and not is_pruned(entries):
+            found.update(each.opened.point for each in decision_records(entries) if said_by_model(each) is not None)
+    return dict(found)
 
 
 def facts_by_decision(run: Run) -> dict[int, Mapping[str, Any]]:

@@ -3,12 +3,13 @@
 The runs are cut into parts by their group (`split_key`). On all parts but one rules are searched (`search`); each is
 then judged by the part left out, and by nothing else. It is proposed where on that part
 
-* it agrees with the model often enough, and surely not much less often (rows of one run do not count in full),
-* it is wide enough, in runs enough, and
-* its agreement is no chance: against the share that its action has anyway, every run counting once (binomial test),
+* it agrees with the model often enough, and surely not much less often (rows of one group do not count in full),
+* it is wide enough, in groups enough, and
+* its agreement is no chance: against the share that its action has anyway, every group counting once (binomial test),
   corrected for how many rules were found (Benjamini and Hochberg 1995).
 
-Then the surest comes first, what it covers is taken away, and a rule with little left is not proposed. No model is
+The surest are looked for first; what they cover is taken away before less sure ones are, and the weakest are given up
+until all together agree often enough (`mined_rules`). No model is
 asked. Nothing here reads identities or outcomes to find a rule; outcomes are only told.
 """
 
@@ -29,33 +30,9 @@ from stepladder.evaluation.extras import scipy_stats
 from stepladder.evaluation.folds import grouped_folds
 from stepladder.evaluation.intervals import lower_bound
 from stepladder.evaluation.literals import Bits, literals, packed
+from stepladder.evaluation.mined_rules import AS_GOOD, Judge, Rule, Terms
 from stepladder.evaluation.multiplicity import benjamini_hochberg
 from stepladder.evaluation.search import Rows, Sure, Wanted, count, rules_for
-
-
-class Terms(msgspec.Struct, frozen=True):
-    """What a rule must reach to be proposed.
-
-    Together the rules agree with the model in at least `agreement` of the held-out choices that they take over, and
-    each alone in at most `slack` less; a rule stands on `rows` held-out choices of `runs` runs, and false ones are an
-    `alpha` of all at most. Figures by which rules were chosen flatter them: together they have to exceed it at the
-    confidence `likely`.
-    """
-
-    agreement: float = 0.95
-    slack: float = 0.01
-    rows: int = 10
-    runs: int = 3
-    surely: float = 0.75
-    alpha: float = 0.05
-    parts: int = 5
-    deepest: int = 4
-    likely: float = 0.65
-
-    @property
-    def alone(self) -> float:
-        """What each rule has to reach."""
-        return self.agreement - self.slack
 
 
 class Proposal(msgspec.Struct, frozen=True):
@@ -87,36 +64,22 @@ class Proposal(msgspec.Struct, frozen=True):
     saves_s: float | None
 
 
-class Rule(msgspec.Struct, frozen=True, eq=False):
-    """A rule that was found: its action and clauses, the rows it takes, `seen` of them held out when it was found, its
-    figures there (`likely` is what it reaches at least), and the round it was found in (it stands behind the rules of
-    every round before)."""
-
-    action: str
-    clauses: tuple[int, ...]
-    bits: Bits
-    held: Sure
-    seen: Bits
-    p: float
-    turn: int = 0
-    likely: float = 0.0
-
-
 class Mine:
     """Choices made ready for mining: clauses, runs and groups. Labels may be exchanged (`labelled`)."""
 
     def __init__(self, chosen: Sequence[Chosen], terms: Terms = Terms()) -> None:  # noqa: B008 - frozen
         self.chosen, self.terms = tuple(chosen), terms
-        numbers = [np.unique([getattr(each, name) for each in chosen], return_inverse=True)[1] for name in _UNITS]
-        self.run, self.group = (np.asarray(each, np.int64) for each in numbers)
-        self.rows = Rows(literals([each.facts for each in chosen]), self.run)
         self.groups = [each.group for each in chosen]
+        group = np.unique(self.groups, return_inverse=True)[1].astype(np.int64)
+        self.rows = Rows(literals([each.facts for each in chosen]), group)
+        self.alone = terms.alone(0)
         self.labelled([each.action for each in chosen])
 
     def labelled(self, actions: Sequence[str]) -> Mine:
         """The same choices under other actions."""
         self.actions = np.array(actions)
         self.hits = {action: packed(self.actions == action) for action in Counter(actions)}
+        self.judge = Judge(self.rows, self.hits, self.terms)
         return self
 
     def rules(self, within: NDArray[np.bool_] | None = None, seed: int = 0) -> list[Rule]:
@@ -126,14 +89,13 @@ class Mine:
         if part is None:
             return []
         left, kept = packed(inside), list[Rule]()
-        for turn in range(ROUNDS):
+        for turn in range(len(self.terms.errs)):
+            self.alone = self.terms.alone(turn)
             more = self._ordered(self._judged(self._found(left, part), left), left, turn)
-            if not more:
-                break
             kept += more
             for each in more:
                 left = left & ~each.bits
-        return self._together(kept)
+        return self.judge.together(self.judge.merged(kept, packed(inside)))
 
     def _parts(self, inside: NDArray[np.bool_], seed: int) -> NDArray[np.int64] | None:
         """For each row the part it is held out in; -1 outside. None: too few groups to hold any out."""
@@ -147,7 +109,7 @@ class Mine:
 
     def _found(self, left: Bits, part: NDArray[np.int64]) -> dict[tuple[str, tuple[int, ...]], Bits]:
         """Each rule that some parts gave, with the rows of the parts that were held out then."""
-        wanted = Wanted(self.terms.alone + self.terms.slack / 2, deepest=self.terms.deepest)
+        wanted = Wanted(self.alone, deepest=self.terms.deepest)
         found: dict[tuple[str, tuple[int, ...]], Bits] = {}
         for each in range(int(part.max()) + 1):
             grow, held = packed((part != each) & (part >= 0)) & left, packed(part == each) & left
@@ -175,10 +137,13 @@ class Mine:
         bits = self.rows.every(clauses, left)
         return Rule(action, clauses, bits, self.rows.sure(bits & held, self.hits[action], 0.8), bits & held, 1.0)
 
-    def _enough(self, held: Sure) -> bool:
-        terms = self.terms
+    def _enough(self, held: Sure, least: float = 1.0) -> bool:
+        terms, least = self.terms, min(self.alone, least)
         return (
-            held.n >= terms.rows and held.runs >= terms.runs and held.share >= terms.alone and held.low >= terms.surely
+            held.n >= terms.rows
+            and held.runs >= terms.groups
+            and held.share >= least
+            and held.low >= min(terms.surely, least)
         )
 
     def _simpler(self, rule: Rule, left: Bits, found: Mapping[tuple[str, tuple[int, ...]], Bits]) -> Rule:
@@ -187,34 +152,26 @@ class Mine:
         for clause in reversed(rule.clauses if len(rule.clauses) > 1 else ()):
             shorter = self._rule(rule.action, tuple(each for each in rule.clauses if each != clause), left, held)
             more, hits = shorter.held.n - rule.held.n, shorter.held.hits - rule.held.hits
-            if self._enough(shorter.held) and hits >= (self.terms.alone - AS_GOOD) * more:
+            least = min(self.alone, self.terms.agreement)
+            if self._enough(shorter.held, least) and hits >= (least - AS_GOOD) * more:
                 return self._simpler(shorter, left, {(shorter.action, shorter.clauses): held})
         return rule
 
     def _ordered(self, rules: Sequence[Rule], left: Bits, turn: int) -> list[Rule]:
         """The surest first, each on the rows that none before it takes, and with enough of them."""
         strength = [each.held.low + self.rows.sure(each.bits, self.hits[each.action], 0.9).low for each in rules]
-        kept = list[Rule]()
+        kept, least = list[Rule](), min(self.alone, self.terms.agreement)
         for place in sorted(range(len(rules)), key=lambda place: (-strength[place], rules[place].clauses)):
             each = rules[place]
             own = each.bits & left
             n, k = int(count(own)), int(count(own & self.hits[each.action]))
-            if n < max(self.terms.rows, int(count(each.bits)) // 10) or k < self.terms.alone * n:
+            if n < max(self.terms.rows, int(count(each.bits)) // 10) or k < least * n:
                 continue
-            held = self.rows.sure(own & each.seen, self.hits[each.action], 0.8)
-            if not self._enough(held):
+            told = self.judge.told(msgspec.structs.replace(each, bits=own, turn=turn), own & each.seen)
+            if not self._enough(told.held, least):
                 continue
             left = left & ~own
-            likely = self.rows.sure(own & each.seen, self.hits[each.action], self.terms.likely).low
-            more = {"bits": own, "seen": own & each.seen, "held": held, "turn": turn, "likely": likely}
-            kept.append(msgspec.structs.replace(each, **more))
-        return kept
-
-    def _together(self, kept: list[Rule]) -> list[Rule]:
-        """Without the weakest, until what is left agrees often enough on the rows held out."""
-        least = self.terms.agreement
-        while kept and sum(each.likely * each.held.n for each in kept) < least * sum(each.held.n for each in kept):
-            del kept[min(range(len(kept)), key=lambda place: kept[place].held.share)]
+            kept.append(told)
         return kept
 
     def clauses(self, rule: Rule) -> tuple[Clause, ...]:
@@ -226,15 +183,8 @@ class Mine:
         return [self.chosen[row] for row in _places(rule.bits, len(self.chosen))]
 
 
-AS_GOOD = 0.03
-"""A clause is left out where the choices that it keeps out agree at most so much less often than a rule has to."""
-_UNITS = ("run_id", "group")
-ROUNDS = 4
-"""What the rules of one round take is left out in the next, where others may come to light."""
-
-
 def _chance(sure: Sure, base: float) -> float:
-    """How likely a rule that says nothing has such a share, every run counting once."""
+    """How likely a rule that says nothing has such a share, every group counting once."""
     if not sure.n:
         return 1.0
     hits = int(sure.share * sure.runs)

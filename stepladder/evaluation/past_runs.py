@@ -31,11 +31,19 @@ def past_runs(
     for row in reversed(journal.rows(EVERY)):
         if row.status != "ended" or row.pruned or (workflow and row.workflow != workflow):
             continue
-        entries = entries_of(journal, row.run_id)
-        try:
-            yield _lone(row.run_id, entries) if is_lone(entries) else _of_run(journal, row.run_id, signals, point)
-        except RunPruned:
-            continue
+        if (found := past_run(journal, row.run_id, signals, point)) is not None:
+            yield found
+
+
+def past_run(
+    journal: Journal, run_id: str, signals: Iterable[Signal] = (), point: str = "next_action"
+) -> PastRun | None:
+    """One of them; None where its payloads are gone. Raises RunNotFound."""
+    entries = entries_of(journal, run_id)
+    try:
+        return _lone(run_id, entries) if is_lone(entries) else _of_run(journal, run_id, tuple(signals), point)
+    except RunPruned:
+        return None
 
 
 def _of_run(journal: Journal, run_id: str, signals: tuple[Signal, ...], point: str) -> PastRun:

@@ -7,6 +7,7 @@ worse. The guard may be looked at after every run: it looks when the arm has gro
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -71,9 +72,7 @@ def advise(
     if share <= 0:
         return _out_of_shadow(shadow, criteria)
     looks = tuple(guard_looks(trial, guard)) if trial is not None else ()
-    if looks and looks[-1].trips:
-        last = looks[-1]
-        why = f"{guard.metric} is worse after {last.runs} runs (p {last.p:.2g}, below {last.threshold:.2g})"
+    if why := tripped(looks, guard):
         return Advice("roll back", share, 0.0, why, looks)
     if share >= 1:
         return Advice("done", share, share, "every run has it", looks)
@@ -104,6 +103,14 @@ def guard_looks(trial: Trial, guard: Guard = Guard()) -> list[Look]:  # noqa: B0
         looks.append(Look(size, p, guard.alpha / (k * (k + 1))))
         size *= 2
     return looks
+
+
+def tripped(looks: Sequence[Look], guard: Guard) -> str:
+    """Why the guard says that b is worse; "" where it does not."""
+    if not looks or not looks[-1].trips:
+        return ""
+    last = looks[-1]
+    return f"{guard.metric} is worse after {last.runs} runs (p {last.p:.2g}, below {last.threshold:.2g})"
 
 
 def _p_worse(a: list[float], b: list[float], metric: Metric) -> float:

@@ -7,7 +7,8 @@ shadow can say GO: at most that a first share of the runs may be decided by the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import msgspec
@@ -15,6 +16,7 @@ import numpy as np
 
 from stepladder.evaluation.intervals import Interval, lower_bound
 from stepladder.evaluation.trial_runs import PastRun
+from stepladder.orchestrator import DecisionRecord
 
 RESAMPLED: Final = 2_000
 
@@ -41,52 +43,86 @@ class ShadowReport(msgspec.Struct, frozen=True):
     differing: dict[str, int]
 
 
-def shadow_report(runs: Iterable[PastRun], point: str = "next_action", level: float = 0.95) -> ShadowReport | None:
-    """What the shadow answers at the point say; None where there is none."""
-    counts: list[tuple[int, int, int]] = []  # a run's agreeing, differing and failing answers
-    succeeded: list[bool | None] = []
-    calls, differing = list[tuple[float, float]](), dict[str, int]()
-    for run in runs:
-        agree = differ = fail = 0
-        for record in (each for each in run.records if each.opened.point == point):
-            shadow_commands = {number for asked in record.asked if asked.shadow for number in asked.commands}
-            calls += [(c.usage.cost_usd or 0.0, c.elapsed_s) for c in record.calls if c.command in shadow_commands]
-            for each in record.shadows:
-                agree, differ = agree + (each.outcome == "agrees"), differ + (each.outcome == "differs")
-                fail += each.outcome in ("invalid", "failed")
-                if each.outcome == "differs" and each.verdict is not None:
-                    way = f"{record.opened.verdict.action} -> {each.verdict.action}"
-                    differing[way] = differing.get(way, 0) + 1
-        if agree + differ + fail:
-            counts.append((agree, differ, fail))
-            succeeded.append(run.success)
-    if not counts:
+class Answers:
+    """What a model said beside the rules in one run, which ended well or not (None: nobody knows)."""
+
+    def __init__(self, success: bool | None) -> None:
+        self.success = success
+        self.agree = self.differ = self.fail = 0
+        self.ways: Counter[str] = Counter()
+        self.costs: list[tuple[float, float]] = []
+
+    def say(self, rule: str, model: str) -> None:
+        """The rule chose this, and the model that; "" where its answer was of no use."""
+        self.fail += not model
+        self.agree += bool(model) and rule == model
+        if model and rule != model:
+            self.differ += 1
+            self.ways[f"{rule} -> {model}"] += 1
+
+
+Wanted = Callable[[DecisionRecord], bool]
+
+
+def shadow_report(
+    runs: Iterable[PastRun], point: str = "next_action", level: float = 0.95, wanted: Wanted | None = None
+) -> ShadowReport | None:
+    """What the shadow answers at the point say (`wanted`: to these decisions alone); None where there is none."""
+    return report_of((_answers(run, point, wanted) for run in runs), level)
+
+
+def _answers(run: PastRun, point: str, wanted: Wanted | None) -> Answers:
+    answers = Answers(run.success)
+    for record in run.records:
+        if record.opened.point != point or (wanted is not None and not wanted(record)):
+            continue
+        commands = {number for asked in record.asked if asked.shadow for number in asked.commands}
+        answers.costs += [(c.usage.cost_usd or 0.0, c.elapsed_s) for c in record.calls if c.command in commands]
+        for each in record.shadows:
+            if each.outcome in ("agrees", "differs"):
+                said = each.verdict.action if each.verdict is not None else ""
+                rule = record.opened.verdict.action
+                if each.outcome == "agrees" or said != rule:
+                    answers.say(rule, rule if each.outcome == "agrees" else said)
+                else:  # the same action with other parameters
+                    answers.say(rule, f"{said} with other parameters")
+            elif each.outcome in ("invalid", "failed"):
+                answers.say(record.opened.verdict.action, "")
+    return answers
+
+
+def report_of(answers: Iterable[Answers], level: float = 0.95) -> ShadowReport | None:
+    """The answers of many runs together; None where there is none."""
+    some = [each for each in answers if each.agree + each.differ + each.fail]
+    if not some:
         return None
-    table = np.array(counts, np.int64)
+    table = np.array([(each.agree, each.differ, each.fail) for each in some], np.int64)
     agreeing, different, failing = (int(each) for each in table.sum(axis=0))
-    usd, latency_s = (float(each) for each in np.mean(calls or [(0.0, 0.0)], axis=0))
-    known = [(said, row[1] > 0) for said, row in zip(succeeded, counts, strict=True) if said is not None]
-    bounds = (
-        Interval(
-            sum(said and not differs for said, differs in known) / len(known),
-            sum(said or differs for said, differs in known) / len(known),
-        )
-        if known
-        else None
-    )
+    costs = [cost for each in some for cost in each.costs]
+    usd, latency_s = (float(each) for each in np.mean(costs or [(0.0, 0.0)], axis=0))
+    known = [(bool(each.success), each.differ > 0) for each in some if each.success is not None]
+    ways = sum((each.ways for each in some), Counter[str]())
     return ShadowReport(
-        len(counts),
+        len(some),
         agreeing + different + failing,
         agreeing / max(1, agreeing + different),
         share_interval(table[:, 0], table[:, 0] + table[:, 1], level),
         failing / (agreeing + different + failing),
         share_interval(table[:, 2], table.sum(axis=1), level),
-        sum(bool(said) for said, _ in known) / len(known) if known else None,
-        bounds,
+        sum(said for said, _ in known) / len(known) if known else None,
+        _bounds(known),
         usd,
         latency_s,
-        dict(sorted(differing.items(), key=lambda item: -item[1])),
+        dict(ways.most_common()),
     )
+
+
+def _bounds(known: list[tuple[bool, bool]]) -> Interval | None:
+    """What the model's success could have been, of runs that ended well or not, and in which it differed or not."""
+    if not known:
+        return None
+    least = sum(said and not differs for said, differs in known) / len(known)
+    return Interval(least, sum(said or differs for said, differs in known) / len(known))
 
 
 def share_interval(hits: object, of: object, level: float = 0.95, seed: int = 0) -> Interval:

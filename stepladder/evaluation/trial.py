@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import inf
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 from msgspec.structs import replace
 
 from stepladder.errors import InputError
 from stepladder.evaluation.contrasts import Contrast, chi_square, mcnemar, paired_t, welch_t
+from stepladder.evaluation.grouped import by_group
 from stepladder.evaluation.multiplicity import holm
 from stepladder.evaluation.power import (
     pairs_for_shares,
@@ -34,7 +35,9 @@ METRICS: Final[tuple[Metric, ...]] = ("success", "quality", "time_s", "usd")
 
 
 class Measured(msgspec.Struct, frozen=True):
-    """What came of one run. None where nobody said; `key` names its input, `at` orders the runs of an arm."""
+    """What came of one run. None where nobody said; `key` names its input, `at` orders the runs of an arm. Runs of one
+    `group` ("": the run is one of its own) are not witnesses each.
+    """
 
     key: str = ""
     success: bool | None = None
@@ -42,6 +45,7 @@ class Measured(msgspec.Struct, frozen=True):
     time_s: float | None = None
     usd: float | None = None
     at: float = 0.0
+    group: str = ""
 
 
 class Trial(msgspec.Struct, frozen=True):
@@ -138,7 +142,7 @@ def judge(trial: Trial, criteria: Criteria = Criteria()) -> Report:  # noqa: B00
         metric: found for metric in METRICS if (found := contrast(trial, metric, criteria.level))
     }
     asked: list[str] = [each.metric for each in criteria.asked if each.metric in contrasts]
-    adjusted: dict[str, float] = dict(zip(asked, holm([contrasts[name].p for name in asked]), strict=True))
+    adjusted: dict[str, float] = dict(zip(asked, holm([careful_p(contrasts[name]) for name in asked]), strict=True))
     judged = tuple(_judged(each, trial, contrasts, adjusted, criteria) for each in criteria.asked)
     beside = tuple(found for metric, found in contrasts.items() if metric not in adjusted)
     go = bool(judged) and all(each.standing == "met" for each in judged)
@@ -148,26 +152,55 @@ def judge(trial: Trial, criteria: Criteria = Criteria()) -> Report:  # noqa: B00
 
 
 def contrast(trial: Trial, metric: Metric, level: float = 0.95) -> Contrast | None:
-    """The metric in both arms; None where fewer than two runs (or pairs) of each have it."""
+    """The metric in both arms; None where fewer than two runs (or pairs) of each have it.
+
+    Where groups hold more than one run (or pair), `more` has the p and the interval with every group as one witness.
+    """
     if trial.design == "paired":
         both = [
-            (getattr(a, metric), getattr(b, metric))
+            (a, b)
             for a, b in zip(trial.of_a, trial.of_b, strict=True)
             if getattr(a, metric) is not None and getattr(b, metric) is not None
         ]
-        first, second = [a for a, _ in both], [b for _, b in both]
+        arms = [a for a, _ in both], [b for _, b in both]
     else:
-        first, second = (
-            [value for each in arm if (value := getattr(each, metric)) is not None] for arm in (trial.of_a, trial.of_b)
-        )
-    if min(len(first), len(second)) < 2:
+        of_a, of_b = ([each for each in arm if getattr(each, metric) is not None] for arm in (trial.of_a, trial.of_b))
+        arms = of_a, of_b
+    if min(map(len, arms)) < 2:
         return None
+    first, second = ([getattr(each, metric) for each in arm] for arm in arms)
+    found = _tested(trial.design, metric, first, second, level)
+    groups = _groups(trial.design, *arms)
+    if groups is None:
+        return found
+    grouped = by_group(first, groups[0], second, groups[1], level)
+    more = {f"{name}_by_group": float(value) for name, value in grouped._asdict().items() if name != "groups"}
+    return replace(found, more={**found.more, "groups": float(grouped.groups), **more})
+
+
+def _tested(design: Design, metric: Metric, first: list[Any], second: list[Any], level: float) -> Contrast:
     if metric != "success":
-        test = paired_t if trial.design == "paired" else welch_t
+        test = paired_t if design == "paired" else welch_t
         return test(metric, first, second, level)
-    if trial.design == "paired":
+    if design == "paired":
         return mcnemar(metric, first, second, level)
     return chi_square(metric, sum(first), len(first), sum(second), len(second), level)
+
+
+def _groups(design: Design, a: list[Measured], b: list[Measured]) -> tuple[list[str], list[str]] | None:
+    """The group of each run; None where each run (or pair) is alone in its own."""
+    named = [[each.group or f"\n{side} {n}" for n, each in enumerate(arm)] for side, arm in enumerate((a, b))]
+    if design == "paired":
+        named = [[one.group or f"\n{n}" for n, one in enumerate(a)]] * 2
+        units = named[0]
+    else:
+        units = named[0] + named[1]
+    return None if len(set(units)) == len(units) else (named[0], named[1])
+
+
+def careful_p(found: Contrast) -> float:
+    """The p of the test, or that by groups where it is larger."""
+    return max(found.p, found.more.get("p_by_group", 0.0))
 
 
 def _judged(

@@ -4,18 +4,19 @@
     wide    {"pair": "t-1", "a": {"success": true, ...}, "b": {"success": false, ...}}
     flat    {"pair": "t-1", "success_a": true, "success_b": false, ...}       (the columns of a CSV)
 
-A row needs at least one metric; `pair` names the input and makes the trial paired, `at` orders the runs.
+A row needs at least one metric; `pair` names the input and makes the trial paired, `at` orders the runs, and `group`
+says which of them are no witnesses of their own (the same user, or several trials of one task).
 """
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from io import StringIO
 from math import isfinite
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from stepladder.errors import InputError
 from stepladder.evaluation.trial import METRICS, Measured, Trial, paired, split
@@ -27,8 +28,9 @@ _FLAGS: Final[Mapping[Any, bool]] = {"true": True, "false": False, "1": True, "0
 _EXPECTED: Final = "an `arm`, or both `a` and `b`, or columns such as success_a and success_b"
 
 
-def read_trial(path: Path, a: str = "", b: str = "") -> Trial:
-    """The trial that the file holds; of more than two arms those named `a` and `b`.
+def read_trial(path: Path, a: str = "", b: str = "", design: Literal["", "paired", "split"] = "") -> Trial:
+    """The trial that the file holds; of more than two arms those named `a` and `b`. It is paired where every row names
+    its input, if `design` does not say.
 
     Raises:
         InputError: the file, the row and what is wrong with it.
@@ -37,8 +39,11 @@ def read_trial(path: Path, a: str = "", b: str = "") -> Trial:
     for line, row in _rows(path):
         for arm, measured in _of_row(row, f"row {line}", str(path)):
             arms.setdefault(arm, []).append(measured)
-    a, b = named_arms(list(arms), a, b, str(path))
-    is_paired = all(each.key for arm in (a, b) for each in arms[arm])
+    a, b = named_arms(list(arms), meant(a, arms), meant(b, arms), str(path))
+    named = [bool(each.key) for arm in (a, b) for each in arms[arm]]
+    is_paired = all(named) if not design else design == "paired"
+    if is_paired and not all(named):
+        raise InputError(str(path), "", f"{named.count(False)} rows without a `pair`", "the input that each row is of")
     return (paired if is_paired else split)(a, b, arms[a], arms[b])
 
 
@@ -53,6 +58,12 @@ def named_arms(there: list[str], a: str, b: str, what: str) -> tuple[str, str]:
         raise InputError(what, "", f"{len(there)} arms ({listed})", "two, or --a NAME and --b NAME")
     first = a or left.pop(0)
     return first, b or left.pop(0)
+
+
+def meant(name: str, arms: Iterable[str]) -> str:
+    """The arm whose name begins so, where only one does."""
+    found = [each for each in arms if name and each.startswith(name)]
+    return found[0] if len(found) == 1 and name not in arms else name
 
 
 def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -102,7 +113,8 @@ def _of_row(row: Mapping[str, Any], where: str, what: str) -> list[tuple[str, Me
         if not all(sides.values()):
             raise InputError(what, where, ", ".join(map(str, row)) or "nothing", _EXPECTED)
     key = key or where
-    return [(side, _measured(values, key, where, what)) for side, values in sides.items()]
+    group = {"group": _group(row)}
+    return [(side, _measured({**group, **values}, key, where, what)) for side, values in sides.items()]
 
 
 def _measured(row: Mapping[str, Any], key: str, where: str, what: str) -> Measured:
@@ -112,7 +124,11 @@ def _measured(row: Mapping[str, Any], key: str, where: str, what: str) -> Measur
     numbers = {metric: _number(said[metric], f"{where}, {metric}", what) for metric in METRICS[1:]}
     success = _flag(said["success"], f"{where}, success", what)
     at = _number(row.get("at"), f"{where}, at", what) or 0.0
-    return Measured(key, success, at=at, **numbers)
+    return Measured(key, success, at=at, group=_group(row), **numbers)
+
+
+def _group(row: Mapping[str, Any]) -> str:
+    return "" if row.get("group") in (None, "") else str(row["group"])
 
 
 def _first(row: Mapping[str, Any], metric: str) -> Any:

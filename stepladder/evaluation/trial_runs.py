@@ -15,7 +15,7 @@ import msgspec
 
 from stepladder.errors import InputError
 from stepladder.evaluation.trial import Design, Measured, Trial, paired, split, without
-from stepladder.evaluation.trial_file import named_arms
+from stepladder.evaluation.trial_file import meant, named_arms
 from stepladder.orchestrator import DecisionRecord
 from stepladder.record import Asked
 from stepladder.values import digest
@@ -59,7 +59,7 @@ def trial_of(
             left_out[f"runs of several arms (by {by})" if found else f"runs without a {by} at {point}"] += 1
             continue
         arms.setdefault(found.pop(), []).append(_measured(run, pair_by))
-    a, b = named_arms(list(arms), _meant(a, arms), _meant(b, arms), f"the runs by {by}")
+    a, b = named_arms(list(arms), meant(a, arms), meant(b, arms), f"the runs by {by}")
     trial = (paired if design == "paired" else split)(a, b, arms[a], arms[b])
     for reason, count in left_out.items():
         trial = without(trial, reason, count)
@@ -77,12 +77,6 @@ ARM_OF: Final[Mapping[str, Callable[[DecisionRecord], set[str]]]] = {
     "model": lambda record: _by_asked(record, lambda each: ", ".join(each.models)),
 }
 """For each thing that arms may differ in, what a decision says of it."""
-
-
-def _meant(name: str, arms: Iterable[str]) -> str:
-    """The arm whose name begins so, where only one does."""
-    found = [each for each in arms if name and each.startswith(name)]
-    return found[0] if len(found) == 1 and name not in arms else name
 
 
 def _measured(run: PastRun, pair_by: str) -> Measured:

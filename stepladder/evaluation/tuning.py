@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from stepladder.errors import InputError
 from stepladder.evaluation.asked import Asked, Point, Tell, Tuned, quiet
 from stepladder.evaluation.checkpoints import held_out_near, learn_checkpoints
 from stepladder.evaluation.held_out import FOLDS
@@ -46,6 +47,7 @@ def tune(read: Read, asked: Asked, study: Path | None = None, tell: Tell = quiet
     if not len(outcome):
         target_of(steps, truth)  # says what is missing where nothing can be learned at all
         return _checkpoints_only(steps, truth, read, asked)
+    _enough(truth.take(outcome))
     way = tune_risk if asked.learn else tune_clauses
     section, held, points = way(steps.take(outcome), truth.take(outcome), asked, studies, tell)
     near = None
@@ -60,6 +62,15 @@ def tune(read: Read, asked: Asked, study: Path | None = None, tell: Tell = quiet
     return Tuned(
         {"policy": {**section, "provenance": _provenance(read, asked, held, near, section)}}, held, points, near
     )
+
+
+def _enough(truth: Truth) -> None:
+    """Whether each fold can be judged by what the others teach: both outcomes, in as many split keys as folds."""
+    known = list(zip(truth.split_key, truth.failed.tolist(), strict=True))
+    keys = [len({key for key, failed in known if failed == each}) for each in (1, 0)]
+    if min(keys) < FOLDS:
+        found = f"{keys[0]} split keys with runs that failed, {keys[1]} with runs that did not"
+        raise InputError("recordings", "outcome", found, f"at least {FOLDS} of each, one for each fold")
 
 
 def _checkpoints_only(steps: Steps, truth: Truth, read: Read, asked: Asked) -> Tuned:

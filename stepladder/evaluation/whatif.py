@@ -142,16 +142,14 @@ class _Runs:
         starts, ends = (np.zeros(past.rows, np.bool_) for _ in range(2))
         starts[past.first] = ends[past.first + past.length - 1] = True
         self.rows, self.size = past.rows, len(past.counts.bits) * 8
-        self.starts, self.ends = (_number(Mask.of(each)) for each in (starts, ends))
-        self.every = (1 << past.rows) - 1
+        self.starts, self.inside = _number(Mask.of(starts)), ~Mask.of(ends).bits & Mask.every(past.rows).bits
 
     def first(self, mask: Mask) -> tuple[Mask, int]:
         """The first row of the mask in each run; and how many rows there are up to these, in a run without one all."""
-        wanted = _number(mask)
-        others = self.every ^ (wanted | self.ends)
-        carried = others + self.starts
-        first = np.frombuffer((carried & wanted).to_bytes(self.size, "little"), np.uint64)
-        return Mask(first, self.rows), (carried ^ others).bit_count()
+        others = self.inside & ~mask.bits
+        carried = int.from_bytes(others.tobytes(), "little") + self.starts
+        found = np.frombuffer(carried.to_bytes(self.size, "little"), np.uint64)
+        return Mask(found & mask.bits, self.rows), int(np.bitwise_count(found ^ others).sum())
 
 
 def _number(mask: Mask) -> int:

@@ -4,11 +4,12 @@
 opens; `RetryBudget`, `Limiter` and `Pace` count. Nothing here asks, waits, or reads a clock.
 """
 
-from stepladder.fallback.budget import Limiter, Rate, RetryBudget
+from stepladder.fallback.budget import Limiter, Limiters, Rate, RetryBudget
 from stepladder.fallback.chain import ONCE, Chain, Link, Retry
 from stepladder.fallback.handling import Failure, Handling, handling, latched_for_s
 from stepladder.fallback.pace import Pace, by_reliability
 from stepladder.fallback.step import Ask, Attempted, GiveUp, Situation, Skip, Step, View, Wait, next_step
+from stepladder.fallback.targets import Retries, TargetPolicy
 from stepladder.fallback.window import BreakerPolicy, Outcome, Window
 
 __all__ = [
@@ -21,15 +22,18 @@ __all__ = [
     "GiveUp",
     "Handling",
     "Limiter",
+    "Limiters",
     "Link",
     "Outcome",
     "Pace",
     "Rate",
+    "Retries",
     "Retry",
     "RetryBudget",
     "Situation",
     "Skip",
     "Step",
+    "TargetPolicy",
     "View",
     "Wait",
     "Window",

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
+from typing import Final
 
 import msgspec
+
+MINUTE_S: Final = 60.0
+BURST_S: Final = 6.0
+"""So much of a minute's worth may come at once."""
 
 
 class RetryBudget:
@@ -58,24 +64,28 @@ class Rate(msgspec.Struct, frozen=True):
 
 
 class Limiter:
-    """What lets the next request to a target through, and when: its rate, and what the server asked for by 429.
-
-    Rates are kept by the generic cell rate algorithm (ITU-T I.371): one theoretical arrival time for each. A tenth of
-    a minute's worth may come at once.
-    """
+    """What lets the next request to a target through, and when: its rate, and what the server asked for by 429."""
 
     def __init__(self, rate: Rate | None = None) -> None:
         self.rate = rate or Rate()
         self._closed_until = float("-inf")
-        self._next = [float("-inf"), float("-inf")]
+        self._minutes = [
+            (Minute(most), by_token)
+            for most, by_token in ((self.rate.per_minute, False), (self.rate.tokens_per_minute, True))
+            if most
+        ]
         self.flying = 0
+
+    @property
+    def counts_tokens(self) -> bool:
+        """Whether it matters how many tokens a request has."""
+        return self.rate.tokens_per_minute is not None
 
     def blocked_s(self, now: float, tokens: int = 0) -> float:
         """Seconds until a request with so many tokens may go; 0 if now."""
         wait = self._closed_until - now
-        for due, each in zip(self._next, self._cells(tokens), strict=True):
-            if each:
-                wait = max(wait, due - now - 6.0)
+        for minute, by_token in self._minutes:
+            wait = max(wait, minute.wait_s(now, tokens if by_token else 1))
         return max(0.0, wait)
 
     def full(self) -> bool:
@@ -83,21 +93,76 @@ class Limiter:
         return self.rate.at_once is not None and self.flying >= self.rate.at_once
 
     def sent(self, now: float, tokens: int = 0) -> None:
-        """A request goes out."""
+        """A request goes out: it has its place from now on."""
         self.flying += 1
-        for index, each in enumerate(self._cells(tokens)):
-            if each:
-                self._next[index] = max(self._next[index], now) + each
+        for minute, by_token in self._minutes:
+            minute.add(now, tokens if by_token else 1)
 
     def came_back(self) -> None:
-        """It is over, whatever came of it."""
+        """It is over, or was not sent after all."""
         self.flying -= 1
 
     def told_to_wait(self, now: float, seconds: float) -> None:
         """The server asks to be left alone for so long."""
         self._closed_until = max(self._closed_until, now + seconds)
 
-    def _cells(self, tokens: int) -> tuple[float, float]:
-        """Seconds that this request takes of either rate."""
-        minute, wide = self.rate.per_minute, self.rate.tokens_per_minute
-        return (60.0 / minute if minute else 0.0), (60.0 * tokens / wide if wide else 0.0)
+
+class Minute:
+    """At most so much in any minute, and evenly: a tenth of it may come at once.
+
+    Evenly by the generic cell rate algorithm (ITU-T I.371), which keeps one theoretical arrival time; what it lets
+    through above the rate after a pause is held back by what was sent in the last minute. What alone is more than a
+    minute may have goes when nothing else does.
+    """
+
+    def __init__(self, most: float) -> None:
+        self._most, self._due, self._sum = most, float("-inf"), 0.0
+        self._sent: deque[tuple[float, float]] = deque()
+
+    def wait_s(self, now: float, amount: float) -> float:
+        """Seconds until so much more may go; 0 or less if now."""
+        while self._sent and self._sent[0][0] <= now - MINUTE_S:
+            self._sum -= self._sent.popleft()[1]
+        wait, over = self._due - now - BURST_S, self._sum + amount - self._most
+        for at, each in self._sent if over > 0 else ():
+            wait, over = max(wait, at + MINUTE_S - now), over - each
+            if over <= 0:
+                break
+        return wait
+
+    def add(self, now: float, amount: float) -> None:
+        """So much goes now."""
+        self._sent.append((now, amount))
+        self._sum += amount
+        self._due = max(self._due, now) + MINUTE_S * amount / self._most
+
+
+class Limiters:
+    """All that a request to one target has to pass: the target's own limiter, and those that it shares with others."""
+
+    def __init__(self, own: Limiter, shared: Sequence[Limiter] = ()) -> None:
+        self.own = own
+        self._all = (own, *shared)
+        self.counts_tokens = any(each.counts_tokens for each in self._all)
+
+    def blocked_s(self, now: float, tokens: int = 0) -> float:
+        """Seconds until a request with so many tokens may go; 0 if now."""
+        return max([each.blocked_s(now, tokens) for each in self._all])
+
+    def full(self) -> bool:
+        """Whether as many requests are on their way as may be at once."""
+        return any(each.full() for each in self._all)
+
+    def sent(self, now: float, tokens: int = 0) -> None:
+        """A request goes out: it has its place from now on."""
+        for each in self._all:
+            each.sent(now, tokens)
+
+    def came_back(self) -> None:
+        """It is over, or was not sent after all."""
+        for each in self._all:
+            each.came_back()
+
+    def told_to_wait(self, now: float, seconds: float) -> None:
+        """The server asks for this target to be left alone for so long."""
+        self.own.told_to_wait(now, seconds)

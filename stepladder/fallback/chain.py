@@ -30,8 +30,9 @@ class Retry(msgspec.Struct, frozen=True):
     """How often a target is asked for one answer.
 
     `attempts` bounds the requests to one target, `requests` those to all together, `reask` how often an answer that
-    does not count is asked for again. The wait before attempt n is up to `backoff_s` times 2 to the n, at most
-    `max_backoff_s`, by chance (full jitter).
+    does not count is asked for again. `after` bounds the requests to a target that has just failed in one way, by the
+    code of that failure, in place of `attempts`. The wait before attempt n is up to `backoff_s` times 2 to the n, at
+    most `max_backoff_s`, by chance (full jitter).
     """
 
     attempts: int = 3
@@ -39,6 +40,7 @@ class Retry(msgspec.Struct, frozen=True):
     reask: int = 1
     backoff_s: float = 0.2
     max_backoff_s: float = 4.0
+    after: dict[str, int] = {}
 
 
 class Chain(msgspec.Struct, frozen=True):

@@ -134,13 +134,14 @@ def next_step(now: Situation) -> Step:
 
 def _may_help(now: Situation, last: Attempted) -> bool:
     view, here = now.views[last.link], now.here(last.link)
-    if view.final or view.closed or len(here) >= now.chain.retry.attempts:
+    retry = now.chain.retry
+    if view.final or view.closed or len(here) >= retry.after.get(last.failure.code, retry.attempts):
         return False
     match last.handling.again:
         case "never":
             return False
         case "once":
-            return sum(each.handling.again == "once" for each in here) <= now.chain.retry.reask
+            return sum(each.handling.again == "once" for each in here) <= retry.reask
         case "budgeted":
             return now.may_retry
 

@@ -19,8 +19,8 @@ Outcome = Literal["success", "failure", "ignored"]
 class BreakerPolicy(msgspec.Struct, frozen=True):
     """When a breaker opens, and for how long. Shares are 0 to 1, times seconds.
 
-    It stays open for `open_s`, doubled for every probe that failed up to `most_open_s`, less a random part of up to
-    `jitter` of it. One probe at a time is let through then, and is given up after `probe_s`.
+    It stays open for `open_s`, `growth` times as long for every probe that failed up to `most_open_s`, less a random
+    part of up to `jitter` of it. One probe at a time is let through then, and is given up after `probe_s`.
     """
 
     calls: int = 20
@@ -34,10 +34,11 @@ class BreakerPolicy(msgspec.Struct, frozen=True):
     most_open_s: float = 300.0
     jitter: float = 0.3
     probe_s: float = 30.0
+    growth: float = 2.0
 
     def open_for_s(self, openings: int, chance: float) -> float:
         """How long it stays open when it opens for the n-th time without a success in between (n from 1)."""
-        full = min(self.most_open_s, self.open_s * 2.0 ** min(max(0, openings - 1), 30))
+        full = min(self.most_open_s, self.open_s * self.growth ** min(max(0, openings - 1), 30))
         return full * (1.0 - self.jitter * chance)
 
 

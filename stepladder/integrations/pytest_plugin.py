@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from stepladder.scenarios import Played
 
 FOLDER: Final = "scenarios"
-_IS_ONE: Final = re.compile(r"^scenario\s*:", re.MULTILINE)
+_IS_ONE: Final = re.compile(r"""^[\s{]*["']?scenario["']?\s*:""", re.MULTILINE)
+"""Also in JSON, which is how a run is recorded whose texts YAML would change."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

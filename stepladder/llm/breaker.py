@@ -20,7 +20,7 @@ from stepladder.fallback import BreakerPolicy, Outcome, Window
 from stepladder.llm.breaker_storage import CLOSED, HALF_OPEN, MemoryStorage, Storage
 
 FRESH_S: Final = 0.05
-"""For so long a shared storage that said closed is taken at its word."""
+"""For so long a shared storage that said closed is taken at its word, and not told of another success."""
 
 
 class Permit(msgspec.Struct, frozen=True):
@@ -60,7 +60,7 @@ class Breaker:
         self._window = Window(self.policy)
         self._lock = threading.Lock()
         self._clock, self._chance = clock, chance
-        self._closed_at = float("-inf")
+        self._closed_at = self._answered_at = float("-inf")
 
     @property
     def state(self) -> str:
@@ -99,8 +99,19 @@ class Breaker:
             self._probed(permit, outcome)
         elif outcome != "ignored" and self.closed():
             with self._lock:
-                if self._window.add(outcome == "failure", took_s, self._clock()):
+                opens = self._window.add(outcome == "failure", took_s, self._clock())
+                if opens or (self._storage.shared and self._elsewhere(outcome)):
                     self._open()
+
+    def _elsewhere(self, outcome: Outcome) -> bool:
+        """Whether it has to open for what all processes have seen: failures in a row with nothing else between."""
+        if outcome == "failure":
+            return self._storage.failed(self.policy.window_s) >= self.policy.straight
+        now = self._clock()
+        if now - self._answered_at >= FRESH_S:
+            self._answered_at = now
+            self._storage.answered()
+        return False
 
     def _probed(self, permit: Permit, outcome: Outcome) -> None:
         with self._lock:
@@ -111,6 +122,7 @@ class Breaker:
                 self._storage.release(permit.probe)
             elif self._storage.release(permit.probe):
                 self._window.clear()
+                self._storage.answered()
                 self._storage.healed()
                 self._circuit.close()
 

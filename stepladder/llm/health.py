@@ -16,9 +16,11 @@ from stepladder.fallback import (
     Failure,
     Handling,
     Limiter,
+    Limiters,
     Outcome,
     Pace,
     Rate,
+    Retries,
     RetryBudget,
     View,
     latched_for_s,
@@ -42,8 +44,10 @@ class Health:
 
     Args:
         breaker: when breakers open; one policy for all.
-        rates: what a target is sent at most: by `provider:model`, `provider:*` or `*`, the most exact name counts.
+        rates: what is sent at most: by `provider:model`, by `provider:*` for all its models together, and by `*` for
+            everything together; each that covers a target counts.
         retry_share: retries as a share of first attempts, over a minute.
+        retries: the same with the number that is free and the window; comes before `retry_share`.
         storage: gives the storage of the breaker of a name; this process's memory where none is given. With
             `SqliteStorage` or `RedisStorage` processes share their breakers.
         listeners: pybreaker listeners, told of every change of a breaker's state.
@@ -56,14 +60,17 @@ class Health:
         breaker: BreakerPolicy | None = None,
         rates: Mapping[str, Rate] | None = None,
         retry_share: float = 0.1,
+        retries: Retries | None = None,
         storage: Callable[[str], Storage] | None = None,
         listeners: Iterable[pybreaker.CircuitBreakerListener] = (),
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self.clock, self.chance = clock, chance
-        self.budget = RetryBudget(retry_share)
+        paid = retries or Retries(retry_share)
+        self.budget = RetryBudget(paid.share, paid.least, paid.window_s)
         self._policy, self._rates = breaker or BreakerPolicy(), dict(rates or {})
+        self._shared = {name: Limiter(rate) for name, rate in self._rates.items() if name.endswith("*")}
         self._storage, self._listeners = storage, tuple(listeners)
         self._targets: dict[Target, TargetHealth] = {}
         self._breakers: dict[str, Breaker] = {}
@@ -92,10 +99,11 @@ class Health:
             )
         return self._breakers[name]
 
-    def rate(self, target: Target) -> Rate:
-        """What a target is sent at most."""
-        names = (target.name, f"{target.provider}:*", "*")
-        return next((self._rates[name] for name in names if name in self._rates), Rate())
+    def limiter(self, target: Target) -> Limiter | Limiters:
+        """All that a request to a target has to pass."""
+        own = Limiter(self._rates.get(target.name))
+        wider = [self._shared[name] for name in (f"{target.provider}:*", "*") if name in self._shared]
+        return Limiters(own, wider) if wider else own
 
     def reset(self) -> None:
         """The configuration has changed: what was switched off until then is on again."""
@@ -120,7 +128,7 @@ class TargetHealth:
         place = f"{target.provider}@{target.base_url}" if target.base_url else target.provider
         self.endpoint = health.breaker(place)
         self.model = health.breaker(f"{place}/{target.model}")
-        self.limiter = Limiter(health.rate(target))
+        self.limiter = health.limiter(target)
         self.pace = Pace()
         self.window: int | None = None
         self._keys: dict[str, Key] = {

@@ -32,7 +32,8 @@ class Owner:
     """Asks on behalf of every rung of an application.
 
     Args:
-        providers: who is asked; their `health` is looked at and kept.
+        providers: who is asked.
+        health: what is known of them, looked at and kept; their own where none is given.
         purse: who pays; nothing is counted where none is given.
         sleep: how a wait is waited, in seconds.
     """
@@ -41,17 +42,15 @@ class Owner:
         self,
         providers: Providers,
         *,
+        health: Health | None = None,
         purse: Purse | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.providers = providers
-        self._means = Means(providers.health, purse or OpenPurse(), sleep)
-        self._sides: dict[str, Side] = {}
-
-    @property
-    def health(self) -> Health:
+        self.health = health or providers.health
         """What is known of the targets."""
-        return self.providers.health
+        self._means = Means(self.health, purse or OpenPurse(), sleep)
+        self._sides: dict[str, Side] = {}
 
     async def ask(
         self,
@@ -74,9 +73,8 @@ class Owner:
         """
         left_s -= min(MOST_SPARE_S, SPARE * left_s)
         sides = [self.side(link.model) for link in chain.links]
-        question = Question(self._means, sides, chain, request, contract, payer, left_s)
-        question.attempts = [] if notes is None else notes
-        return await question.settle()
+        noted = [] if notes is None else notes
+        return await Question(self._means, sides, chain, request, contract, payer, left_s, noted).settle()
 
     def is_final(self, model: str) -> bool:
         """Whether its answers are taken as they are."""

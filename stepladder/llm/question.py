@@ -1,18 +1,17 @@
-"""One question while it is asked: the loop that obeys `next_step`, and the books of its attempts."""
+"""One question while it is asked: the loop that obeys `next_step`."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from stepladder.errors import StepladderError
-from stepladder.events import NOTHING_USED, Attempt, Usage
+from stepladder.events import Attempt
 from stepladder.fallback import (
     ONCE,
     Ask,
-    Attempted,
     Chain,
     Failure,
     GiveUp,
@@ -24,17 +23,18 @@ from stepladder.fallback import (
     handling,
     next_step,
 )
-from stepladder.fallback.handling import MENDED, OK, Cost, Handling
-from stepladder.llm.errors import ModelError
+from stepladder.fallback.handling import MENDED, OK
+from stepladder.llm.books import Books, Sent
 from stepladder.llm.health import Health
 from stepladder.llm.outcome import Answer, Contract, Outcome, used
 from stepladder.llm.provider import ModelReply, ModelRequest
-from stepladder.llm.purse import Payer, Purse, Refusal, Reservation, Spent
+from stepladder.llm.purse import Payer, Purse, Refusal, Reservation
 from stepladder.llm.reading import OTHER_MODEL
-from stepladder.llm.side import Failed, Side, exchange, most_read, used_of
+from stepladder.llm.side import Failed, Side, exchange, most_read
 
 UNPAID: Final = "unpaid"
 """The sign of an attempt that the purse refused."""
+ANSWERED: Final = Failure("ok")
 PASSED_OVER: Final = Failure("passed_over")
 FINAL: Final = View(final=True)
 NO_REPAIR: Final = frozenset({"stream", OTHER_MODEL})
@@ -50,9 +50,6 @@ class Means(NamedTuple):
     sleep: Callable[[float], Awaitable[None]]
 
 
-SPENT: Final[Mapping[Cost, Any]] = {"usage": "usage", "estimate": "estimate", "reserve": "unknown", "none": "none"}
-
-
 class Question:
     """One question while it is asked."""
 
@@ -65,6 +62,7 @@ class Question:
         contract: Contract,
         payer: Payer,
         left_s: float,
+        notes: list[Attempt],
     ) -> None:
         self.means, self.request, self.contract, self.payer = means, request, contract, payer
         self.clock = means.health.clock
@@ -73,9 +71,7 @@ class Question:
         final = any(isinstance(side, Side) and side.final for side in self.sides)
         self.chain = msgspec.structs.replace(chain, retry=ONCE) if final else chain
         self.order = self._order()
-        self.attempted: list[Attempted] = []
-        self.attempts: list[Attempt] = []
-        self.waited_s = 0.0
+        self.books = Books(means.purse, self.chain, notes)
         self.wrong = self.said = ""
         self.last: tuple[ModelReply, Answer, int] | None = None
 
@@ -94,7 +90,7 @@ class Question:
                 Situation(
                     self.chain,
                     self.order,
-                    self.attempted,
+                    self.books.attempted,
                     [self._view(side, left_s, link) for link, side in enumerate(self.sides)],
                     left_s,
                     self.total_s,
@@ -123,16 +119,12 @@ class Question:
         return side.health.view(left_s, window=self.chain.links[link].window)
 
     async def _wait(self, seconds: float) -> None:
-        self.waited_s += seconds
+        self.books.waited_s += seconds
         await self.means.sleep(seconds)
 
     def _skip(self, link: int, why: str, failure: Failure = PASSED_OVER) -> None:
-        side = self.sides[link]
-        code = failure.code if isinstance(side, Side) else "setup"
-        previous = next((each for each in reversed(self.attempted) if each.sent), None)
-        self.attempted.append(Attempted(link, failure, handling(failure), sent=False))
-        followed = previous.handling.name if previous else "failover"
-        self.attempts.append(Attempt(self.chain.links[link].model, code, followed, why, sent=False, cost="none"))
+        code = failure.code if isinstance(self.sides[link], Side) else "setup"
+        self.books.passed_over(link, failure, why, code)
 
     # --- one attempt
 
@@ -146,14 +138,15 @@ class Question:
             self._skip(ask.link, why)
             return False
         if (permits := side.health.allow()) is None:
+            side.health.limiter.came_back()
             self._skip(ask.link, "its breaker is open")
             return False
         return await self._send(side, ask, permits)
 
     async def _gate(self, side: Side, ask: Ask) -> str:
-        """Wait until the limiter lets it through, and pay for a retry; why it does not go, or ""."""
+        """Wait until the limiter lets it through, pay for a retry, and take its place; why it does not go, or ""."""
         limiter, health = side.health.limiter, self.means.health
-        tokens = most_read(self.request) // 2 + self.request.max_output_tokens if limiter.rate.tokens_per_minute else 0
+        tokens = most_read(self.request) // 2 + self.request.max_output_tokens if limiter.counts_tokens else 0
         while (blocked := 0.01 if limiter.full() else limiter.blocked_s(self.clock(), tokens)) > 0:
             if self.clock() + blocked >= self.until:
                 return "its limiter lets nothing through in time"
@@ -163,187 +156,108 @@ class Question:
             health.budget.asked(now)
         elif not ask.reask and not health.budget.take(now):
             return "the retry budget is spent"
+        limiter.sent(now, tokens)
         return ""
 
     async def _send(self, side: Side, ask: Ask, permits: Any) -> bool:
         request = self._request(side, ask)
         reserved = await self._reserved(side, request, permits)
         if isinstance(reserved, Refusal):
-            if permits is not None:
-                side.health.cut_off(permits)
+            self._not_sent(side, permits)
             self._skip(ask.link, reserved.reason, Failure(reserved.code, UNPAID))
             return False
-        started = self.clock()
+        sent, started = Sent(side, ask, permits, request, reserved), self.clock()
         result: ModelReply | Failed | None = None
-        if permits is not None:
-            side.health.limiter.sent(started)
         try:
             result = await exchange(side, request, ask.timeout_s)
         finally:
             if permits is not None:
                 side.health.limiter.came_back()
-            if result is None:  # cut off: what it came to nobody will know
-                self.means.purse.settle(reserved, Spent("unknown"))
+            if result is None:
                 if permits is not None:
                     side.health.cut_off(permits)
-                    self._cut_off(side, ask, request, reserved, self.clock() - started)
+                self.books.cut_off(sent, self.clock() - started)
         took_s = self.clock() - started
         if isinstance(result, ModelReply):
-            return self._reply(side, ask, permits, request, reserved, result, took_s)
+            return self._reply(sent, result, took_s)
         assert result is not None, "whoever was cut off is not here any more"
-        self._failed(side, ask, permits, request, reserved, result, took_s)
+        self._failed(sent, result, took_s)
         return False
 
     async def _reserved(self, side: Side, request: ModelRequest, permits: Any) -> Reservation | Refusal:
         """Set aside what the attempt can cost; where that is cut off, the leave of the breakers is given back."""
-        attempt = 1 + sum(each.sent for each in self.attempts)
+        attempt = 1 + sum(each.sent for each in self.books.attempts)
         try:
             payer = msgspec.structs.replace(self.payer, attempt=attempt)
             return await self.means.purse.reserve(side.target, request, payer)
         except BaseException:
-            if permits is not None:
-                side.health.cut_off(permits)
+            self._not_sent(side, permits)
             raise
+
+    @staticmethod
+    def _not_sent(side: Side, permits: Any) -> None:
+        """It does not go after all: its place, and the leave of the breakers, are given back."""
+        if permits is not None:
+            side.health.limiter.came_back()
+            side.health.cut_off(permits)
 
     def _request(self, side: Side, ask: Ask) -> ModelRequest:
         deadline_s = max(0.001, min(ask.timeout_s, self.until - self.clock()))
         request = msgspec.structs.replace(self.request, model=side.model, deadline_s=deadline_s)
         return self.contract.again(request, self.wrong) if ask.reask and self.wrong else request
 
-    def _reply(
-        self,
-        side: Side,
-        ask: Ask,
-        permits: Any,
-        request: ModelRequest,
-        reserved: Reservation,
-        reply: ModelReply,
-        took_s: float,
-    ) -> bool:
-        answer = self.contract.read(reply, ask.link)
-        usage, cost = used_of(side, request, reply)
-        booked = self.means.purse.settle(reserved, Spent("usage" if cost == "usage" else "estimate", usage))
-        usage = msgspec.structs.replace(usage, cost_usd=booked, estimated=cost == "estimate")
-        repaired = (*reply.repaired, *answer.repaired)
-        if not answer.wrong:
-            if permits is not None:
-                side.health.answered(permits, took_s)
-            if not answer.passed_over:
-                self._took(
-                    ask,
-                    Failure("ok"),
-                    MENDED if set(repaired) - NO_REPAIR else OK,
-                    took_s,
-                    usage,
-                    cost,
-                    repaired=repaired,
-                    of=reply,
-                )
-                self.last = reply, msgspec.structs.replace(answer, repaired=answer.repaired), ask.link
-                return True
-            failure, self.said = Failure("low_quality", known=True), answer.cause
-            self._took(ask, failure, handling(failure), took_s, usage, cost, answer.cause, repaired, of=reply)
-            return False
-        failure = Failure("invalid", answer.wrong, known=True)
-        found = handling(failure)
-        if permits is not None:
-            side.health.failed(permits, failure, found)
-        self.wrong, self.said = answer.wrong, answer.cause
-        self.last = reply, answer, ask.link
-        self._took(ask, failure, found, took_s, usage, cost, answer.cause, repaired, of=reply)
-        return False
+    def _reply(self, sent: Sent, reply: ModelReply, took_s: float) -> bool:
+        """Read what came; whether it counts."""
+        answer, link, health = self.contract.read(reply, sent.ask.link), sent.ask.link, sent.side.health
+        booked, repaired = self.books.replied(sent, reply), (*reply.repaired, *answer.repaired)
+        if answer.wrong:
+            failure = Failure("invalid", answer.wrong, known=True)
+            found = handling(failure)
+            self.wrong, self.last = answer.wrong, (reply, answer, link)
+            if sent.permits is not None:
+                health.failed(sent.permits, failure, found)
+        else:
+            if sent.permits is not None:
+                health.answered(sent.permits, took_s)
+            failure = Failure("low_quality", known=True) if answer.passed_over else ANSWERED
+            found = handling(failure) if answer.passed_over else MENDED if set(repaired) - NO_REPAIR else OK
+        counts = failure is ANSWERED
+        if counts:
+            self.last = reply, answer, link
+        else:
+            self.said = answer.cause
+        cause = "" if counts else answer.cause
+        self.books.took(sent, failure, found, took_s, booked, cause, repaired, reply.request_id)
+        return counts
 
-    def _failed(
-        self,
-        side: Side,
-        ask: Ask,
-        permits: Any,
-        request: ModelRequest,
-        reserved: Reservation,
-        failed: Failed,
-        took_s: float,
-    ) -> None:
+    def _failed(self, sent: Sent, failed: Failed, took_s: float) -> None:
         error, failure = failed.error, failed.failure
-        found = handling(failure)
-        usage = NOTHING_USED
-        if error is not None:
-            priced = error.cost_usd if failure.known or error.cost_usd is not None else 0.0
-            usage = Usage(error.input_tokens or 0, error.output_tokens or 0, priced)
-        booked = self.means.purse.settle(reserved, Spent(SPENT[failure.cost], usage))
-        if failure.cost == "usage":
-            usage = msgspec.structs.replace(usage, cost_usd=booked)
-        if permits is not None:
-            side.health.failed(permits, failure, found)
+        found, booked = handling(failure), self.books.failed(sent, failed)
+        if sent.permits is not None:
+            sent.side.health.failed(sent.permits, failure, found)
         if found.again == "once":
             self.wrong = failure.sign or failure.code
-        held = (
-            (reserved.usd if reserved.usd is not None else side.most_usd(request))
-            if failure.cost == "reserve"
-            else None
-        )
         self.last, self.said = None, failed.said
-        cause = failed.said if error is None else error.detail
-        self._took(ask, failure, found, took_s, usage, failure.cost, cause, held=held, of=error)
-
-    def _cut_off(self, side: Side, ask: Ask, request: ModelRequest, reserved: Reservation, took_s: float) -> None:
-        failure = Failure("cut_off", billed=True)
-        held = reserved.usd if reserved.usd is not None else side.most_usd(request)
-        self._took(
-            ask, failure, Handling("failover"), took_s, NOTHING_USED, "reserve", "nobody waits for it", held=held
-        )
-
-    def _took(
-        self,
-        ask: Ask,
-        failure: Failure,
-        found: Handling,
-        took_s: float,
-        usage: Usage,
-        cost: Cost,
-        cause: str = "",
-        repaired: tuple[str, ...] = (),
-        *,
-        held: float | None = None,
-        of: ModelReply | ModelError | None = None,
-    ) -> None:
-        waited_s, self.waited_s = self.waited_s, 0.0
-        self.attempted.append(Attempted(ask.link, failure, found))
-        self.attempts.append(
-            Attempt(
-                self.chain.links[ask.link].model,
-                "answered" if failure.code == "ok" else failure.code,
-                found.name,
-                cause[:240],
-                round(waited_s, 4),
-                round(took_s, 4),
-                usage,
-                cost,
-                held,
-                reask=ask.reask,
-                repaired=repaired,
-                alert=found.alert,
-                request_id=of.request_id if of is not None else "",
-            )
-        )
+        cause, request_id = (failed.said, "") if error is None else (error.detail, error.request_id)
+        self.books.took(sent, failure, found, took_s, booked, cause, (), request_id)
 
     # --- the end
 
     def _answered(self) -> Outcome:
         assert self.last is not None, "an answer that counts was kept"
         reply, answer, link = self.last
-        return Outcome(
-            reply, answer, None, "", tuple(self.attempts), used(self.attempts), link, reply.provider, reply.model
-        )
+        attempts = tuple(self.books.attempts)
+        return Outcome(reply, answer, None, "", attempts, used(attempts), link, reply.provider, reply.model)
 
     def _given_up(self, why: str) -> Outcome:
         """The last thing that went wrong stands for all; an answer that does not count is kept as it came."""
-        attempts, usage = tuple(self.attempts), used(self.attempts)
-        last = next((each for each in reversed(self.attempted) if each.sent), None)
+        attempts, usage = tuple(self.books.attempts), used(self.books.attempts)
+        last = self.books.last_sent
         if last is None:
             first = self.sides[0]
             code = "setup" if isinstance(first, StepladderError) else "closed" if attempts else "late"
             reasons = "; ".join(dict.fromkeys(f"{each.target}: {each.cause}" for each in attempts))
-            held = [each.failure for each in self.attempted if each.failure.sign == UNPAID]
+            held = [each.failure for each in self.books.attempted if each.failure.sign == UNPAID]
             return Outcome(
                 None,
                 None,

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self, cast
 
+import msgspec
+
+from stepladder.fallback import TargetPolicy
+from stepladder.llm.breaker_place import storage_at
 from stepladder.llm.errors import ModelNameError, SdkMissing, SetupError
 from stepladder.llm.health import Health
 from stepladder.llm.prices import cost_usd
@@ -69,7 +74,7 @@ class Providers:
 
     `own` are providers made elsewhere, by name: they come before the built-in ones, and `close` leaves them to
     whoever made them. `options` are for the adapters, by name: `{"google": {"vertexai": True, "project": "p"}}`.
-    `health` holds breakers, limits and the retry budget; with none, these have their defaults.
+    `health` holds breakers, limits and the retry budget; with none, these are as the policy says that asks.
     """
 
     def __init__(
@@ -81,6 +86,8 @@ class Providers:
     ) -> None:
         self.health = health or Health()
         """What is known of the targets: breakers, limits, latches, the retry budget."""
+        self._given = health is not None
+        self._healths: dict[tuple[bytes, str], Health] = {}
         self._own = dict(own or {})
         self._options = dict(options or {})
         self._open: dict[tuple[str, str | None], Provider] = {}
@@ -89,6 +96,25 @@ class Providers:
     def names(self) -> frozenset[str]:
         """Every provider a model may name here."""
         return frozenset({*ADAPTERS, *self._own})
+
+    def health_under(self, policy: TargetPolicy | None, place: str | Path | None = None) -> Health:
+        """What is known of the targets by those who ask under this policy, with breakers kept at `place`.
+
+        A `health` that was handed in comes before both. Whoever asks under the same policy shares it.
+
+        Raises:
+            InputError, SdkMissing: breakers cannot be kept there.
+        """
+        storage = storage_at(place)
+        if self._given or (policy is None and storage is None):
+            return self.health
+        asked = policy or TargetPolicy()
+        key = msgspec.json.encode(asked), str(place or "")
+        if key not in self._healths:
+            self._healths[key] = Health(
+                breaker=asked.breaker, rates=asked.rates, retries=asked.retries, storage=storage
+            )
+        return self._healths[key]
 
     def open(self, name: str, *, base_url: str | None = None) -> Provider:
         """The provider of that name and base_url, opened if need be. Raises what `open_provider` raises."""

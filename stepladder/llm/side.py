@@ -8,11 +8,10 @@ from typing import Final
 
 import msgspec
 
-from stepladder.errors import StepladderError
 from stepladder.events import Usage
 from stepladder.fallback import Failure
 from stepladder.fallback.handling import Cost
-from stepladder.llm.errors import Late, ModelError, ScriptRanDry
+from stepladder.llm.errors import Late, ModelError, ScriptRanDry, SetupError
 from stepladder.llm.health import Health, TargetHealth
 from stepladder.llm.provider import ModelReply, ModelRequest, Provider
 from stepladder.llm.purse import Target
@@ -63,8 +62,8 @@ class Failed(msgspec.Struct, frozen=True):
 
 
 def broken(error: Exception) -> Failed:
-    """Somebody's own provider raised what is no error of ours."""
-    return Failed(Failure("broken_provider"), f"{type(error).__name__}: {error}")
+    """Somebody's own provider raised what is no error of ours: nobody knows whether anything was sent."""
+    return Failed(Failure("broken_provider", billed=True), f"{type(error).__name__}: {error}")
 
 
 async def exchange(side: Side, request: ModelRequest, timeout_s: float) -> ModelReply | Failed:
@@ -83,7 +82,7 @@ async def exchange(side: Side, request: ModelRequest, timeout_s: float) -> Model
             return broken(error)
         late = Late(side.target.provider, side.model, f"no complete answer within {request.deadline_s:.3g} s")
         return Failed(late.failure, str(late), late)
-    except StepladderError as error:
+    except SetupError as error:  # nothing was sent
         return Failed(Failure("setup"), str(error))
     except Exception as error:  # somebody's own provider; what it raises is no reason for a run to stop
         return broken(error)

@@ -4,8 +4,9 @@
          \\---> free       it was not billed: refused, rejected before any work, or never sent
          \\---> unknown    it may have been billed; what was reserved stays spent until somebody reconciles it
 
-A line that a dead process left open counts like `unknown`. Totals of a decision, a run and a UTC day are kept beside
-the lines and changed in the same transaction.
+A line that a dead process left open counts like `unknown`. What a server bills above what was reserved is booked as it
+is, with a note: a cap may be passed by that one call, and the next one is refused. Totals of a decision, a run and a
+UTC day are kept beside the lines and changed in the same transaction.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from stepladder.llm.purse import Refusal
 from stepladder.money.amounts import day_of, nano
 from stepladder.money.caps import Cap, refused
 
+OVERRUN: Final = "overrun"
+"""The note of a call that cost more than was reserved: its server wrote more than it may."""
 State = Literal["open", "paid", "free", "unknown"]
 
 SCHEMA: Final = (
@@ -234,7 +237,9 @@ def _settle(transaction: Transaction, settled: Settlement) -> None:
     booked = line.reserved if settled.usd is None else nano(settled.usd)
     if settled.state == "free":
         booked = 0
-    told = (settled.input_tokens, settled.output_tokens, settled.note)
+    over = settled.state == "paid" and line.priced and booked > line.reserved
+    note = settled.note or (OVERRUN if over else "")
+    told = (settled.input_tokens, settled.output_tokens, note)
     transaction.ask(_SETTLE, (booked, settled.state, int(settled.estimated), *told, settled.id))
     if booked != line.booked:
         for scope, key in _keys(line).items():

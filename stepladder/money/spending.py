@@ -19,7 +19,7 @@ class Spending(msgspec.Struct, frozen=True):
 
     `unknown_usd` is the part that may not have been billed (answers that never came, and processes that died),
     `estimated_usd` the part that is an upper bound though an answer came; both are in `usd`. `unpriced` counts the
-    calls of models without a price.
+    calls of models without a price, `overruns` those that were billed above what was reserved, by `over_usd` together.
     """
 
     name: str
@@ -30,6 +30,8 @@ class Spending(msgspec.Struct, frozen=True):
     input_tokens: int = 0
     output_tokens: int = 0
     unpriced: int = 0
+    overruns: int = 0
+    over_usd: float = 0.0
 
 
 def spending(lines: Iterable[Line], by: By) -> tuple[Spending, ...]:
@@ -58,4 +60,6 @@ def _added(name: str, lines: list[Line]) -> Spending:
         sum(line.input_tokens for line in lines),
         sum(line.output_tokens for line in lines),
         sum(not line.priced for line in lines),
+        len(over := [line for line in lines if line.priced and line.state == "paid" and line.booked > line.reserved]),
+        usd(sum(line.booked - line.reserved for line in over)),
     )

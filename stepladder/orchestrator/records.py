@@ -363,7 +363,8 @@ def _shadow(shadow: Shadowed) -> str:
 
 def attempts_told(call: ModelCall) -> list[str]:
     """One line for each attempt of a call; none where there was one and it went well."""
-    if all(each.handled == "ok" and each.cost == "usage" for each in call.attempts) and len(call.attempts) < 2:
+    plain = all(each.handled == "ok" and each.cost == "usage" and not each.over_usd for each in call.attempts)
+    if plain and len(call.attempts) < 2:
         return []
     return [f"{number}. {attempt_told(each)}" for number, each in enumerate(call.attempts, 1)]
 
@@ -392,7 +393,7 @@ def _booked(attempt: Attempt) -> str:
         case "estimate":
             return f"estimated {price}"
         case _:
-            return price
+            return f"{price}, ${attempt.over_usd:.6f} above what was set aside" if attempt.over_usd else price
 
 
 def _failed(call: ModelCall) -> str:

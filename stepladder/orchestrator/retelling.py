@@ -13,7 +13,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from stepladder.events import Event, ModelAnswered, PersonAnswered, Renames, WorkflowChanged
-from stepladder.record import Answered, Asked, Entry, Opened, Settled, Shadowed, Verdict
+from stepladder.record import Answered, Asked, Entry, Judged, Opened, Settled, Shadowed, Verdict
 
 Either = Event | Entry
 
@@ -65,6 +65,8 @@ class _Retelling:
                 return replace(entry, action=action, to=_new(self.places, entry.to))
             case Answered() | Shadowed() if entry.verdict is not None:
                 return replace(entry, verdict=self._verdict(entry.verdict))
+            case Judged():
+                return replace(entry, by=_new(self.steps, entry.by))
             case ModelAnswered():
                 return replace(entry, text=_NAMED.sub(self._said, entry.text))
             case PersonAnswered() if entry.command in self.asked:

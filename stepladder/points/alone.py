@@ -87,9 +87,9 @@ def _decide(point: Point, standing: Standing) -> tuple[Any, ...]:
 
 def _question(point: Point, standing: Standing, put: QuestionPut) -> Question:
     options = point.options(put.legal)
-    choice = choose(point.rules, put.facts, options)
+    choice = choose(point.deciding, put.facts, options)
     if choice.rule is None:
-        raise NoRule(point.name, put.legal, [rule.do for rule in point.rules])
+        raise NoRule(point.name, put.legal, [rule.do for rule in point.deciding])
     return Question(
         n=1,
         step=put.point,
@@ -104,6 +104,7 @@ def _question(point: Point, standing: Standing, put: QuestionPut) -> Question:
         passed_over=choice.passed_over,
         signals=put.facts,
         run_key=put.decision_id,
+        settles=choice.rule.settles,
     )
 
 

@@ -30,6 +30,11 @@ class Point(msgspec.Struct, frozen=True):
     actions: dict[str, dict[str, Any]]
     hash: str
 
+    @property
+    def deciding(self) -> tuple[Rule, ...]:
+        """The rules that may be chosen: those out of the shadow."""
+        return tuple(each for each in self.rules if not each.shadow)
+
     def options(self, legal: Sequence[str]) -> dict[str, Option]:
         """The legal actions as options."""
         return {action: self._option(action) for action in legal}
@@ -65,8 +70,8 @@ class Point(msgspec.Struct, frozen=True):
         legal = tuple(given)
         if not legal or len(set(legal)) < len(legal) or not all(isinstance(action, str) and action for action in legal):
             raise InputError(f"legal actions of {self.name}", "", repr(legal)[:120], "at least one name, each once")
-        if not any(rule.do in legal for rule in self.rules):
-            raise NoRule(self.name, legal, [rule.do for rule in self.rules])
+        if not any(rule.do in legal for rule in self.deciding):
+            raise NoRule(self.name, legal, [rule.do for rule in self.deciding])
         return legal
 
 
@@ -108,13 +113,15 @@ class _Problems:
         self.found.append(Problem(f"{self.point}.{where}" if where else self.point, found, expected))
 
     def rules(self, rules: Sequence[object]) -> None:
-        if not rules:
+        if not [each for each in rules if not getattr(each, "shadow", False)]:
             self.add("rules", "no rule", "at least one: a decision point without a deterministic answer is refused")
         for index, each in enumerate(rules):
             if not isinstance(each, Rule):
                 self.add(f"rules.{index}", f"a {type(each).__name__}", "rule(...)")
             else:
                 self.reads(each.when.clauses, f"rules.{each.name}")
+                for route in set(each.settles) - {"complex", "hybrid"}:
+                    self.add(f"rules.{each.name}.settles", f"route {route!r}", "complex or hybrid")
 
     def reads(self, clauses: Iterable[Clause], where: str) -> None:
         for clause in clauses:
@@ -212,6 +219,7 @@ def _hash(
 ) -> str:
     told = [
         [each.name, each.do, [str(clause) for clause in each.when.clauses], each.because, each.parameters]
+        + ([list(each.settles), each.shadow] if each.settles or each.shadow else [])
         for each in rules
     ]
     kinds = {key: each.__name__ if isinstance(each, type) else list(each) for key, each in signals.items()}

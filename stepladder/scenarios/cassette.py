@@ -57,7 +57,9 @@ def _returned(script: dict[str, Any], entry: AgentReturned, command: CallAgent) 
 
 
 def _failed(script: dict[str, Any], entry: AgentFailed, command: CallAgent) -> None:
-    what: dict[str, Any] = {"$late": True} if entry.reason in UNKNOWN else {"$raise": entry.error or entry.reason}
+    what: dict[str, Any] = {"$late": True}
+    if entry.reason not in UNKNOWN:
+        what = {"$raise": entry.error or entry.reason, "$type": entry.error_type or entry.reason}
     script.setdefault(command.agent, []).append({**what, "$with": command.arguments})
 
 

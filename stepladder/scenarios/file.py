@@ -156,7 +156,7 @@ def _check_scripts(scenario: Scenario, problems: Problems) -> None:
         if not isinstance(results, list) or not all(isinstance(each, Mapping) for each in results):
             problems.add(("script", name), shown(results), "a list of results, each a mapping")
         else:
-            _check_signs(results, ("$raise", "$late", "$with"), ("script", name), problems)
+            _check_signs(results, ("$raise", "$type", "$late", "$with"), ("script", name), problems)
     for model, lines in scenario.said.models.items():
         if not all(model.partition(":")):
             problems.add(("script", "models", model), shown(model), "provider:model, such as openai:gpt-5-mini")
@@ -173,6 +173,8 @@ def _check_signs(said: list[Any], known: tuple[str, ...], path: tuple[str, ...],
         for key, value in line.items() if isinstance(line, Mapping) else ():
             if key.startswith("$") and key not in known:
                 problems.unknown((*path, index, key), "key", key, known)
+            elif key == "$type" and not (isinstance(value, str) and value):
+                problems.add((*path, index, key), shown(value), "the name of an error's class")
             elif key == "$with" and not isinstance(value, Mapping):
                 problems.add((*path, index, key), shown(value), "a mapping of arguments")
             elif key == "$fail" and value not in CODES:

@@ -9,7 +9,7 @@ from stepladder.app.run import Run
 from stepladder.commands import AskPerson, CallAgent
 from stepladder.events import AgentFailed, AgentReturned, Event, MessageReceived, PersonAnswered, RunStarted
 from stepladder.orchestrator import DecisionRecord
-from stepladder.record import Entry, Settled
+from stepladder.record import Answered, Entry, Settled, Shadowed
 from stepladder.scenarios.cassette import answered
 from stepladder.scenarios.recording import Afterwards, Decided, Identity, Outcome, Recording, Step
 from stepladder.scenarios.recording_line import new_step
@@ -81,7 +81,8 @@ def _call(i: int, command: CallAgent, text: str, *, error: bool, cost: float | N
 
 def _decision(i: int, record: DecisionRecord) -> Step:
     opened = record.opened
-    voices = [each for each in record.answered if each.verdict is not None and each.rung != "person"]
+    answers: list[Answered | Shadowed] = [*record.answered, *record.shadows]
+    voices = [each for each in answers if each.verdict is not None and each.rung != "person"]
     decided = Decided(
         opened.point,
         record.source,

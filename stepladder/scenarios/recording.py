@@ -123,3 +123,15 @@ class Recording(msgspec.Struct, frozen=True):
     steps: tuple[Step, ...]
     identity: Identity = Identity()
     after: Afterwards = Afterwards()
+
+    def said(self, name: str) -> str:
+        """What it says of itself under this key (model, family, split_key, provenance.KEY ...); "" for nothing."""
+        head, _, key = name.partition(".")
+        if head == "provenance":
+            value = self.identity.provenance.get(key)
+        else:
+            value = getattr(self if name in _OWN else self.identity, name)
+        return "" if value is None else str(value)
+
+
+_OWN: Final = frozenset({"run_id", "source", "family", "domain", "split_key"})

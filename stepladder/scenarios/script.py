@@ -39,6 +39,11 @@ class ScriptedAgentError(Exception):
     """What `{$raise: ...}` raises inside a run."""
 
 
+def _error_named(name: str) -> type[Exception]:
+    """An error of this class name, which rules may read as `last.error_type`."""
+    return type(name, (ScriptedAgentError,), {}) if name else ScriptedAgentError
+
+
 class ScriptedAgent:
     """Gives its results in order; one that was recorded `$with` arguments is given for these arguments alone."""
 
@@ -58,7 +63,7 @@ class ScriptedAgent:
             self.missed = self.missed or missed(self.name, self.calls, given, self._recorded)
             raise ScriptedAgentError(self.missed)
         if "$raise" in result:
-            raise ScriptedAgentError(str(result["$raise"]))
+            raise _error_named(str(result.get("$type", "")))(str(result["$raise"]))
         if result.get("$late"):
             await asyncio.Event().wait()
         return result

@@ -1,7 +1,8 @@
 """Looking verdicts up, and asking once what many want to know at the same time.
 
 Whoever finds nothing asks the model; whoever looks for the same situation meanwhile waits for what comes of it. Where
-nothing comes of it, the next one asks. A question that is never asked blocks nobody for longer than its deadline.
+nothing comes of it, the next one asks. A question that is never asked blocks nobody for longer than its deadline. For
+other processes that share the file a lease says that somebody asks; they look again from time to time.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -18,6 +19,9 @@ from stepladder.errors import StepladderError
 from stepladder.verdicts.similar import likeness
 from stepladder.verdicts.situation import Situation
 from stepladder.verdicts.store import Kept, MemoryStore, Store
+
+LOOK_EVERY_S: Final = 0.02
+"""How often is looked for what another process asks."""
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -57,18 +61,24 @@ class Verdicts:
                 return found
             flight = self._flights.get(situation.exact)
             if flight is None or flight.until <= self._now() or flight.landed.get_loop() is not _loop():
-                self._flights[situation.exact] = _Flight(_loop().create_future(), self._now() + within_s)
-                return found
-            await asyncio.shield(flight.landed)
+                until = self._now() + within_s
+                if self._ours(situation, caching, until):
+                    self._flights[situation.exact] = _Flight(_loop().create_future(), until)
+                    return found
+                await asyncio.sleep(LOOK_EVERY_S)
+            else:
+                await asyncio.shield(flight.landed)
 
     def learn(self, situation: Situation, caching: Caching, kept: Kept | None) -> str:
         """Keep what came of a question (None: nothing that may be kept); what went wrong with it, or ""."""
         flight, trouble = self._flights.pop(situation.exact, None), ""
-        if kept is not None:
-            try:
-                self._store(caching).put(situation, kept)
-            except StepladderError as error:
-                trouble = str(error)
+        try:
+            store = self._store(caching)
+            if kept is not None:
+                store.put(situation, kept)
+            store.release(situation)
+        except StepladderError as error:
+            trouble = str(error)
         if flight is not None and not flight.landed.done() and not flight.landed.get_loop().is_closed():
             flight.landed.get_loop().call_soon_threadsafe(_land, flight.landed)
         return trouble
@@ -78,6 +88,13 @@ class Verdicts:
         for store in self._stores.values():
             store.close()
         self._stores.clear()
+
+    def _ours(self, situation: Situation, caching: Caching, until: float) -> bool:
+        """Whether no other process asks; what cannot be written down keeps nobody from asking."""
+        try:
+            return self._store(caching).lease(situation, until)
+        except StepladderError:
+            return True
 
     def _there(self, situation: Situation, caching: Caching) -> Found:
         store = self._store(caching)

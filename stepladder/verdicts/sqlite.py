@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import uuid
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -29,8 +30,11 @@ _SCHEMA: Final = (
     features TEXT)""",
     "CREATE INDEX IF NOT EXISTS verdicts_by_kind ON verdicts (kind, at)",
     "CREATE INDEX IF NOT EXISTS verdicts_by_age ON verdicts (at)",
+    "CREATE TABLE IF NOT EXISTS leases (situation TEXT PRIMARY KEY, until REAL NOT NULL, holder TEXT NOT NULL)",
 )
 _COLUMNS: Final = "text, model, at, features"
+_LEASE: Final = """INSERT INTO leases VALUES (?1, ?2, ?3) ON CONFLICT (situation) DO UPDATE
+    SET until = excluded.until, holder = excluded.holder WHERE leases.until <= ?4 OR leases.holder = ?3"""
 
 
 class SqliteStore:
@@ -38,7 +42,7 @@ class SqliteStore:
 
     def __init__(self, path: Path, entries: int, ttl_s: float, now: Callable[[], float]) -> None:
         self.name, self._entries, self._ttl_s, self._now = str(path), entries, ttl_s, now
-        self._lock, self._puts = threading.Lock(), 0
+        self._lock, self._puts, self._holder = threading.Lock(), 0, uuid.uuid4().hex
         try:
             self._db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
             for statement in ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL", *_SCHEMA):
@@ -64,8 +68,17 @@ class SqliteStore:
         self._puts += 1
         if self._puts % SWEEP_EVERY == 0 or self._entries < SWEEP_EVERY:
             self._write("DELETE FROM verdicts WHERE at <= ?", (self._oldest(),))
+            self._write("DELETE FROM leases WHERE until <= ?", (self._now(),))
             newest = "SELECT rowid FROM verdicts ORDER BY at DESC, rowid DESC LIMIT ?"
             self._write(f"DELETE FROM verdicts WHERE rowid NOT IN ({newest})", (self._entries,))
+
+    def lease(self, situation: Situation, until: float) -> bool:
+        """Take it on to ask, for all processes: a row that is nobody's any more after `until`. Raises JournalError."""
+        return self._write(_LEASE, (situation.exact, until, self._holder, self._now())) == 1
+
+    def release(self, situation: Situation) -> None:
+        """It was asked. Raises JournalError."""
+        self._write("DELETE FROM leases WHERE situation = ? AND holder = ?", (situation.exact, self._holder))
 
     def close(self) -> None:
         """Let go of the file."""
@@ -86,10 +99,11 @@ class SqliteStore:
             for text, model, at, features in rows
         ]
 
-    def _write(self, statement: str, values: tuple[object, ...]) -> None:
+    def _write(self, statement: str, values: tuple[object, ...]) -> int:
+        """How many rows it changed."""
         try:
             with self._lock:
-                self._db.execute(statement, values)
+                return self._db.execute(statement, values).rowcount
         except sqlite3.Error as error:
             raise self._broken(error) from error
 

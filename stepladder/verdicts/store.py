@@ -39,6 +39,14 @@ class Store(Protocol):
         """Keep a verdict, in the place of one of the same situation."""
         ...
 
+    def lease(self, situation: Situation, until: float) -> bool:
+        """Take it on to ask about this situation until then; False where another process has."""
+        ...
+
+    def release(self, situation: Situation) -> None:
+        """It was asked, whatever came of it."""
+        ...
+
     def close(self) -> None:
         """Let go of it."""
         ...
@@ -71,6 +79,13 @@ class MemoryStore:
         """Keep a verdict."""
         with self._lock:
             self._kept[situation.exact] = (situation.kind, kept)
+
+    def lease(self, situation: Situation, until: float) -> bool:
+        """No other process can see it."""
+        return True
+
+    def release(self, situation: Situation) -> None:
+        """Nothing was taken."""
 
     def close(self) -> None:
         """Nothing to give back."""

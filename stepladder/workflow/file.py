@@ -164,6 +164,10 @@ class AttachmentsFile(Section):
     bytes: int = Field(5_000_000, ge=1, le=50_000_000, description="How many bytes in all, for one question.")
 
 
+RetriedCode = Literal["late", "unreachable", "rate_limited", "unavailable", "bad_response", "truncated", "invalid"]
+"""The codes of failures after which the same model may be asked again."""
+
+
 class RetryModelFile(Section):
     """How often a model is asked for one answer."""
 
@@ -172,6 +176,9 @@ class RetryModelFile(Section):
     reask: int = Field(1, ge=0, le=1, description="How often an answer that does not count is asked for again.")
     backoff_s: float = Field(0.2, ge=0, le=60, allow_inf_nan=False, description="The longest first wait; then doubled.")
     max_backoff_s: float = Field(4.0, ge=0, le=600, allow_inf_nan=False)
+    after: dict[RetriedCode, Annotated[int, Field(ge=1, le=10)]] = Field(
+        {}, description="Requests to one model that has failed so, in place of attempts: late: 1."
+    )
 
 
 OurField = Literal["action", "reason", "confidence", "next_state", "parameters"]
@@ -253,6 +260,63 @@ class MoneyFile(Section):
     )
 
 
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class BreakerFile(Section):
+    """When the breaker of a model, or of its server, opens, and for how long."""
+
+    calls: int = Field(20, ge=1, le=100_000, description="How many of the newest calls are remembered.")
+    least: Count = Field(10, description="So many calls before a share counts.")
+    straight: Count = Field(5, description="So many failures with nothing else in sight open it at once.")
+    failing: float = Field(0.5, gt=0, le=1, allow_inf_nan=False, description="Share of failures that opens it.")
+    slow: float = Field(0.8, gt=0, le=1, allow_inf_nan=False, description="Share of slow answers that opens it.")
+    slow_s: Seconds | None = Field(None, description="An answer is slow from here on. Default: none is.")
+    window_s: Seconds = Field(60.0, description="Calls older than this are forgotten.")
+    open_s: Seconds = Field(5.0, description="How long it stays open the first time.")
+    growth: float = Field(
+        2.0, ge=1, le=100, allow_inf_nan=False, description="How many times longer after each probe that failed."
+    )
+    most_open_s: Seconds = Field(300.0, description="And no longer than this.")
+    jitter: float = Field(
+        0.3, ge=0, lt=1, allow_inf_nan=False, description="Share of the open time that is left to chance."
+    )
+    probe_s: Seconds = Field(30.0, description="How long one probe is waited for before another may go.")
+
+
+class RateFile(Section):
+    """How much is sent at most."""
+
+    per_minute: float | None = Field(None, gt=0, le=1e9, allow_inf_nan=False, description="Requests in any minute.")
+    tokens_per_minute: float | None = Field(
+        None,
+        gt=0,
+        le=1e12,
+        allow_inf_nan=False,
+        description="Tokens in any minute: read, and as many as may be written.",
+    )
+    at_once: Count | None = Field(None, description="Requests on their way at the same time.")
+
+
+class RetriesFile(Section):
+    """How much of what a process sends may be second attempts."""
+
+    share: float = Field(0.1, ge=0, le=1, allow_inf_nan=False, description="Retries as a share of first attempts.")
+    least: int = Field(3, ge=0, le=1_000_000, description="So many are free.")
+    window_s: Seconds = Field(60.0, description="Over so many seconds.")
+
+
+class ModelsFile(Section):
+    """How everything that is asked is treated: breakers, rates, retries of the whole process."""
+
+    breaker: BreakerFile = BreakerFile()  # type: ignore[call-arg]
+    rates: dict[str, RateFile] = Field(
+        {}, description="provider:model, provider:* (all its models together) or * (all together) to limits."
+    )
+    retries: RetriesFile = RetriesFile()  # type: ignore[call-arg]
+    shared: bool = Field(False, description="Breakers in a file beside the journal, for every process.")
+
+
 ModeName = Literal["model_wins", "rule_wins", "confident_model", "person_on_conflict", "shadow"]
 
 
@@ -306,6 +370,7 @@ class PolicyFile(Section):
     mode: Literal["programmatic", "llm", "hybrid"] = "hybrid"
     limits: LimitsFile = LimitsFile()  # type: ignore[call-arg]
     money: MoneyFile | None = None
+    models: ModelsFile | None = None
     classifier: ClassifierFile | None = None
     rungs: dict[Name, RungFile] = {}
     routes: dict[Literal["standard", "hybrid", "complex"], RouteFile] = {}

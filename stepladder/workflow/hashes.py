@@ -25,9 +25,11 @@ ADDED: Final = frozenset(
         ("Rung", "links"),
         ("Rung", "retry"),
         ("Rung", "reorder"),
+        ("Retry", "after"),
         ("Rung", "max_output_tokens"),
         ("Rung", "caching"),
         ("Ladder", "budget"),
+        ("Ladder", "targets"),
         ("Rule", "settles"),
         ("Rule", "shadow"),
     }

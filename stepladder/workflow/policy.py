@@ -17,6 +17,7 @@ from stepladder.workflow.economy import CACHING_KEYS, budget_of, caching_of, che
 from stepladder.workflow.file import ApprovalFile, LinkFile, RouteFile, RuleFile, RungFile, WorkflowFile
 from stepladder.workflow.problems import shown
 from stepladder.workflow.schemas import misfit
+from stepladder.workflow.targets import targets_of
 
 SUPERVISOR_PROMPT: Final = "supervisor@1"
 MODEL_DEADLINE_S: Final = 5.0
@@ -147,7 +148,10 @@ class PolicyBuilder:
         budget = budget_of(file.money, self.problems)
         if budget is not None and budget.on_cap == "person":
             self._needs_person(("policy", "money", "on_cap"))
-        return Ladder(self._classifier(), rungs, routes, file.mode, file.on_invalid, file.on_low_confidence, budget)
+        asked = {model: None for rung in rungs.values() for model in rung.targets}
+        targets = targets_of(file.models, asked, self.problems)
+        hows = (file.mode, file.on_invalid, file.on_low_confidence)
+        return Ladder(self._classifier(), rungs, routes, *hows, budget, targets)
 
     def _classifier(self) -> Classifier:
         own = self.file.policy.by_domain.get(self.file.workflow)

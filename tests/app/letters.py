@@ -11,7 +11,7 @@ import pytest
 from stepladder.app.decision_point import DecisionPoint
 from stepladder.app.loading import Workflow
 from stepladder.app.orchestrator import Orchestrator
-from stepladder.drivers import Artifact, ManualClock, local
+from stepladder.drivers import Artifact, ManualClock, turns
 from stepladder.journal import Journal
 from stepladder.journal.sqlite import SqliteJournal
 from stepladder.rules import rule
@@ -90,7 +90,7 @@ async def fill(journal: Journal) -> None:
 
 def filled(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A journal file with all of this; states are kept every few entries."""
-    monkeypatch.setattr(local, "CHECKPOINT_EVERY", 5)
+    monkeypatch.setattr(turns, "CHECKPOINT_EVERY", 5)
     journal = SqliteJournal(path)
     asyncio.run(fill(journal))
     journal.close()

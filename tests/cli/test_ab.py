@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from scipy import stats
 
+from stepladder import Workflow
+from stepladder.scenarios.recording_files import write_recordings
 from tests.cli.desk import Desk
 from tests.cli.trials import WORKFLOW, filled
+from tests.evaluation.recordings import runs_of
 from tests.evaluation.test_trial import arm
 
 
@@ -24,7 +28,30 @@ def pairs(desk: Desk) -> Desk:
         for one, two in zip(arm(0.6), arm(0.9, 0.72, seed=1), strict=True)
     ]
     desk.write(pairs__jsonl="\n".join(map(json.dumps, rows)))
+    write_recordings(runs_of(240), desk.folder / "runs.jsonl")
     return desk
+
+
+OLD = WORKFLOW.replace("      rollout: {share: 0.5, reconcile: model_wins}   # since May\n", "")
+NEW = OLD.replace("rule_wins", "model_wins").replace("{then: thrown}", "{decisions: 9, then: thrown}")
+SAID = "{% for block in context %}{{ block.text }}{% endfor %}"
+PROMPTS = f"""prompts:
+  first@1: 'Choose. {SAID}'
+  second@1: 'Keep what is worth it. {SAID}'
+"""
+
+
+def prompted(text: str, name: str) -> str:
+    """The workflow with a prompt of its own."""
+    return PROMPTS + text.replace('"scripted:first"', f'"scripted:first", prompt: {name}')
+
+
+SUBJECTS = {
+    "policy": (OLD, NEW),
+    "mode": (OLD, NEW),
+    "prompt": (prompted(OLD, "first@1"), prompted(NEW, "second@1")),
+    "model": (OLD, NEW.replace('"scripted:first"', '"scripted:second"')),
+}
 
 
 def test_pairs_in_a_file(pairs: Desk) -> None:
@@ -52,7 +79,12 @@ def test_what_is_asked_can_be_said(pairs: Desk) -> None:
         (("ab", "none.jsonl"), 2, "none.jsonl"),
         (("ab", "pairs.jsonl", "--design", "mixed"), 2, "expected paired, split, shadow"),
         (("ab", "pairs.jsonl", "--design", "shadow"), 2, "a shadow is in a journal"),
-        (("ab", "pairs.jsonl", "--by", "colour"), 2, "expected policy, mode, prompt, model"),
+        (("ab", "pairs.jsonl", "--by", "colour"), 2, "a file of runs says it in `arm`"),
+        (("ab", "pairs.jsonl", "--pair-by", "x"), 2, "a file of runs says it in `pair`"),
+        (("ab", "pairs.jsonl", "--only", "domain=x"), 2, "it says which recordings"),
+        (("ab", "runs.jsonl", "--by", "outcome"), 2, "expected model, user_model"),
+        (("ab", "runs.jsonl", "--only", "mood=x"), 2, "expected model=, user_model="),
+        (("ab", "runs.jsonl", "--a", "model 7"), 2, "no arm 'model 7'"),
         (("ab", "pairs.jsonl", "--gain", "speed=1"), 2, "expected one of success, quality, time_s, usd"),
         (("ab", "pairs.jsonl", "--gain", "success=much"), 2, "a part such as 0.15"),
         (("ab", "pairs.jsonl", "--a", "c"), 2, "no arm 'c'"),
@@ -63,6 +95,28 @@ def test_what_cannot_be_compared(pairs: Desk, args: tuple[str, ...], code: int, 
     told = pairs(*args)
     assert (told.code, told.out) == (code, "")
     assert said in told.err
+
+
+def test_a_file_is_compared_as_it_is_told_to(pairs: Desk) -> None:
+    said = pairs.json("ab", "pairs.jsonl", "--design", "split")
+    assert (said["design"], said["criteria"][0]["contrast"]["test"]) == ("split", "chi-square")
+    rows = [json.dumps({"arm": arm, "success": True}) for arm in "ab"]
+    pairs.write(bare__jsonl="\n".join(rows))
+    told = pairs("ab", "bare.jsonl", "--design", "paired")
+    assert (told.code, "2 rows without a `pair`" in told.err) == (2, True)
+
+
+def test_models_in_recordings(pairs: Desk) -> None:
+    told = pairs("ab", "runs.jsonl", "--gain", "success=0.5")
+    assert (told.code, told.out.splitlines()[-1]) == (1, "NO-GO")
+    assert told.out.startswith("split trial: a model 0 (120 runs), b model 1 (120 runs)\n")
+    assert "success: runs of 120 groups, with each as one witness p" in told.out
+    said = pairs.json("ab", "runs.jsonl", "--design", "paired", "--pair-by", "split_key")
+    assert (said["design"], said["n_a"], said["criteria"][0]["contrast"]["test"]) == ("paired", 120, "McNemar")
+    runs = [(run.identity.model, run.after.outcome.success) for run in runs_of(240)]
+    shares = [sum(bool(won) for model, won in runs if model == name) / 120 for name in ("model 0", "model 1")]
+    assert [said["criteria"][0]["contrast"][name] for name in "ab"] == pytest.approx(shares)
+    assert pairs.json("ab", "runs.jsonl", "--only", "domain=desk", "--b", "model 0")["a"] == "model 1"
 
 
 @pytest.fixture
@@ -115,6 +169,36 @@ def test_a_shadow(desk: Desk) -> None:
     told = desk("ab", "--design", "shadow")
     assert (told.code, told.out.splitlines()[-1].startswith("advance 0% -> 10%")) == (0, True)
     assert desk.json("rollout", "workflow.yaml")["routes"]["hybrid"]["to"] == 0.1
+
+
+@pytest.mark.parametrize("design", ["split", "paired", "shadow"])
+@pytest.mark.parametrize("by", ["policy", "prompt", "model", "mode"])
+def test_every_design_of_every_subject(desk: Desk, by: str, design: str) -> None:
+    """Two policies that differ in that, each with the same inputs; in the shadow both models speak beside the rules."""
+    a, b = SUBJECTS[by]
+    if design == "shadow":
+        a, b = (re.sub("reconcile: [a-z]+_wins", "reconcile: shadow", each) for each in (a, b))
+    kinds = ["metal", "paper", "glass"] * 20
+    for prefix, text in (("a", a), ("b", b)):
+        filled(desk.folder / "stepladder.db", kinds, text, prefix)
+    arms = {
+        "policy": [Workflow.parse(text).machine.policy.hash for text in (a, b)],
+        "prompt": ["first@1", "second@1"],
+        "model": ["scripted:first", "scripted:second"],
+        "mode": ["rule_wins", "model_wins"],
+    }[by]
+    if design == "shadow":
+        if by == "mode":  # a shadow has one
+            return
+        for arm, agreement in zip(arms, (1 / 3, 1 / 3), strict=True):
+            said = desk.json("ab", "--design", "shadow", "--by", by, "--b", arm[:14])
+            assert (said["shadow"]["decisions"], said["shadow"]["agreement"]) == (60, pytest.approx(agreement))
+        assert desk.json("ab", "--design", "shadow")["shadow"]["decisions"] == 120
+        return
+    said = desk.json("ab", "--by", by, "--a", arms[0], "--b", arms[1], "--design", design)
+    assert (said["design"], said["a"], said["b"], said["n_a"], said["n_b"]) == (design, *arms, 60, 60)
+    found = said["criteria"][0]["contrast"]
+    assert (found["a"], found["b"]) == (0.0, pytest.approx(2 / 3))
 
 
 def test_a_file_without_a_rollout(sorting: Desk) -> None:

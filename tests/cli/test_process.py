@@ -47,6 +47,13 @@ def typed(*args: str, answers: dict[str, bytes], patience_s: float = 20.0) -> tu
     return shown.decode(errors="replace"), os.waitstatus_to_exitcode(status)
 
 
+def test_it_runs_as_a_module_too() -> None:
+    words = [sys.executable, "-m", "stepladder", "runs", "--journal", "no.db"]
+    run = subprocess.run(words, capture_output=True, cwd=ROOT, timeout=60, check=False)
+    assert (run.returncode, run.stdout) == (4, b"")
+    assert b"no journal no.db" in run.stderr
+
+
 def test_it_starts_quickly() -> None:
     times = []
     for _ in range(3):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 
-from tests.cli.desk import Desk
+from tests.cli import trials
+from tests.cli.desk import Desk, Told
 from tests.cli.trials import WORKFLOW, filled
 
 
@@ -17,6 +20,61 @@ def test_a_rule_that_is_overruled(desk: Desk) -> None:
     assert said["evidence"].startswith("overruled in 36 of 36 decisions")
     told = desk("recommend", "workflow.yaml")
     assert (told.code, "overruled more often than not, mostly by KEEP" in told.out) == (0, True)
+
+
+CALM = WORKFLOW.replace("{do: THROW, because: it is worth", "{do: KEEP, because: it is worth").replace(
+    "reconcile: rule_wins", "reconcile: model_wins"
+)
+BROKEN = CALM.replace('model: "scripted:first"', 'model: "scripted:first", prompt: short@1') + (
+    "prompts:\n  short@1: '{% for block in context %}{{ block.text }}{% endfor %}'\n"
+    "  long@1: 'Choose. {% for block in context %}{{ block.text }}{% endfor %}'\n"
+)
+
+
+def nonsense(_: object) -> str:
+    """An answer that is none."""
+    return "perhaps"
+
+
+def run_as_told(desk: Desk, command: str) -> Told:
+    """The suggested command, word for word; what follows a # is for people."""
+    name, *words = shlex.split(command, comments=True)
+    assert name == "stepladder"
+    return desk(*words)
+
+
+def test_every_suggested_command_runs(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """History that says all there is to say, and then each command as it stands."""
+    overruled = WORKFLOW.replace("reconcile: rule_wins", "reconcile: model_wins")
+    desk.write(workflow__yaml=overruled)
+    journal = desk.folder / "stepladder.db"
+    filled(journal, ["metal", "paper", "wood", "glass"] * 40, overruled)
+    (rule,) = desk.json("recommend", "workflow.yaml")["recommendations"]
+    assert rule["about"] == "rule"
+    told = run_as_told(desk, rule["command"])
+    assert (told.code, "do KEEP in looking" in told.out) == (0, True), told.err
+    journal.unlink()
+
+    desk.write(workflow__yaml=CALM)
+    filled(journal, ["metal", "paper", "wood", "metal"] * 25, CALM)
+    (classifier,) = desk.json("recommend", "workflow.yaml")["recommendations"]
+    assert (classifier["about"], classifier["name"]) == ("classifier", "odd")
+    told = run_as_told(desk, classifier["command"])
+    assert told.code == 0, told.err
+    assert told.out.startswith("100 runs")
+    journal.unlink()
+
+    desk.write(workflow__yaml=BROKEN)
+    sensible = trials.answer
+    monkeypatch.setattr(trials, "answer", nonsense)
+    filled(journal, ["metal"] * 30, BROKEN)
+    (rung,) = desk.json("recommend", "workflow.yaml")["recommendations"]
+    assert (rung["about"], rung["name"]) == ("rung", "first")
+    monkeypatch.setattr(trials, "answer", sensible)
+    filled(journal, ["metal"] * 30, BROKEN.replace("prompt: short@1", "prompt: long@1"), "after")
+    told = run_as_told(desk, rung["command"])
+    assert "a first@1" not in told.out
+    assert told.out.startswith("split trial: a short@1 (30 runs), b long@1 (30 runs)"), told.err
 
 
 def test_nothing_to_say(desk: Desk) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -117,3 +120,26 @@ def test_import(desk: Desk, tmp_path: Path) -> None:
 def test_what_import_refuses(desk: Desk, args: tuple[str, ...], code: int) -> None:
     (desk.folder / "chat.json").write_text(json.dumps({"messages": [{"role": "user", "content": "hi"}]}))
     assert desk("import", *args).code == code
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_import_of_standard_input(tmp_path: Path, packed: bool) -> None:
+    """A pipe, compressed or not, with a broken line in it."""
+    talk = json.dumps({"messages": [{"role": "user", "content": "hi"}], "id": "one"})
+    text = f"{talk}\n{{broken\n{talk.replace('one', 'two')}\n".encode()
+    command = [
+        sys.executable,
+        "-c",
+        "from stepladder.cli import main; main()",
+        "import",
+        "chat",
+        "-",
+        "-o",
+        "out.jsonl",
+    ]
+    given = gzip.compress(text) if packed else text
+    told = subprocess.run(command, input=given, cwd=tmp_path, capture_output=True, check=False, timeout=60)
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.decode() == "2 runs in out.jsonl, 1 skipped\n"
+    assert "stdin:2" in told.stderr.decode()
+    assert [json.loads(line)["run_id"] for line in (tmp_path / "out.jsonl").open()] == ["one", "two"]

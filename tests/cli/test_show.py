@@ -47,8 +47,8 @@ def test_runs_say_where_they_stand(runs: Desk) -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["good", "go", "g"])
-def test_a_run_may_be_named_by_the_beginning_of_its_id(runs: Desk, name: str) -> None:
+@pytest.mark.parametrize("name", ["good", "go", "g", "ood", "od"])
+def test_a_run_may_be_named_by_how_its_id_begins_or_ends(runs: Desk, name: str) -> None:
     assert runs.json("show", name)["run"] == "good"
 
 

@@ -6,7 +6,7 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from stepladder.commands import AskPerson, CallAgent
 from stepladder.errors import RunNotFound
@@ -15,6 +15,9 @@ from stepladder.journal import Journal
 from stepladder.orchestrator import Machine, evolve, in_flight
 from stepladder.record import Entry
 from stepladder.state import RunState
+
+END: Final = "."
+"""The last word of a line that was written to its end."""
 
 
 class Past(NamedTuple):
@@ -42,7 +45,8 @@ def past_of(machine: Machine, journal: Journal, run_id: str) -> Past:
 
 
 class Outside:
-    """The files of one folder, written by many processes, each line whole. Killing a process leaves all of them."""
+    """The files of one folder, written by many processes, a line at a time. Killing a process leaves all of them but
+    the one that it was writing: of a line that crosses a page, a part may be there. So each has an end mark."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -50,12 +54,13 @@ class Outside:
 
     def write(self, name: str, *words: object) -> None:
         file = os.open(self.folder / name, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        os.write(file, (" ".join(map(str, words)) + "\n").encode())
+        os.write(file, ("\n" + " ".join((*map(str, words), END))).encode())
         os.close(file)
 
     def lines(self, name: str) -> list[list[str]]:
         file = self.folder / name
-        return [line.split() for line in file.read_text().splitlines()] if file.exists() else []
+        found = [line.split() for line in file.read_text().split("\n")] if file.exists() else []
+        return [words[:-1] for words in found if words[-1:] == [END]]
 
     def did(self, run_id: str, agent: str, key: str) -> None:
         """An effect."""

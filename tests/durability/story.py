@@ -38,7 +38,7 @@ QUICK: Final = tuple(
 """Those that do not train models for seconds when they are recorded; the others are left to `make torture`."""
 
 PATIENCE_S: Final = 10_000
-"""Seconds for an agent and for a run in a story: a machine that is busy elsewhere is no part of it."""
+"""Seconds for an agent, a model and a run in a story: a machine that is busy elsewhere is no part of it."""
 
 
 class Raised(NamedTuple):
@@ -79,9 +79,12 @@ def _workflow(file: Path, agents: Path | None, strict: bool) -> Workflow:
         for step in phase["steps"].values():
             if "timeout_s" in step:
                 step["timeout_s"] = PATIENCE_S
-    limits = source.get("policy", {}).get("limits", {})
-    if "working_s" in limits:
-        limits["working_s"] = PATIENCE_S
+    policy = source.get("policy", {})
+    for rung in policy.get("rungs", {}).values():
+        if "model" in rung or "models" in rung:
+            rung["deadline_s"] = PATIENCE_S
+    if "working_s" in policy.get("limits", {}):
+        policy["limits"]["working_s"] = PATIENCE_S
     if strict:
         source["agents"] = {name: {**agent, "idempotent": False} for name, agent in source["agents"].items()}
     return Workflow.define(source, signals=signals, prompts=definition.prompts)

@@ -160,4 +160,5 @@ def test_thresholds_cut_numbers_where_they_are_and_words_are_names() -> None:
         str(clause): int(np.bitwise_count(bits).sum()) for clause, bits in zip(table.clauses, table.bits, strict=True)
     }
     assert held["f == true"] == 40
-    assert Terms().alone == pytest.approx(0.94)
+    assert Terms().alone(0) == pytest.approx(0.98)
+    assert Terms(0.9).alone(4) == pytest.approx(0.76)

@@ -21,6 +21,7 @@ from stepladder.evaluation.policy_text import policy_text
 from stepladder.evaluation.steps import KNOWN, NUMERIC, Read, steps_of
 from stepladder.evaluation.tuning import Asked, Point, Tuned, tune
 from stepladder.scenarios.observing import observations
+from stepladder.scenarios.recording import Afterwards, Outcome
 from stepladder.signals import Fold, risk_signal
 from tests.evaluation.recordings import labelled, runs_of
 
@@ -189,7 +190,7 @@ def test_nothing_to_learn_from(success: bool) -> None:
 
 
 def test_too_few_split_keys() -> None:
-    with pytest.raises(InputError, match="split_key"):
+    with pytest.raises(InputError, match="split key"):
         tune(steps_of(runs_of(6)), LEARN)
 
 
@@ -222,3 +223,16 @@ def test_runs_of_one_step_are_no_trouble(asked: Asked) -> None:
     policy = parse_policy(policy_text(tune(read, asked).policy))
     figures = evaluate(read.steps, read.truth, policy).evaluations[0].groups[0].figures
     assert 0.03 <= (figures["escalated"].value or 0) <= 0.35
+
+
+@pytest.mark.parametrize("learned", [True, False])
+@pytest.mark.parametrize("failures", [None, 0, 4])
+def test_too_few_failures_or_none_known_are_one_clear_error(learned: bool, failures: int | None) -> None:
+    runs = [
+        msgspec.structs.replace(
+            run, after=Afterwards(Outcome() if failures is None else Outcome(success=number >= 2 * failures))
+        )
+        for number, run in enumerate(runs_of(60))
+    ]
+    with pytest.raises(InputError, match=f"found {failures or 0} split keys with runs that failed"):
+        tune(steps_of(runs), Asked(learn=learned, partitions=1, trials=5))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepladder.fallback import Limiter, Pace, Rate, RetryBudget, by_reliability
+from stepladder.fallback import Limiter, Limiters, Pace, Rate, RetryBudget, by_reliability
 from stepladder.fallback.handling import CODES, TABLE, Failure, handling, latched_for_s
 
 
@@ -41,6 +41,42 @@ def test_a_rate_lets_a_tenth_of_a_minute_through_at_once_and_then_one_by_one() -
         sent.append(now)
     assert sum(at == 0.0 for at in sent) == 7
     assert len(sent) <= 30 + 8
+
+
+@given(
+    st.integers(1, 40),
+    st.lists(st.tuples(st.floats(0, 40), st.integers(1, 12)), min_size=1, max_size=120),
+    st.booleans(),
+)
+def test_no_minute_has_more_than_its_rate(most: int, asked: list[tuple[float, int]], by_token: bool) -> None:
+    limiter = Limiter(Rate(tokens_per_minute=most) if by_token else Rate(per_minute=most))
+    now, sent = 0.0, list[tuple[float, int]]()
+    for later, tokens in asked:
+        now += later
+        while (wait := limiter.blocked_s(now, tokens)) > 0:
+            now += wait + 1e-6
+        limiter.sent(now, tokens)
+        sent.append((now, tokens if by_token else 1))
+    for at, alone in sent:
+        inside = [amount for when, amount in sent if at - 60 + 1e-3 < when <= at]
+        assert sum(inside) <= most or inside == [alone], "what is more than a minute may have goes alone"
+
+
+def test_a_rate_of_all_together_holds_for_each_and_429_only_for_its_own() -> None:
+    both = Limiter(Rate(at_once=2))
+    one, other = Limiters(Limiter(Rate(at_once=1)), [both]), Limiters(Limiter(), [both])
+    one.sent(0.0)
+    assert (one.full(), other.full()) == (True, False)
+    other.sent(0.0)
+    assert other.full()
+    one.came_back()
+    assert not other.full()
+    one.told_to_wait(0.0, 5.0)
+    assert (one.blocked_s(0.0), other.blocked_s(0.0)) == (5.0, 0.0)
+    wide = Limiters(Limiter(), [Limiter(Rate(tokens_per_minute=600))])
+    assert wide.counts_tokens
+    wide.sent(0.0, 600)
+    assert wide.blocked_s(0.0, 1) == 60.0
 
 
 def test_tokens_count_as_well_and_429_closes_it() -> None:

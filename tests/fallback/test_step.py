@@ -56,6 +56,18 @@ ROWS: dict[str, tuple[Situation, Step]] = {
         situation(ONE, DOWN, left_s=4.9),
         Wait(0.1, Ask(0, 2.4, again=True)),
     ),
+    "a policy for one way to fail comes before the attempts": (
+        situation(Chain(ONE.links, Retry(after={"late": 1})), LATE),
+        GiveUp("its attempts are spent"),
+    ),
+    "and may allow more": (
+        situation(Chain(ONE.links, Retry(attempts=1, after={"unavailable": 2})), DOWN, left_s=4.9),
+        Wait(0.1, Ask(0, 4.8, again=True)),
+    ),
+    "for other ways the attempts hold": (
+        situation(Chain(ONE.links, Retry(after={"late": 1})), DOWN, left_s=4.9),
+        Wait(0.1, Ask(0, 2.4, again=True)),
+    ),
     "twice as long the second time, and with all that is left": (
         situation(ONE, DOWN, DOWN, left_s=4.5),
         Wait(0.2, Ask(0, 4.3, again=True)),

@@ -9,7 +9,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 Act = Callable[[socket.socket], None]
 """What the server does with a connection once a whole request is here."""
@@ -155,7 +155,12 @@ def after(seconds: float, act: Act) -> Act:
     return late
 
 
+_HELD: Final[list[socket.socket]] = []
+
+
 def closed_port() -> int:
-    """A port nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    """A port nobody listens on, and that nobody else is given as long as this process lives."""
+    held = socket.socket()
+    held.bind(("127.0.0.1", 0))
+    _HELD.append(held)
+    return int(held.getsockname()[1])

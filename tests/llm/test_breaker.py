@@ -400,6 +400,31 @@ def check_storage(make: Callable[[], Storage], wait: Callable[[float], None]) ->
     assert (other.state, other.openings) == ("closed", 0)
 
 
+def check_failures_add_up(make: Callable[[], Storage], wait: Callable[[float], None]) -> None:
+    """Each is a process that makes one call and ends."""
+
+    def one(outcome: Any) -> bool:
+        return call(Breaker("m", BreakerPolicy(straight=3, window_s=1.0), storage=make()), outcome)
+
+    assert all(one(each) for each in ("failure", "failure", "success", "failure", "failure"))
+    assert make().state == "closed"
+    wait(1.1)
+    assert one("failure"), "what is older than the window does not count"
+    assert make().state == "closed"
+    assert one("failure")
+    assert one("failure")
+    assert make().state == "open"
+    assert not one("success")
+
+
+def test_failures_of_short_processes_add_up_in_sqlite(tmp_path: Path) -> None:
+    check_failures_add_up(lambda: SqliteStorage(tmp_path / "breakers.db", "m"), time.sleep)
+
+
+def test_failures_of_short_processes_add_up_in_redis(redis_port: int) -> None:
+    check_failures_add_up(lambda: redis_storage(redis_port), time.sleep)
+
+
 def test_memory_rests_and_leases() -> None:
     storage = MemoryStorage()
     check_storage(lambda: storage, time.sleep)

@@ -7,7 +7,7 @@ import re
 from typing import Any, Final
 
 import msgspec
-from hypothesis import given
+from hypothesis import example, given
 from msgspec.structs import replace
 
 from stepladder.drivers import replay
@@ -63,6 +63,7 @@ def test_other_names_alone_go_the_same_way_and_keep_the_keys_of_calls(name: str,
     assert list(after.visits.values()) == list(before.visits.values())
 
 
+@example("review, judged", ([{}], [""], [False, []]), Seeds(0, 15), Seeds(0, 15))  # judged by a step of another name
 @given(NAMES, POOLS, SEEDS, SEEDS)
 def test_a_migrated_run_is_the_fold_of_its_journal_read_anew_and_replays(
     name: str, pools: Any, first: Seeds, then: Seeds

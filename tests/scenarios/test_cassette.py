@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from stepladder.workflow.yaml_text import read_yaml
 from tests.cli.desk import Desk
 
 ROOT = Path(__file__).parents[2]
-SCENARIOS = sorted(each for each in (ROOT / "scenarios").glob("text_to_sql_*.yaml"))
+EVERY = sorted((ROOT / "scenarios").glob("*.yaml"))
+QUICK = ("text_to_sql", "ml_pipeline_no_such_file")
+SCENARIOS = [each for each in EVERY if "STEPLADDER_TORTURE" in os.environ or each.stem.startswith(QUICK)]
 
 WORKFLOW = """
 workflow: w
@@ -98,6 +101,41 @@ def test_a_recorded_run_plays_again(tmp_path: Path, desk: Desk) -> None:
     assert played.passed, played.failures
 
 
+TYPED = """
+workflow: w
+input: {topic: string}
+start: idle
+agents: {worker: {idempotent: true, output: {ok: boolean}}}
+phases: {main: {steps: {idle: {}, working: {agent: worker, with: {topic: input.topic}}}}}
+ends: {good: {success: true}, hopeless: {success: false}, bad: {success: false}}
+actions:
+  WORK: {from: [idle, working], to: working}
+  LEAVE: {from: working, to: hopeless}
+  QUIT: {from: working, to: bad}
+policy: {limits: {then: bad}}
+rules:
+  idle: {begin: {do: WORK}}
+  working:
+    hopeless: {when: [last.error_type == KeyError], do: LEAVE}
+    broken: {when: [last.error_type == invalid], do: QUIT}
+    again: {do: WORK}
+"""
+
+
+@pytest.mark.parametrize(("fails", "end"), [("raise KeyError('topic')", "hopeless"), ("return {'ok': 1}", "bad")])
+def test_a_failure_keeps_the_kind_that_rules_read(tmp_path: Path, desk: Desk, fails: str, end: str) -> None:
+    (tmp_path / "workflow.yaml").write_text(TYPED)
+    (tmp_path / "agents.py").write_text(f"def worker(topic):\n    {fails}\n\nAGENTS = {{'worker': worker}}\n")
+    journal, out = str(tmp_path / "j.db"), tmp_path / "failed.yaml"
+    told = desk.json("run", str(tmp_path / "workflow.yaml"), "-i", "topic=x", "--id", "f", "--journal", journal)
+    assert told["end"] == end
+    assert desk("record", "f", "-o", str(out), "--journal", journal).code == 0
+    out.write_text(out.read_text().replace("workflow: w\n", "workflow: workflow.yaml\n"))
+    played = play(load_scenario(out))
+    assert played.passed, played.failures
+    assert played.run.end == end
+
+
 def test_a_cassette_that_misses_names_the_nearest_call(tmp_path: Path, desk: Desk) -> None:
     out = recorded(tmp_path, desk)
     out.write_text(out.read_text().replace("input:\n  topic: 'no'", "input:\n  topic: other"))
@@ -115,7 +153,8 @@ def test_the_examples_play_again_from_their_cassette(file: Path, tmp_path: Path,
     assert desk("play", str(file), "--journal", journal).code == 0
     out = tmp_path / "again.yaml"
     assert desk("record", "last", "-o", str(out), "--journal", journal).code == 0
-    played = play(load_scenario(out), workflow=ROOT / "examples" / "text_to_sql" / "workflow.yaml")
+    example = "ml_pipeline" if file.stem.startswith("ml_pipeline") else "text_to_sql"
+    played = play(load_scenario(out), workflow=ROOT / "examples" / example / "workflow.yaml")
     assert played.passed, played.failures
 
 
@@ -194,6 +233,13 @@ def test_the_plugin_plays_scenarios(pytester: pytest.Pytester, desk: Desk) -> No
     (pytester.path / "scenarios" / "other.yaml").write_text("workflow: no scenario\n")
     result = plugin(pytester)
     result.assert_outcomes(passed=1)
+
+
+def test_the_plugin_plays_what_was_recorded_as_json(pytester: pytest.Pytester, desk: Desk) -> None:
+    out = recorded(pytester.path, desk)
+    for indent, name in ((2, "long.yaml"), (None, "short.yaml")):
+        (out.parent / name).write_text(json.dumps(read_yaml(out.read_text())[0], indent=indent))
+    plugin(pytester).assert_outcomes(passed=3)
 
 
 def test_the_plugin_fails_loudly(pytester: pytest.Pytester, desk: Desk) -> None:

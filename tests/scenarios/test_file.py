@@ -64,7 +64,7 @@ BAD = [
     Row("a script that is a list", "  worker: [{y: 1}, {$raise: no}, {$late: true}]\n  person: [{approve: true}]\n  models:\n    \"openai:a\": [text, {action: GO}, {$fail: late}, [1], 3]\n  messages: {released: [{note: x}]}\n", "  - worker\n", 6, "script", "a list of 1", "a mapping"),
     Row("results that are no list", "worker: [{y: 1}, {$raise: no}, {$late: true}]", "worker: {y: 1}", 7, "script.worker", "a mapping of y", "a list of results, each a mapping"),
     Row("a result that is text", "{y: 1}, {$raise", "done, {$raise", 7, "script.worker", "a list of 3", "a list of results, each a mapping"),
-    Row("a sign for agents that there is not", "{$raise: no}", "{$rais: no}", 7, "script.worker.1.$rais", "key '$rais'", "one of: $late, $raise, $with (did you mean $raise?)"),
+    Row("a sign for agents that there is not", "{$raise: no}", "{$rais: no}", 7, "script.worker.1.$rais", "key '$rais'", "one of: $late, $raise, $type, $with (did you mean $raise?)"),
     Row("a model's sign for an agent", "{$raise: no}", "{$fail: late}", 7, "script.worker.1.$fail", "key '$fail'", "one of: $late, $raise"),
     Row("a person who is no list", "[{approve: true}]", "{approve: true}", 8, "script.person", "a mapping of approve", "a list"),
     Row("an answer that is text", "[{approve: true}]", "[approve]", 8, "script.person.0", "'approve'", "a mapping"),

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from stepladder.errors import InputError, Problem
 from stepladder.scenarios.importers import FORMATS
-from stepladder.scenarios.importers.documents import documents
+from stepladder.scenarios.importers.documents import _stands_alone, documents
 from stepladder.scenarios.importers.magentic_one import flags_of
 from stepladder.scenarios.recording import Recording
 from stepladder.scenarios.recording_line import parse_line, to_line
@@ -297,6 +297,7 @@ def test_no_bytes_break_an_importer(content: bytes, form: str) -> None:
 def test_documents_are_all_there(values: list[Any], indent: int | None, packed: bool) -> None:
     import tempfile
 
+    assume(not _stands_alone(json.dumps(values, indent=indent)))
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "in.json"
         content = json.dumps(values, indent=indent).encode()
@@ -316,3 +317,56 @@ def test_a_long_list_is_read_piece_by_piece(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(InputError):
         list(FORMATS["chat"]([tmp_path / "missing.json"], lambda _: None, lambda _: None))
+
+
+HELLO = {"type": "human", "content": "where is it?", "id": "m1"}
+ANSWERED = {"type": "ai", "content": "It is lost.", "id": "m2"}
+STATE = {"messages": [HELLO, ANSWERED]}
+CONFIGURED = {"configurable": {"thread_id": "t-7", "checkpoint_ns": ""}}
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [{"agent": STATE, "__interrupt__": []}],
+        [["updates", {"agent": STATE}]],
+        [[["graph:1"], "updates", {"agent": STATE}], [[], "updates", {"agent": STATE}]],
+        [[["graph:1"], {"agent": STATE}], [["graph:1"], {"agent": STATE}]],
+        [
+            {"type": "updates", "ns": [], "data": {"agent": {"messages": HELLO}}},
+            {"type": "values", "ns": [], "data": STATE},
+        ],
+        [{"type": "checkpoint", "step": 1, "payload": {"values": STATE, "config": CONFIGURED, "next": []}}],
+        [{"config": CONFIGURED, "checkpoint": {"v": 1, "id": "c", "channel_values": STATE}, "metadata": {"step": 1}}],
+        [{"values": STATE, "config": CONFIGURED}, {"values": STATE, "config": CONFIGURED, "next": ["agent"]}],
+    ],
+)
+def test_langgraph_as_every_version_gives_it(tmp_path: Path, lines: list[Any]) -> None:
+    (run,), problems = read("langgraph", tmp_path, "\n".join(map(json.dumps, lines)), "in.jsonl")
+    assert not problems
+    assert [(each.kind, each.text) for each in run.steps] == [
+        ("user_message", "where is it?"),
+        ("message", "It is lost."),
+    ]
+    assert run.run_id == ("t-7" if "thread_id" in json.dumps(lines) else "in.jsonl")
+
+
+TALK = [{"role": "user", "content": "where is it?"}, {"role": "assistant", "content": "It is lost."}]
+
+
+@pytest.mark.parametrize(
+    ("text", "runs"),
+    [
+        (json.dumps(TALK), 1),
+        (json.dumps(TALK) + "\n" + json.dumps(TALK), 2),
+        (json.dumps([{"messages": TALK}, {"messages": TALK}]), 2),
+        (json.dumps([{"messages": TALK}, {"messages": TALK}], indent=1), 2),
+        (json.dumps([TALK, TALK, TALK], indent=1), 3),
+        (json.dumps({"messages": TALK}) + "\r\n\r\n" + json.dumps({"messages": TALK}), 2),
+    ],
+)
+def test_lists_of_runs_and_runs_that_are_lists(tmp_path: Path, text: str, runs: int) -> None:
+    found, problems = read("chat", tmp_path, text, "in.jsonl")
+    assert not problems
+    assert [len(each.steps) for each in found] == [2] * runs
+    assert len({each.run_id for each in found}) == runs

@@ -11,9 +11,10 @@ from pytest import MonkeyPatch
 
 from stepladder.app.at_work import AtWork
 from stepladder.commands import CallAgent
-from stepladder.drivers import Runner, local
+from stepladder.drivers import Runner, local, turns
 from stepladder.drivers.committer import Committer
 from stepladder.drivers.ownership import Ownership
+from stepladder.drivers.turns import Turns
 from stepladder.events import AgentFailed, RunResumed
 from stepladder.journal import NO_DIGEST, MemoryJournal
 from stepladder.orchestrator import advance, effects, results
@@ -25,16 +26,16 @@ Plant = Callable[[MonkeyPatch], None]
 
 def effect_before_intent(plant: MonkeyPatch) -> None:
     """Commands are performed as soon as they are known, while the turn that asks for them is being written."""
-    append = Runner._append
+    take = Runner._take
 
-    def early(self: Runner, post: Any, done: Any) -> bool:
-        before = self.state
-        self.state = advance(self.machine, before, self.resources.redactor.event(post.event)).state
-        self._perform()
-        self.state = before
-        return append(self, post, done)
+    def early(self: Runner, post: Any) -> bool:
+        before = self.turns.state
+        self.turns.state = advance(self.machine, before, self.resources.redactor.event(post.event)).state
+        self._performing.begin(self.resources.clock.now(), self._landed)
+        self.turns.state = before
+        return take(self, post)
 
-    plant.setattr(Runner, "_append", early)
+    plant.setattr(Runner, "_take", early)
 
 
 def acknowledged_before_commit(plant: MonkeyPatch) -> None:
@@ -140,8 +141,8 @@ def answer_consumed_early(plant: MonkeyPatch) -> None:
 
 def answer_left_in_the_inbox(plant: MonkeyPatch) -> None:
     """A turn does not say which item it consumes."""
-    append = Runner._append
-    plant.setattr(Runner, "_append", lambda self, post, done: append(self, replace(post, taken=0), done))
+    append = Turns.append
+    plant.setattr(Turns, "append", lambda self, post, done: append(self, replace(post, taken=0), done))
 
 
 def fence_ignored(plant: MonkeyPatch) -> None:
@@ -162,8 +163,8 @@ def no_signs_of_life(plant: MonkeyPatch) -> None:
 
 def chain_not_linked(plant: MonkeyPatch) -> None:
     """A turn's digest covers itself only."""
-    chain = local.chain
-    plant.setattr(local, "chain", lambda _, body: chain(NO_DIGEST, body))
+    chain = turns.chain
+    plant.setattr(turns, "chain", lambda _, body: chain(NO_DIGEST, body))
 
 
 def deadlines_forgotten(plant: MonkeyPatch) -> None:

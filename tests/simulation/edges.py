@@ -89,7 +89,7 @@ def simulated(loop: SimulatedLoop, checkpoint_every: int) -> Iterator[None]:
         ),
         "stepladder.drivers.ownership.new_owner": owner,
         "stepladder.drivers.resources.Committer": ThreadlessCommitter,
-        "stepladder.drivers.local.CHECKPOINT_EVERY": checkpoint_every,
+        "stepladder.drivers.turns.CHECKPOINT_EVERY": checkpoint_every,
         "stepladder.app.orchestrator.os": SimpleNamespace(environ={}),
     }
     with ExitStack() as stack:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,12 @@ from stepladder.drivers import ManualClock
 from stepladder.errors import JournalError
 from stepladder.events import ModelAnswered, ModelFailed
 from stepladder.prompts import Rendered
+from stepladder.rehearsal import FaultServer, parse_script
 from stepladder.verdicts import Kept, MemoryStore, Situation, Store, Verdicts, hit_rate, likeness, situation
 from stepladder.verdicts.sqlite import SqliteStore
 
 HOUR = 3600.0
+ROOT = Path(__file__).parents[2]
 
 
 def posed(**changes: Any) -> Situation:
@@ -166,6 +170,49 @@ def test_many_who_look_at_once_ask_once() -> None:
         assert (asked, answers.count("exact")) == (1, 63)
 
     asyncio.run(looked())
+
+
+def test_two_stores_of_one_file_lease_a_question_to_one_of_them(tmp_path: Path) -> None:
+    clock = ManualClock()
+    one, other = (SqliteStore(tmp_path / "v", 10, HOUR, clock.now) for _ in range(2))
+    asked = posed()
+    until = clock.now() + 5
+    assert (one.lease(asked, until), one.lease(asked, until), other.lease(asked, until)) == (True, True, False)
+    other.release(asked)
+    assert not other.lease(asked, until), "it is not theirs to give back"
+    assert other.lease(posed(prompt="another"), until)
+    clock.move(5.1)
+    assert other.lease(asked, clock.now() + 5), "whoever died holds nothing for ever"
+    assert not one.lease(asked, clock.now() + 5)
+    other.release(asked)
+    assert one.lease(asked, clock.now() + 5)
+    for store in (one, other):
+        store.close()
+
+
+def test_two_processes_that_want_to_know_the_same_ask_once(tmp_path: Path) -> None:
+    script = parse_script("{rehearsal: slow, latency_s: 0.4}")
+    with FaultServer(script) as server:
+        processes = [
+            subprocess.Popen(
+                [sys.executable, "-m", "tests.verdicts.asker", server.openai_url, str(tmp_path / "j.db"), name, "6"],
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for name in ("one", "two")
+        ]
+        for each in processes:
+            assert each.stdout is not None
+            assert each.stdout.readline() == "ready\n"
+        for each in processes:
+            assert each.stdin is not None
+            each.stdin.write("go\n")
+            each.stdin.flush()
+        cached = [int(each.communicate(timeout=60)[0]) for each in processes]
+        assert len(server.served) == 1, "one of them asked"
+        assert sorted(cached) == [5, 6]
 
 
 def test_where_nothing_came_of_it_the_next_one_asks() -> None:

@@ -17,6 +17,9 @@ from stepladder.scenarios.recording_files import OnBytes, OnProblem
 CHUNK: Final = 1 << 20
 LONGEST: Final = 256 * CHUNK
 """Characters that one element may have."""
+MODES: Final = frozenset({"values", "updates", "messages", "custom", "debug", "checkpoints", "tasks"})
+"""What LangGraph's streams call what they give."""
+ROLES: Final = ("system", "developer", "user", "assistant", "tool", "function")
 _BLANK: Final = re.compile(r"[\s,]*")
 _DECODER: Final = json.JSONDecoder()
 
@@ -34,7 +37,7 @@ class Document(NamedTuple):
 
 
 def documents(files: Iterable[Path], told: OnProblem, on_bytes: OnBytes) -> Iterator[Document]:
-    """Every JSON value of these files: of a file that begins with `[`, each element; else the values one after another.
+    """Every JSON value of these files: of a file that is one list, each element; else the values one after another.
 
     What is no JSON is told of; after it, reading goes on at the next line. Compressed files are unpacked.
 
@@ -84,7 +87,7 @@ def _values(reader: _Reader) -> Iterator[Document]:
     while not reader.text.strip() and reader.more():
         pass
     reader.text = reader.text.lstrip("\ufeff \t\r\n")
-    if reader.text.startswith("["):
+    if reader.text.startswith("[") and not _stands_alone(reader.text):
         reader.text = reader.text[1:]
     while True:
         reader.text = reader.text[_blank(reader.text) :]
@@ -100,6 +103,21 @@ def _values(reader: _Reader) -> Iterator[Document]:
             yield Document(found[0], reader.file, reader.number)
         elif reader.over and not reader.text.strip():
             return
+
+
+def _stands_alone(text: str) -> bool:
+    """Whether the list that a file begins with is one value: one of several lines, a stream's `[mode, ...]`, or the
+    messages of one conversation. Else it is the list of all values."""
+    line, _, after = text.partition("\n")
+    try:
+        first = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    if not isinstance(first, list) or not first:
+        return False
+    streamed = isinstance(first[0], str) and first[0] in MODES and len(first) == 2
+    talk = isinstance(first[0], dict) and first[0].get("role") in ROLES
+    return bool(after.strip()) or streamed or talk
 
 
 def _blank(text: str) -> int:

@@ -4,6 +4,8 @@
     ["updates", {"agent": {"messages": [...]}}]          the same with its mode, as several modes give it
     {"values": {"messages": [...]}, "config": {"configurable": {"thread_id": ...}}, "created_at": ...}   a snapshot
     {"thread_id": ..., "update" or "values": {...}}      any of them with the thread beside it
+    [["graph:1"], "updates", {...}]    {"type": "updates", "ns": [], "data": {...}}    as other versions give them
+    {"type": "checkpoint", "payload": {"values": ...}}   {"checkpoint": {"channel_values": ...}, "config": ...}
 
 A run is a thread; a file without threads is one run. Messages are LangChain's, in any of the forms that its dumps
 have. A message comes once, however often later states repeat it: by its id, else by its place.
@@ -74,16 +76,28 @@ def read_langgraph(files: Iterable[Path], told: OnProblem, on_bytes: OnBytes) ->
     """The runs in LangGraph's logs and checkpoints. Raises InputError: a file cannot be opened."""
     threads: dict[str, _Thread] = {}
     for document in documents(files, told, on_bytes):
-        value = document.value
-        if isinstance(value, list) and len(value) == 2 and isinstance(value[0], str):
-            value = value[1]
-        thread_id = _thread_of(mapping(value)) or document.file.name
-        if not _take(threads.setdefault(thread_id, _Thread()), mapping(value)):
+        value = _inside(document.value)
+        thread_id = _thread_of(mapping(document.value)) or _thread_of(value) or document.file.name
+        if not _take(threads.setdefault(thread_id, _Thread()), value):
             told(document.problem("no messages", "an update or a snapshot of a state with messages"))
     for name, thread in threads.items():
         if thread.writer.steps:
             identity = Identity(thread.model or None, agent_system="LangGraph")
             yield Recording(name, "langgraph", "langgraph", "langgraph", name, tuple(thread.writer.steps), identity)
+
+
+def _inside(value: Any) -> Mapping[str, Any]:
+    """The update or the state in what a stream gives: with its mode or the path of its subgraph before it, as a part
+    with type and data, as an event for debugging, or as a kept checkpoint."""
+    while isinstance(value, list) and value and isinstance(value[-1], Mapping | list):
+        value = value[-1]
+    found = mapping(value)
+    if isinstance(found.get("data"), Mapping) and isinstance(found.get("type"), str):
+        return _inside(found["data"])
+    for name in ("payload", "checkpoint"):
+        if isinstance(found.get(name), Mapping):
+            return _inside({"config": found.get("config"), **found[name]})
+    return found
 
 
 def _thread_of(value: Mapping[str, Any]) -> str:

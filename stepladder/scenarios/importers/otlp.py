@@ -7,8 +7,9 @@ A run is a conversation (`gen_ai.conversation.id`), else a trace. Its spans are 
     execute_tool                               a call (where no model span has it) and its result
     invoke_agent, inside another span          a hand-over
 
-The attributes are those of the semantic conventions (`gen_ai.input.messages`, `gen_ai.output.messages`,
-`gen_ai.tool.call.*`). A span whose status is an error failed. Spans of other kinds are left out.
+What was said stands in attributes or events, in whichever form the instrumentation had (`otlp_messages`). A result that
+no span of its own tells of is taken from the messages that the model was given next. A span whose status is an error
+failed. Spans of other kinds are left out.
 """
 
 from __future__ import annotations
@@ -23,12 +24,19 @@ import msgspec
 
 from stepladder.scenarios.importers.chat import parsed
 from stepladder.scenarios.importers.documents import documents
-from stepladder.scenarios.importers.writer import Writer, mapping, text_of, whole, word
+from stepladder.scenarios.importers.otlp_messages import answered, heard
+from stepladder.scenarios.importers.writer import Writer, mapping, whole, word
 from stepladder.scenarios.recording import Afterwards, Identity, Outcome, Recording
 from stepladder.scenarios.recording_files import OnBytes, OnProblem
 
 CHAT: Final = frozenset({"chat", "generate_content", "text_completion"})
 KNOWN: Final = CHAT | {"execute_tool", "invoke_agent"}
+OLDER: Final = {
+    "chat": "chat",
+    "completion": "text_completion",
+    "tool": "execute_tool",
+    "agent": "invoke_agent",
+}
 ERROR: Final = (2, "STATUS_CODE_ERROR")
 
 
@@ -42,11 +50,13 @@ class Span(msgspec.Struct, frozen=True):
     failed: bool
     said: dict[str, Any]
     service: str
+    operation: str
+    events: tuple[tuple[str, dict[str, Any]], ...] = ()
 
-    @property
-    def operation(self) -> str:
-        """What it did."""
-        return word(self.said.get("gen_ai.operation.name"))
+    def used(self, name: str, older: str) -> int | None:
+        """How many tokens, by the name of today or the one before."""
+        said = self.said.get(f"gen_ai.usage.{name}_tokens", self.said.get(f"gen_ai.usage.{older}_tokens"))
+        return whole(said)
 
 
 def read_otlp(files: Iterable[Path], told: OnProblem, on_bytes: OnBytes) -> Iterator[Recording]:
@@ -67,10 +77,11 @@ def read_otlp(files: Iterable[Path], told: OnProblem, on_bytes: OnBytes) -> Iter
 def _spans(document: Any) -> Iterator[Span]:
     for resource in _list(mapping(document).get("resourceSpans")):
         service = word(_attributes(mapping(resource.get("resource")).get("attributes")).get("service.name"), "otlp")
-        for scope in _list(resource.get("scopeSpans")):
+        for scope in _list(resource.get("scopeSpans", resource.get("instrumentationLibrarySpans"))):
             for span in _list(scope.get("spans")):
                 said = _attributes(span.get("attributes"))
-                if word(said.get("gen_ai.operation.name")) not in KNOWN:
+                operation = _operation(said)
+                if operation not in KNOWN:
                     continue
                 status = mapping(span.get("status")).get("code")
                 yield Span(
@@ -81,7 +92,25 @@ def _spans(document: Any) -> Iterator[Span]:
                     status in ERROR or "error.type" in said,
                     said,
                     service,
+                    operation,
+                    tuple(_events(span.get("events"))),
                 )
+
+
+def _events(listed: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    for each in _list(listed):
+        yield word(each.get("name")), _attributes(each.get("attributes"))
+
+
+def _operation(said: Mapping[str, Any]) -> str:
+    """What a span did; older instrumentations say it in their own words, or by what they tell of."""
+    named = word(said.get("gen_ai.operation.name"))
+    if named:
+        return named
+    older = word(said.get("llm.request.type")) or word(said.get("traceloop.span.kind"))
+    if older in OLDER:
+        return OLDER[older]
+    return "chat" if "gen_ai.request.model" in said and "gen_ai.system" in said else ""
 
 
 def _list(value: Any) -> list[Mapping[str, Any]]:
@@ -107,17 +136,70 @@ def _value(value: Mapping[str, Any]) -> Any:
     return None
 
 
+class _Run:
+    """One run while its spans come in: what was heard and which calls were answered is not told again."""
+
+    def __init__(self) -> None:
+        self.writer = Writer()
+        self.heard, self.returned = set[str](), set[str]()
+        self.open: dict[str, list[str]] = {}
+
+    def chat(self, span: Span) -> None:
+        """What the model was given that is new, and what it said."""
+        agent, writer = word(span.said.get("gen_ai.agent.name"), "assistant"), self.writer
+        for message in heard(span.said, list(span.events)):
+            if message.role == "user" and message.text and message.text not in self.heard:  # each span repeats the past
+                self.heard.add(message.text)
+                writer.asked(message.text, ts=_time(span.began))
+            for call_id, text in message.results:
+                if writer.knows(call_id) and call_id not in self.returned:
+                    self.returned.add(call_id)
+                    writer.returned(text, error=None, call_id=call_id, ts=_time(span.began))
+        used: dict[str, Any] = {
+            "tokens": span.used("output", "completion"),
+            "prompt_tokens": span.used("input", "prompt"),
+        }
+        used["ts"] = _time(span.ended)
+        for message in answered(span.said, list(span.events)):
+            writer.said(agent, message.text, **used)
+            for call in message.calls:
+                call_id = call.id or f"call {len(writer.steps)}"
+                self.open.setdefault(call.name, []).append(call_id)
+                writer.called(agent, call.name, call.arguments, call_id, ts=used["ts"])
+
+    def _unanswered(self, tool: str) -> str:
+        """The oldest call of this tool that has no result yet."""
+        return next((each for each in self.open.get(tool, ()) if each not in self.returned), "")
+
+    def tool(self, span: Span) -> None:
+        """A call, where no model span has it, and its result."""
+        said, writer = span.said, self.writer
+        tool = word(said.get("gen_ai.tool.name")) or word(said.get("traceloop.entity.name"), "unnamed")
+        call_id = word(said.get("gen_ai.tool.call.id")) or self._unanswered(tool)
+        if not writer.knows(call_id):
+            agent = word(said.get("gen_ai.agent.name"), "assistant")
+            call_id = call_id or f"span {len(writer.steps)}"
+            arguments = parsed(said.get("gen_ai.tool.call.arguments", said.get("traceloop.entity.input")))
+            writer.called(agent, tool, arguments, call_id, ts=_time(span.began))
+        result = said.get("gen_ai.tool.call.result", said.get("traceloop.entity.output", ""))
+        text = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)
+        if call_id not in self.returned:
+            self.returned.add(call_id)
+            told = text or word(said.get("error.type"))
+            writer.returned(told, error=span.failed, call_id=call_id, ts=_time(span.ended))
+
+
 def _recording(name: str, spans: list[Span]) -> Recording | None:
-    writer, heard = Writer(), set[str]()
+    run = _Run()
     for span in spans:
         if span.operation in CHAT:
-            _chat(writer, span, heard)
+            run.chat(span)
         elif span.operation == "execute_tool":
-            _tool(writer, span)
+            run.tool(span)
         elif span.parent:
             agent = word(span.said.get("gen_ai.agent.name"), "agent")
-            writer.called(span.service, agent, "", kind="handoff", ts=_time(span.began))
-    if not writer.steps:
+            run.writer.called(span.service, agent, "", kind="handoff", ts=_time(span.began))
+    if not run.writer.steps:
         return None
     models = (word(span.said.get("gen_ai.request.model")) for span in spans)
     root = next((span for span in spans if not span.parent), None)
@@ -128,50 +210,10 @@ def _recording(name: str, spans: list[Span]) -> Recording | None:
         f"otlp/{spans[0].service}",
         spans[0].service,
         name,
-        tuple(writer.steps),
+        tuple(run.writer.steps),
         Identity(next(filter(None, models), None), agent_system=spans[0].service),
         Afterwards(Outcome(False if failed else None)),
     )
-
-
-def _chat(writer: Writer, span: Span, heard: set[str]) -> None:
-    agent = word(span.said.get("gen_ai.agent.name"), "assistant")
-    for message in _messages(span.said.get("gen_ai.input.messages")):
-        text = _text(message)
-        if message.get("role") == "user" and text and text not in heard:  # every span repeats what came before
-            heard.add(text)
-            writer.asked(text, ts=_time(span.began))
-    used = {
-        "tokens": whole(span.said.get("gen_ai.usage.output_tokens")),
-        "prompt_tokens": whole(span.said.get("gen_ai.usage.input_tokens")),
-        "ts": _time(span.ended),
-    }
-    for message in _messages(span.said.get("gen_ai.output.messages")):
-        writer.said(agent, _text(message), **used)
-        for part in _list(message.get("parts")):
-            if part.get("type") == "tool_call":
-                arguments = parsed(part.get("arguments"))
-                writer.called(agent, word(part.get("name"), "unnamed"), arguments, word(part.get("id")), ts=used["ts"])
-
-
-def _tool(writer: Writer, span: Span) -> None:
-    tool, call_id = word(span.said.get("gen_ai.tool.name"), "unnamed"), word(span.said.get("gen_ai.tool.call.id"))
-    if not writer.knows(call_id):
-        agent = word(span.said.get("gen_ai.agent.name"), "assistant")
-        call_id = call_id or f"span {len(writer.steps)}"
-        writer.called(agent, tool, parsed(span.said.get("gen_ai.tool.call.arguments")), call_id, ts=_time(span.began))
-    result = span.said.get("gen_ai.tool.call.result", "")
-    text = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)
-    writer.returned(text or word(span.said.get("error.type")), error=span.failed, call_id=call_id, ts=_time(span.ended))
-
-
-def _messages(value: Any) -> list[Mapping[str, Any]]:
-    return _list(parsed(value) if isinstance(value, str) else value)
-
-
-def _text(message: Mapping[str, Any]) -> str:
-    parts = [part for part in _list(message.get("parts")) if part.get("type") == "text"]
-    return text_of(parts) or text_of(message.get("content"))
 
 
 def _time(nanoseconds: int) -> str | None:
