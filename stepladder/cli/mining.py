@@ -117,7 +117,8 @@ def _mined(
     chosen: list[Chosen], agreement: float, partitions: int, seed: int, screen: Screen
 ) -> tuple[list[Proposal], dict[int, list[str]], dict[str, Any] | None]:
     """The proposals of each step, the routes that each was seen on, and what they take over out of fold."""
-    from stepladder.evaluation.mining import Mine, Terms, coverage, proposals
+    from stepladder.evaluation.mined_rules import Terms
+    from stepladder.evaluation.mining import Mine, coverage, proposals
 
     found: list[Proposal] = []
     routes, measured = dict[int, list[str]](), None
