@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -36,7 +36,7 @@ def costs(
         typer.Option("--unknown", metavar="", help="List the calls of which nobody knows whether they were billed."),
     ] = False,
     reconcile: Annotated[
-        Optional[list[str]],  # noqa: UP045
+        list[str] | None,
         typer.Option("--reconcile", metavar="ID=USD", help="What such a call really cost, by its bill; repeatable."),
     ] = None,
     journal: JournalFile = DEFAULT_JOURNAL,
