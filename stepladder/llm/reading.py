@@ -47,6 +47,10 @@ class Usage(msgspec.Struct, frozen=True):
         return self.input_tokens is not None and self.output_tokens is not None
 
 
+MESSAGE: Final = 2_000
+"""Characters of a message that are looked at."""
+
+
 class Said(msgspec.Struct, frozen=True):
     """What an error object says: its code words, its message, how many seconds to wait if it names them, and the names
     of the limits that were reached."""
