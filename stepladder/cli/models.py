@@ -132,7 +132,8 @@ def _tell(whole: Service, alerts: Sequence[dict[str, Any]], screen: Screen) -> N
         for cause in each.look_at:
             screen.out.print(clean(f"look at    {each.model}: {line(cause, 200)}"), style="yellow", soft_wrap=True)
     share = f" ({whole.fallback_share:.1%})" if whole.asked else ""
-    asked = f"{whole.asked} asked a model, {whole.fallbacks} fell back on the rule{share}"
+    why = "".join(f", {count} {cause}" for cause, count in whole.causes.items())
+    asked = f"{whole.asked} asked a model, {whole.fallbacks} fell back on the rule{share}{why}"
     screen.out.print(f"decisions  {whole.decisions}: {asked}", soft_wrap=True)
     screen.out.print(f"cost       {cost(whole.usd_a_decision)} a decision, {cost(whole.usd)} in all", soft_wrap=True)
     for found in alerts:

@@ -52,13 +52,15 @@ class Served(msgspec.Struct, frozen=True):
 
 
 class Service(msgspec.Struct, frozen=True):
-    """How decisions were served: `asked` of them asked a model, in `fallbacks` the rule stood because that came to
-    nothing, `usd` is what all of them cost. `models` are by name."""
+    """How decisions were served: `asked` of them asked a model or wanted to, in `fallbacks` the rule stood because that came to
+    nothing, for these `causes` by how many: what the models failed at, invalid or unsure answers, and over_cap,
+    throttled, unpriced or no_ledger where nothing was sent. `usd` is what all of them cost. `models` are by name."""
 
     decisions: int = 0
     asked: int = 0
     fallbacks: int = 0
     usd: float = 0.0
+    causes: dict[str, int] = {}
     models: tuple[Served, ...] = ()
 
     @property
@@ -86,8 +88,18 @@ def service(records: Iterable[DecisionRecord]) -> Service:
         sum(any(not call.cached for call in record.calls) for record in listed),
         sum(bool(record.settled and record.settled.fallback) for record in listed),
         sum(each.usd for each in models),
+        dict(Counter(cause for record in listed for cause in _causes(record)).most_common()),
         models,
     )
+
+
+def _causes(record: DecisionRecord) -> list[str]:
+    """Why the rule stood where somebody was asked, each cause once."""
+    if not (record.settled and record.settled.fallback):
+        return []
+    failures = [call.failure for call in record.calls if call.failure]
+    said = [each.outcome for each in record.answered if each.outcome in ("invalid", "unsure")]
+    return list(dict.fromkeys([*failures, *said]))
 
 
 def _served(model: str, attempts: Sequence[tuple[Attempt, ModelCall]]) -> Served:

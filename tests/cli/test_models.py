@@ -48,7 +48,7 @@ def test_models_are_told_with_what_went_wrong_and_who_stood_in(desk: Desk) -> No
     assert "look at    first:m: " in told.out
     assert "401" in told.out
     assert "failed     second:m: 1 unavailable" in told.out
-    assert "3 asked a model, 1 fell back on the rule (33.3%)" in told.out
+    assert "3 asked a model, 1 fell back on the rule (33.3%), 1 unavailable" in told.out
     first, second = desk.json("models")["models"]
     assert (first["model"], first["sent"], first["answered"], first["failed"]) == ("first:m", 3, 0, 1.0)
     assert (second["sent"], second["answered"], second["stood_in"]) == (3, 2, 2)

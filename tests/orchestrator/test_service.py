@@ -47,6 +47,7 @@ def test_each_model_by_what_came_of_what_was_sent_to_it() -> None:
         ]
     )
     assert (whole.decisions, whole.asked, whole.fallbacks, whole.fallback_share) == (5, 4, 1, 0.25)
+    assert whole.causes == {"rejected": 1}
     assert whole.usd == pytest.approx(0.032)
     assert whole.usd_a_decision == pytest.approx(0.0064)
     b, a = whole.models
