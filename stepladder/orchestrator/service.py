@@ -52,9 +52,12 @@ class Served(msgspec.Struct, frozen=True):
 
 
 class Service(msgspec.Struct, frozen=True):
-    """How decisions were served: `asked` of them asked a model or wanted to, in `fallbacks` the rule stood because that came to
-    nothing, for these `causes` by how many: what the models failed at, invalid or unsure answers, and over_cap,
-    throttled, unpriced or no_ledger where nothing was sent. `usd` is what all of them cost. `models` are by name."""
+    """How decisions were served.
+
+    `asked` of them asked a model or wanted to, in `fallbacks` the rule stood because that came to nothing, for these
+    `causes` by how many: what the models failed at, invalid or unsure answers, and over_cap, throttled, unpriced or
+    no_ledger where nothing was sent. `usd` is what all of them cost. `models` are by name.
+    """
 
     decisions: int = 0
     asked: int = 0
