@@ -19,9 +19,10 @@ from stepladder.orchestrator.records import DecisionRecord, ModelCall
 class Served(msgspec.Struct, frozen=True):
     """What came of everything that was sent to one model (`provider:model`).
 
-    `sent` counts requests, `answered` those that brought an answer, whatever it was worth, `failures` the others by
-    the class of their failure. `retried` are requests after the first for one question, `stood_in` answers in the
-    place of a model before it in the chain, `passed_over` how often it was its turn and nothing was sent. `p50_s`,
+    `sent` counts requests, `answered` those that brought an answer that counts, `failures` the others by the class of
+    their failure: answers that do not count are among them (invalid, low_quality). `retried` are requests after the
+    first for one question, `stood_in` answers in the place of a model before it in the chain, `passed_over` how often
+    it was its turn and nothing was sent. `p50_s`,
     `p95_s` and `p99_s` are percentiles of the seconds that answers took (nearest rank; 0 where there is none). `usd`
     includes what may have been billed. `look_at` is what somebody has to look at: a wrong key, no money, a model that
     is not there.
@@ -42,7 +43,7 @@ class Served(msgspec.Struct, frozen=True):
 
     @property
     def failed(self) -> float:
-        """Requests without an answer, as a share of all that were sent; 0 where none was."""
+        """Requests without an answer that counts, as a share of all that were sent; 0 where none was."""
         return 1 - self.answered / self.sent if self.sent else 0.0
 
     @property
