@@ -9,9 +9,11 @@ from __future__ import annotations
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from stepladder.journal import Checkpoint
 from stepladder.orchestrator import Machine
+from stepladder.signals.memory import memory_of, plain_memory
 from stepladder.state import RunState
 
 
@@ -26,12 +28,17 @@ _DECODER: Final = msgspec.json.Decoder(_Kept)
 
 
 def kept_state(machine: Machine, state: RunState) -> bytes | None:
-    """The state as bytes; None where it holds what JSON does not (a signal's memory of sets or tuples)."""
+    """The state as bytes; None where a signal of somebody's own remembers what `signals.memory` does not know."""
+    memory = {name: plain_memory(each) for name, each in state.memory.items()}
     try:
-        body = _ENCODER.encode(_Kept(machine.definition.hash, machine.policy.hash, state))
-        return body if _DECODER.decode(body).state == state else None
+        body = _ENCODER.encode(_Kept(machine.definition.hash, machine.policy.hash, replace(state, memory=memory)))
+        return body if _state_in(_DECODER.decode(body)) == state else None
     except (msgspec.MsgspecError, TypeError, ValueError):
         return None
+
+
+def _state_in(kept: _Kept) -> RunState:
+    return replace(kept.state, memory={name: memory_of(each) for name, each in kept.state.memory.items()})
 
 
 def kept_under(checkpoint: Checkpoint) -> tuple[str, str] | None:
@@ -49,7 +56,7 @@ def state_at(machine: Machine, checkpoint: Checkpoint | None) -> RunState | None
         return None
     try:
         kept = _DECODER.decode(checkpoint.state)
-    except (msgspec.MsgspecError, ValueError):
+        same = (kept.workflow, kept.policy) == (machine.definition.hash, machine.policy.hash)
+        return _state_in(kept) if same else None
+    except (msgspec.MsgspecError, TypeError, ValueError):
         return None
-    same = (kept.workflow, kept.policy) == (machine.definition.hash, machine.policy.hash)
-    return kept.state if same else None
