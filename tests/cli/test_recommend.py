@@ -140,6 +140,27 @@ def test_no_secret_is_in_a_command(desk: Desk) -> None:
     assert rule["command"] == "stepladder mine --workflow workflow.yaml --option size=3"
 
 
+def test_a_setting_that_no_run_knows_is_refused(desk: Desk) -> None:
+    desk.write(workflow__yaml=WORKFLOW)
+    filled(desk.folder / "stepladder.db", ["plain"] * 3)
+    told = desk("whatif", "--workflow", "workflow.yaml", "--set", "nosuch >= 2")
+    assert (told.code, told.out) == (2, "")
+    assert "nosuch: found nothing that these runs know" in told.err
+
+
+def test_files_without_a_choice_and_runs_of_two_workflows_are_not_mined(desk: Desk) -> None:
+    desk.write(empty__jsonl="")
+    told = desk("mine", "empty.jsonl")
+    assert (told.code, "empty.jsonl: found no choice" in told.err) == (2, True)
+    text = WORKFLOW.replace("workflow: sorting", "workflow: other")
+    desk.write(workflow__yaml=WORKFLOW, other__yaml=text)
+    filled(desk.folder / "stepladder.db", ["metal", "glass"] * 20)
+    filled(desk.folder / "stepladder.db", ["metal", "glass"] * 20, text, "o")
+    told = desk("mine")
+    assert (told.code, "the file of one of: other, sorting" in told.err) == (2, True)
+    assert desk.json("mine", "--workflow", "other.yaml")["choices"] == 40
+
+
 def test_nothing_to_say(desk: Desk) -> None:
     desk.write(workflow__yaml=WORKFLOW)
     filled(desk.folder / "stepladder.db", ["plain"] * 12)
