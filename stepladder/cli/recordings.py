@@ -199,8 +199,10 @@ def evaluate(
 
     It reads steps alone. A policy that names what is known only afterwards, or who ran what, is refused.
     """
+    from math import isnan
+
     from stepladder.cli.evaluation_tables import told_json, told_tables
-    from stepladder.cli.failures import UsageError
+    from stepladder.cli.failures import UsageError, note
     from stepladder.cli.screen import Screen
     from stepladder.evaluation.agent_policy import DEFAULT, load_policy
     from stepladder.evaluation.evaluate import REFERENCES, Escalates
@@ -217,6 +219,9 @@ def evaluate(
         read = read_steps(
             files, names, wanted=wanted_of(only), on_problem=progress.on_problem, on_bytes=progress.on_bytes
         )
+    if unknown := sum(map(isnan, read.truth.failed.tolist())):
+        of = len(read.truth.failed)
+        note(f"{unknown} of {of} runs do not say how they ended; they count as neither failed nor good", json=as_json)
     if columns is not None:
         from stepladder.evaluation.parquet import write_columns
 
