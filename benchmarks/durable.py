@@ -79,7 +79,7 @@ def cases(*, quick: bool, postgres: bool) -> list[list[Case]]:
     """What each round measures; the first round has everything, memory takes no more than two."""
     seconds = 1.0 if quick else 3.0
     steps = [Case(Request("steps", store, "", seconds=seconds, flight=n)) for store in STORES for n in (1, 64)]
-    steps += [Case(Request("steps", "ours", "", seconds=seconds, flight=256))]
+    steps += [Case(Request("steps", "ours", "", seconds=seconds, flight=n)) for n in (256, MANY)]
     steps += [Case(Request("steps", "ours", "", "", "normal", n, seconds)) for n in (1, 64)]
     if postgres:
         steps += [Case(Request("steps", store, "", seconds=seconds, flight=64), postgres=True) for store in STORES]

@@ -107,6 +107,7 @@ FIGURES = (
     Figure("one run, FULL: syncs a step (10 steps, 11 turns)", "ours steps full 1", "syncs", 1.12, 1.1, less=True),
     Figure("64 runs in flight, FULL: steps/s", "ours steps full 64", "rate", 15_000, 50_000),
     Figure("256 runs in flight, FULL: steps/s", "ours steps full 256", "rate", 15_000, 50_000),
+    Figure("1,000 runs in flight, FULL: steps/s", "ours steps full 1000", "rate", 15_000, 50_000),
     Figure("one run, NORMAL, a commit a step: steps/s", "ours steps normal 1", "rate", 10_000, 25_000),
     Figure("bytes kept a step, decision record included", "ours steps full 64", "kept", 600, 300, less=True),
     Figure("1,000 runs at once: MB at most", "ours memory full 1000", "most", 80, 45, less=True),

@@ -99,3 +99,17 @@ class Definitions:
             missing = f"no definition of {pin} under policy {pin.policy_hash}"
             raise JournalError(self.journal.name, missing, "the definition that its runs were decided by")
         return kept
+
+
+def day_cap_usd(journal: Journal) -> float | None:
+    """The cap of a day that the newest run of a journal was decided under; None where there is none."""
+    for row in journal.rows(1):
+        entries = [entry for turn in journal.turns(row.run_id) for entry in turn.entries]
+        if not entries or not isinstance(entries[0], RunStarted):
+            return None
+        pin = pin_of(entries[0], entries[1:])
+        body = journal.definition(f"{pin.workflow_hash}/{pin.policy_hash}")
+        policy = msgspec.json.decode(body)["source"].get("policy") if body else None
+        found = ((policy or {}).get("money") or {}).get("day_usd")
+        return float(found) if isinstance(found, (int, float)) else None
+    return None

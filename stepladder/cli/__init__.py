@@ -1,7 +1,8 @@
 """The command line: `stepladder COMMAND ...`.
 
     run, answer, send, resume, retry, cancel    work on runs            (runs)
-    runs, show, outcome, replay, export, costs  read the journal        (show, replay, costs)
+    runs, show, outcome, replay, export,        read the journal        (show, replay, costs,
+    costs, models                                                        models)
     verify, head, prune                         keep the journal        (keeping)
     check, explain, schema, diagram             look at workflow files  (check, diagrams)
     init, play, rehearse                        projects and scenarios  (project, scenarios, rehearsing)
@@ -67,7 +68,19 @@ def _text(argument: str) -> str:
 
 # in the order of the help
 for _module in (
-    *("runs", "show", "replay", "costs", "keeping", "check", "diagrams", "project", "scenarios", "rehearsing"),
+    *(
+        "runs",
+        "show",
+        "replay",
+        "costs",
+        "models",
+        "keeping",
+        "check",
+        "diagrams",
+        "project",
+        "scenarios",
+        "rehearsing",
+    ),
     *("ab", "rollout", "mining", "whatif", "fork", "recommend", "recording", "recordings", "tuning"),
 ):
     import_module(f"stepladder.cli.{_module}")

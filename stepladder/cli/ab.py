@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple
 
 import typer
 
 from stepladder.cli.commands import app
 from stepladder.cli.exits import Exit
+from stepladder.cli.learning import PANEL, Alpha, AtMost, Gain, Point, Runs, criteria_of, past_of
 from stepladder.cli.options import DEFAULT_JOURNAL, AgentsFile, JournalFile, Json, Options
 
 if TYPE_CHECKING:
@@ -16,22 +17,43 @@ if TYPE_CHECKING:
     from stepladder.evaluation.shadow import ShadowReport
     from stepladder.evaluation.trial import Criteria, Report
 
-PANEL: Final = "Learn from runs"
 DESIGNS: Final = ("paired", "split", "shadow")
 
-Point = Annotated[str, typer.Option("--point", metavar="NAME", help="The decision point that is looked at.")]
-Gain = Annotated[
-    Optional[list[str]],  # noqa: UP045 - typer reads the annotation
-    typer.Option(
-        "--gain", metavar="METRIC=PART", help="What b must gain: success=0.15 means 15% of a's. Replaces the defaults."
+Files = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="[FILES]...", help="A file of runs or pairs (.jsonl, .json, .csv), or recordings. Default: the journal."
     ),
 ]
-AtMost = Annotated[
-    Optional[list[str]],  # noqa: UP045
-    typer.Option("--at-most", metavar="METRIC=PART", help="How far b may be above a: time_s=0.2."),
+By = Annotated[
+    str,
+    typer.Option(
+        "--by",
+        metavar="WHAT",
+        help="What the arms differ in. In a journal: policy (default), mode, prompt, model; in recordings: model "
+        "(default), agent_system, family, source, domain, user_model, trial, provenance.KEY.",
+    ),
 ]
-Runs = Annotated[int, typer.Option("--runs", min=2, help="The fewest runs an arm that a GO takes.")]
-Alpha = Annotated[float, typer.Option("--alpha", min=0.0001, max=0.5, help="The chance of a false finding.")]
+Design = Annotated[
+    str,
+    typer.Option(
+        "--design",
+        metavar="paired|split|shadow",
+        help="How to compare. Default: split in a journal; else paired where both arms had the same inputs.",
+    ),
+]
+PairBy = Annotated[
+    str,
+    typer.Option(
+        "--pair-by",
+        metavar="FIELD",
+        help="Paired: what has to be the same; a field of the input. In recordings the task, or another field.",
+    ),
+]
+Only = Annotated[
+    list[str] | None,
+    typer.Option("--only", metavar="KEY=PATTERN", help="Only recordings like this, as domain=retail; repeatable."),
+]
 
 
 @app.command(
@@ -40,44 +62,13 @@ Alpha = Annotated[float, typer.Option("--alpha", min=0.0001, max=0.5, help="The 
     "  stepladder ab --by policy --a 3f2c --b 91ab\n  stepladder ab --design shadow --point next_action",
 )
 def ab(
-    files: Annotated[
-        Optional[list[Path]],  # noqa: UP045
-        typer.Argument(
-            metavar="[FILES]...",
-            help="A file of runs or pairs (.jsonl, .json, .csv), or recordings. Default: the journal.",
-        ),
-    ] = None,
-    by: Annotated[
-        str,
-        typer.Option(
-            "--by",
-            metavar="WHAT",
-            help="What the arms differ in. In a journal: policy (default), mode, prompt, model; in recordings: model "
-            "(default), agent_system, family, source, domain, user_model, trial, provenance.KEY.",
-        ),
-    ] = "",
+    files: Files = None,
+    by: By = "",
     a: Annotated[str, typer.Option("--a", metavar="ARM", help="The arm that is there; a hash may be cut.")] = "",
     b: Annotated[str, typer.Option("--b", metavar="ARM", help="The arm that is to be better.")] = "",
-    design: Annotated[
-        str,
-        typer.Option(
-            "--design",
-            metavar="paired|split|shadow",
-            help="How to compare. Default: split in a journal; else paired where both arms had the same inputs.",
-        ),
-    ] = "",
-    pair_by: Annotated[
-        str,
-        typer.Option(
-            "--pair-by",
-            metavar="FIELD",
-            help="Paired: what has to be the same; a field of the input. In recordings the task, or another field.",
-        ),
-    ] = "",
-    only: Annotated[
-        Optional[list[str]],  # noqa: UP045
-        typer.Option("--only", metavar="KEY=PATTERN", help="Only recordings like this, as domain=retail; repeatable."),
-    ] = None,
+    design: Design = "",
+    pair_by: PairBy = "",
+    only: Only = None,
     point: Point = "next_action",
     gain: Gain = None,
     at_most: AtMost = None,
@@ -96,8 +87,6 @@ def ab(
     """
     from stepladder.cli.failures import UsageError
     from stepladder.cli.screen import Screen
-    from stepladder.evaluation.trial import judge
-    from stepladder.evaluation.trial_file import read_trial
     from stepladder.evaluation.trial_recordings import are_recordings
 
     if design not in ("", *DESIGNS):
@@ -108,13 +97,7 @@ def ab(
     if only:
         raise UsageError("--only: it says which recordings, and there are none here")
     if files:
-        if design == "shadow":
-            raise UsageError(
-                "--design shadow: a shadow is in a journal or in recordings of ours, not in a file of runs"
-            )
-        if by or pair_by:
-            raise UsageError(f"--{'by' if by else 'pair-by'}: a file of runs says it in `{'arm' if by else 'pair'}`")
-        return _tell(judge(read_trial(files[0], a, b, _held(design)), criteria), screen)
+        return _of_file(files[0], design, meant, criteria, screen)
     return _of_journal(past_of(journal, agents, option, point), design, meant, point, criteria, screen)
 
 
@@ -129,6 +112,19 @@ class Meant(NamedTuple):
 
 def _held(design: str) -> Literal["", "paired", "split"]:
     return "paired" if design == "paired" else "split" if design == "split" else ""
+
+
+def _of_file(file: Path, design: str, meant: Meant, criteria: Criteria, screen: Screen) -> Exit:
+    from stepladder.cli.failures import UsageError
+    from stepladder.evaluation.trial import judge
+    from stepladder.evaluation.trial_file import read_trial
+
+    if design == "shadow":
+        raise UsageError("--design shadow: a shadow is in a journal or in recordings of ours, not in a file of runs")
+    if meant.by or meant.pair_by:
+        said, field = ("by", "arm") if meant.by else ("pair-by", "pair")
+        raise UsageError(f"--{said}: a file of runs says it in `{field}`")
+    return _tell(judge(read_trial(file, meant.a, meant.b, _held(design)), criteria), screen)
 
 
 def _of_recordings(
@@ -190,40 +186,3 @@ def _tell(report: Report, screen: Screen) -> Exit:
 
     tell_report(report, screen)
     return Exit.DONE if report.go else Exit.NEGATIVE
-
-
-def past_of(journal: Any, agents: Path | None, option: list[str] | None, point: str, workflow: str = "") -> list[Any]:
-    """The journal's runs, as trials see them. Raises NothingThere, JournalError."""
-    from stepladder.cli.journals import opened, signals_of
-    from stepladder.cli.pairs import pairs
-    from stepladder.evaluation.past_runs import past_runs
-
-    signals = signals_of(agents, pairs(option, "--option"))
-    with opened(journal) as kept:
-        return list(past_runs(kept, signals, workflow, point))
-
-
-def criteria_of(gain: list[str] | None, at_most: list[str] | None, runs: int, alpha: float) -> Criteria:
-    """What the options ask for; the defaults where they ask for nothing. Raises UsageError."""
-    from stepladder.evaluation.trial import Criteria, Criterion
-
-    asked = [Criterion(metric, gain=part) for metric, part in _parts(gain, "--gain")]
-    asked += [Criterion(metric, at_most=part) for metric, part in _parts(at_most, "--at-most")]
-    return Criteria(tuple(asked) or Criteria().asked, runs, alpha)
-
-
-def _parts(given: list[str] | None, option: str) -> list[tuple[Any, float]]:
-    from stepladder.cli.failures import UsageError
-    from stepladder.cli.pairs import pairs
-    from stepladder.evaluation.trial import METRICS
-
-    found = []
-    for metric, text in pairs(given, option).items():
-        try:
-            part = float(text)
-        except ValueError:
-            part = -1.0
-        if metric not in METRICS or not 0 <= part <= 100:
-            raise UsageError(f"{option} {metric}={text}: expected one of {', '.join(METRICS)}, and a part such as 0.15")
-        found.append((metric, part))
-    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Optional
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -158,13 +158,13 @@ def explain(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The workflow file.")],
     at: Annotated[str, typer.Option("--at", metavar="STEP", help="The step in which is decided.")],
     facts: Annotated[
-        Optional[list[str]],  # noqa: UP045
+        list[str] | None,
         typer.Option(
             "--set", metavar="PATH=VALUE", help="A fact: last.status=ok, taken.X=2, error_count=3; repeatable."
         ),
     ] = None,
     returned: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option("--returned", metavar="ok|failed|late|in_doubt", help="How the step's effect went. Default: ok."),
     ] = None,
     agents: AgentsFile = None,

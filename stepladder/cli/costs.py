@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -36,7 +36,7 @@ def costs(
         typer.Option("--unknown", metavar="", help="List the calls of which nobody knows whether they were billed."),
     ] = False,
     reconcile: Annotated[
-        Optional[list[str]],  # noqa: UP045
+        list[str] | None,
         typer.Option("--reconcile", metavar="ID=USD", help="What such a call really cost, by its bill; repeatable."),
     ] = None,
     journal: JournalFile = DEFAULT_JOURNAL,
@@ -48,6 +48,7 @@ def costs(
     """
     import time
 
+    from stepladder.app.definitions import day_cap_usd
     from stepladder.cli.journals import opened
     from stepladder.cli.screen import Screen
     from stepladder.money import forecast
@@ -65,14 +66,15 @@ def costs(
         finally:
             if ledger is not None:
                 ledger.close()
-        rate = _rate(found, now - days * 86_400)
+        rate, cap = _rate(found, now - days * 86_400), day_cap_usd(found)
+    ahead_of = forecast(lines, now, days=ahead, day_cap_usd=cap)
     shown = [line for line in lines if line.day > day_of(now - days * 86_400)]
     told = {
         "by": aspect,
         "days": days,
         "spent": [_plain(each) for each in spending(shown, aspect)],
         "in_all": _plain(in_all(shown)),
-        "forecast": _plain(forecast(lines, now, days=ahead)),
+        "forecast": {**_plain(ahead_of), "day_cap_usd": cap},
         "cache": {"hits": rate[0], "look_ups": rate[1], "share": rate[0] / rate[1] if rate[1] else 0.0},
         "unknown": [_line(each) for each in shown if each.state in ("open", "unknown")],
         "reconciled": settled,
@@ -82,7 +84,7 @@ def costs(
         screen.emit(told)
         return Exit.DONE
     _tell(spending(shown, aspect), in_all(shown), aspect, screen)
-    _tell_forecast(forecast(lines, now, days=ahead), rate, screen)
+    _tell_forecast(ahead_of, cap, rate, screen)
     if unknown:
         _tell_unknown(told["unknown"], screen)
     return Exit.DONE
@@ -198,13 +200,16 @@ def _tell(listed: Sequence[Spending], whole: Spending, by: str, screen: Screen) 
         screen.out.print(f"{text}; a cap may be passed by so much", style="yellow", soft_wrap=True)
 
 
-def _tell_forecast(found: Forecast, rate: tuple[int, int], screen: Screen) -> None:
-    from stepladder.cli.tell import cost, many
+def _tell_forecast(found: Forecast, cap: float | None, rate: tuple[int, int], screen: Screen) -> None:
+    from stepladder.cli.tell import cost, many, moment
 
     between = f" ({cost(found.low_usd)} to {cost(found.high_usd)})" if found.from_days > 1 else ""
     screen.out.print(f"today      {cost(found.today_usd)} in all, as it goes", soft_wrap=True)
     screen.out.print(f"forecast   {cost(found.total_usd)} in {many(found.days, 'day')}{between}", soft_wrap=True)
     screen.out.print(f"           {found.method}", style="dim", soft_wrap=True)
+    if found.cap_at is not None:
+        said = f"the {cost(cap)} a day are reached at {moment(found.cap_at)} UTC if today goes on like this"
+        screen.out.print(f"cap        {said}", style="yellow", soft_wrap=True)
     if rate[1]:
         share = f"{rate[0] / rate[1]:.0%}"
         screen.out.print(

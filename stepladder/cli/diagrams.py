@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,7 +25,7 @@ FORMATS = ("mermaid", "svg")
 )
 def diagram(
     file: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Argument(metavar="[FILE]", help="The workflow file; with --run the journal knows the workflow."),
     ] = None,
     format_: Annotated[

@@ -1,4 +1,4 @@
-"""Writing files whole or not at all."""
+"""Files that commands read and write; written whole or not at all."""
 
 from __future__ import annotations
 
@@ -6,6 +6,15 @@ import os
 from pathlib import Path
 
 from stepladder.errors import InputError
+
+
+def read_text(file: Path) -> str:
+    """The text of a workflow or policy file. Raises InputError."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        found = str(getattr(error, "strerror", None) or error).lower()
+        raise InputError(str(file), "", found, "a workflow or policy file that can be read") from None
 
 
 def write(path: Path, text: str) -> None:

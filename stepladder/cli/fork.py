@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stepladder.cli.ab import PANEL
 from stepladder.cli.commands import app
 from stepladder.cli.exits import Exit
+from stepladder.cli.learning import PANEL
 from stepladder.cli.options import (
     DEFAULT_JOURNAL,
     AgentsFile,
@@ -38,8 +38,7 @@ def fork(
     name: MaybeRunName = "",
     at: Annotated[int, typer.Option("--at", min=1, metavar="K", help="The decision to go on from.")] = 1,
     policy: Annotated[
-        Optional[Path],  # noqa: UP045 - typer reads the annotation
-        typer.Option("--policy", metavar="FILE", help="Decide by this policy file from there on."),
+        Path | None, typer.Option("--policy", metavar="FILE", help="Decide by this policy file from there on.")
     ] = None,
     action: Annotated[str, typer.Option("--action", metavar="ACTION", help="Take this action there.")] = "",
     every: Annotated[bool, typer.Option("--all", metavar="", help="Every ended run, and what it comes to.")] = False,
@@ -50,8 +49,7 @@ def fork(
         bool, typer.Option("--ask", metavar="", help="Ask models for what is not on record. This costs money.")
     ] = False,
     usd: Annotated[
-        Optional[float],  # noqa: UP045
-        typer.Option("--usd", metavar="N", min=0, help="What --ask may cost in all; no more is asked."),
+        float | None, typer.Option("--usd", metavar="N", min=0, help="What --ask may cost in all; no more is asked.")
     ] = None,
     base_url: BaseUrl = None,
     agents: AgentsFile = None,

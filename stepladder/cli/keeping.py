@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -26,8 +26,7 @@ PANEL = "Keep the journal"
 def verify(
     name: MaybeRunName = "",
     head: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option("--head", metavar="FILE", help="What `stepladder head` wrote earlier."),
+        Path | None, typer.Option("--head", metavar="FILE", help="What `stepladder head` wrote earlier.")
     ] = None,
     agents: AgentsFile = None,
     option: Options = None,
@@ -124,8 +123,7 @@ def prune(
         str, typer.Option("--state", metavar="ended|succeeded|failed|cancelled", help="Only runs that ended so.")
     ] = "ended",
     export: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option("--export", metavar="FOLDER", help="Export each run there before it is pruned."),
+        Path | None, typer.Option("--export", metavar="FOLDER", help="Export each run there before it is pruned.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", metavar="", help="Only say which runs it would be.")] = False,
     agents: AgentsFile = None,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stepladder.cli.ab import PANEL, Point
 from stepladder.cli.commands import app
 from stepladder.cli.exits import Exit
+from stepladder.cli.learning import PANEL, MaybeRecordings, Point
 from stepladder.cli.options import DEFAULT_JOURNAL, AgentsFile, JournalFile, Json, Options
 
 if TYPE_CHECKING:
@@ -24,10 +24,7 @@ if TYPE_CHECKING:
     "  stepladder mine --review workflow.yaml --apply",
 )
 def mine(
-    recordings: Annotated[
-        Optional[list[Path]],  # noqa: UP045 - typer reads the annotation
-        typer.Argument(metavar="[RECORDINGS]...", help="Recorded runs, files or folders. Default: the journal."),
-    ] = None,
+    recordings: MaybeRecordings = None,
     point: Point = "next_action",
     min_agreement: Annotated[
         float, typer.Option("--min-agreement", min=0.5, max=1, help="With the model, on runs held out: all together.")
@@ -39,19 +36,18 @@ def mine(
         str, typer.Option("--accept", metavar="N,N", help="Write these proposals into --into, in shadow.")
     ] = "",
     into: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option("--into", metavar="FILE", help="The workflow or policy file that accepted rules go into."),
     ] = None,
     step: Annotated[
         str, typer.Option("--step", metavar="NAME", help="The step that rules out of recordings are for.")
     ] = "",
     review: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option("--review", metavar="FILE", help="Say how the mined rules of this file did since."),
+        Path | None, typer.Option("--review", metavar="FILE", help="Say how the mined rules of this file did since.")
     ] = None,
     apply: Annotated[bool, typer.Option("--apply", metavar="", help="With --review: promote and retire.")] = False,
     workflow: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option("--workflow", metavar="FILE", help="A journal: only runs of this workflow."),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Of how runs are held out.")] = 0,
@@ -169,8 +165,7 @@ def _progress(screen: Screen) -> Any:
 
 def _accept(found: list[Proposal], routes: dict[int, list[str]], numbers: str, file: Path, screen: Screen) -> None:
     from stepladder.cli.failures import UsageError
-    from stepladder.cli.files import write
-    from stepladder.cli.rollout import read_text
+    from stepladder.cli.files import read_text, write
     from stepladder.cli.screen import clean
     from stepladder.evaluation.accepted import name_of, with_rules
 
@@ -193,10 +188,9 @@ def _accept(found: list[Proposal], routes: dict[int, list[str]], numbers: str, f
 
 
 def _review(file: Path, apply: bool, agreement: float, where: tuple[Any, Any, Any], screen: Screen) -> Exit:
-    from stepladder.cli.files import write
+    from stepladder.cli.files import read_text, write
     from stepladder.cli.journals import opened, signals_of
     from stepladder.cli.pairs import pairs
-    from stepladder.cli.rollout import read_text
     from stepladder.evaluation.accepted import applied, mined_in, reviewed
     from stepladder.evaluation.journal_choices import ended_runs
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -36,33 +36,33 @@ JournalFile = Annotated[
     ),
 ]
 AgentsFile = Annotated[
-    Optional[Path],  # noqa: UP045 - typer reads the annotation
+    Path | None,
     typer.Option(
         "--agents", metavar="FILE.py", help="The Python file of the agents. Default: agents.py beside the workflow."
     ),
 ]
 WorkflowOption = Annotated[
-    Optional[Path],  # noqa: UP045
+    Path | None,
     typer.Option(
         "--workflow", metavar="FILE", help="The workflow file. Default: the one that the run was started with."
     ),
 ]
 PolicyFile = Annotated[
-    Optional[Path],  # noqa: UP045
+    Path | None,
     typer.Option("--policy", metavar="FILE", help="Decide by this policy file instead of the workflow's own policy."),
 ]
 Options = Annotated[
-    Optional[list[str]],  # noqa: UP045
+    list[str] | None,
     typer.Option(
         "--option", metavar="NAME=VALUE", help="Handed to the `agents` function of the agents file; repeatable."
     ),
 ]
 BaseUrl = Annotated[
-    Optional[str],  # noqa: UP045
+    str | None,
     typer.Option("--base-url", metavar="URL", help="Where openai: models are asked, for compatible servers."),
 ]
 Interactive = Annotated[
-    Optional[bool],  # noqa: UP045
+    bool | None,
     typer.Option(
         "--interactive/--no-interactive",
         metavar="",
@@ -85,11 +85,21 @@ By = Annotated[
     str, typer.Option("--by", envvar="STEPLADDER_BY", metavar="NAME", help="Who says so; kept in the journal.")
 ]
 Output = Annotated[
-    Optional[Path],  # noqa: UP045
-    typer.Option("--output", "-o", metavar="FILE", help="Write to this file instead of stdout."),
+    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this file instead of stdout.")
 ]
 
 DEFAULT_JOURNAL = Path("stepladder.db")
+
+
+class Said(NamedTuple):
+    """What the command line says about what a run is worked on with."""
+
+    workflow: Path | None
+    agents: Path | None
+    option: list[str] | None
+    base_url: str | None
+    on_changed: str
+    policy: Path | None = None
 
 
 def breakers_place() -> str | None:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stepladder.cli.ab import PANEL, past_of
 from stepladder.cli.commands import app
 from stepladder.cli.exits import Exit
+from stepladder.cli.learning import PANEL, past_of
 from stepladder.cli.options import DEFAULT_JOURNAL, AgentsFile, JournalFile, Json, Options, RunName
 
 if TYPE_CHECKING:
@@ -29,10 +29,10 @@ def recommend(
     as_json: Json = False,
 ) -> Exit:
     """Say what the runs of a workflow speak for: rules, thresholds, prompts, limits, cost; each with evidence."""
+    from stepladder.cli.files import read_text
     from stepladder.cli.journals import opened, signals_of
     from stepladder.cli.loading import looked_at
     from stepladder.cli.pairs import pairs
-    from stepladder.cli.rollout import read_text
     from stepladder.cli.screen import Screen
     from stepladder.evaluation.accepted import mined_in, reviewed
     from stepladder.evaluation.journal_choices import ended_runs

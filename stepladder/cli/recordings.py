@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from stepladder.errors import Problem
-    from stepladder.evaluation.steps import Wanted
+    from stepladder.evaluation.steps import Read, Wanted
     from stepladder.scenarios.recording import Recording
 
 PANEL = "Recordings"
@@ -27,7 +27,7 @@ Recordings = Annotated[
     list[Path], typer.Argument(metavar="RECORDINGS...", help="Files or folders of recordings (.jsonl, .jsonl.gz).")
 ]
 Only = Annotated[
-    Optional[list[str]],  # noqa: UP045
+    list[str] | None,
     typer.Option(
         "--only",
         metavar="KEY=PATTERN",
@@ -99,6 +99,25 @@ def wanted_of(only: Sequence[str] | None, keys: Sequence[str] = ("source", "fami
         return all(any(fnmatchcase(run.said(key), each) for each in patterns) for key, patterns in asked.items())
 
     return wanted
+
+
+def steps_of(given: Sequence[Path], only: Sequence[str] | None, names: Sequence[str] = (), *, json: bool) -> Read:
+    """The steps of the recordings that are meant, with columns of these names (none: of every number).
+
+    Raises InputError, UsageError.
+    """
+    from stepladder.evaluation.steps import NUMERIC, read_steps
+    from stepladder.scenarios.recording_files import recording_files
+
+    files = recording_files(given)
+    with Progress(files, "reading", json=json) as progress:
+        return read_steps(
+            files,
+            names or NUMERIC,
+            wanted=wanted_of(only),
+            on_problem=progress.on_problem,
+            on_bytes=progress.on_bytes,
+        )
 
 
 @contextmanager
@@ -175,8 +194,7 @@ def import_(
 def evaluate(
     recordings: Recordings,
     policy: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option("--policy", metavar="FILE", help="The policy to judge. Default: the one that ships."),
+        Path | None, typer.Option("--policy", metavar="FILE", help="The policy to judge. Default: the one that ships.")
     ] = None,
     escalates: Annotated[
         str,
@@ -187,7 +205,7 @@ def evaluate(
     only: Only = None,
     models: Annotated[bool, typer.Option("--models", metavar="", help="Show families and models too.")] = False,
     columns: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(
             "--columns", metavar="FILE.parquet", help="Write what was judged, a row for each step, as Parquet."
         ),
@@ -207,18 +225,12 @@ def evaluate(
     from stepladder.evaluation.agent_policy import DEFAULT, load_policy
     from stepladder.evaluation.evaluate import REFERENCES, Escalates
     from stepladder.evaluation.evaluate import evaluate as judge
-    from stepladder.evaluation.steps import read_steps
-    from stepladder.scenarios.recording_files import recording_files
 
     if escalates not in ("complex", "hybrid"):
         raise UsageError(f"--escalates {escalates}: expected complex or hybrid")
     judged = load_policy(policy or DEFAULT)
     names = [*judged.names(), *(name for each in REFERENCES for name in each.names())]
-    files = recording_files(recordings)
-    with Progress(files, "reading", json=as_json) as progress:
-        read = read_steps(
-            files, names, wanted=wanted_of(only), on_problem=progress.on_problem, on_bytes=progress.on_bytes
-        )
+    read = steps_of(recordings, only, names, json=as_json)
     if unknown := sum(map(isnan, read.truth.failed.tolist())):
         of = len(read.truth.failed)
         note(f"{unknown} of {of} runs do not say how they ended; they count as neither failed nor good", json=as_json)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,7 +26,7 @@ def rehearse(
     workflow: Annotated[Path, typer.Argument(metavar="WORKFLOW", help="The workflow file.")],
     faults: Annotated[Path, typer.Option("--faults", metavar="SCRIPT", help="Which models do what wrong, and when.")],
     given: Annotated[
-        Optional[list[str]],  # noqa: UP045
+        list[str] | None,
         typer.Option(
             "--input", "-i", metavar="NAME=VALUE", help="A field of the input, before the script's; repeatable."
         ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -41,7 +41,7 @@ def replay(
     name: MaybeRunName = "",
     every: Annotated[bool, typer.Option("--all", metavar="", help="Every run of the journal.")] = False,
     workflow: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option("--workflow", metavar="FILE", help="Decide under this file's policy instead of the one it had."),
     ] = None,
     agents: AgentsFile = None,

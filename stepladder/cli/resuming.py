@@ -10,7 +10,7 @@ import signal
 from collections.abc import Iterable, Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
@@ -21,7 +21,7 @@ from stepladder.cli.failures import interrupted, note, refuse
 from stepladder.cli.journals import EVERYTHING, opened
 from stepladder.cli.loading import loaded
 from stepladder.cli.memory import Setup, recall_all, remember
-from stepladder.cli.options import breakers_place
+from stepladder.cli.options import Said, breakers_place
 from stepladder.cli.screen import Screen
 from stepladder.cli.setups import setup_from
 from stepladder.cli.tell import exit_of, many, on_journal, run_json
@@ -30,17 +30,6 @@ from stepladder.errors import RunOwned, StepladderError
 from stepladder.journal import Journal
 
 WORST: Final = (Exit.BAD_INPUT, Exit.NEGATIVE, Exit.WAITS, Exit.DONE)
-
-
-class Said(NamedTuple):
-    """What the command line says about what the runs are worked on with."""
-
-    workflow: Path | None
-    agents: Path | None
-    option: list[str] | None
-    base_url: str | None
-    on_changed: str
-    policy: Path | None
 
 
 def resume_all(path: Path, said: Said, at_once: int, screen: Screen) -> Exit:
@@ -85,7 +74,7 @@ class _Crew:
         found: dict[bytes, tuple[Setup, list[str]]] = {}
         for name in names:
             try:
-                setup = setup_from(self._remembered.get(name), self.path, name, *said)
+                setup = setup_from(self._remembered.get(name), self.path, name, said)
             except StepladderError as error:
                 self._failed(name, error)
             else:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stepladder.cli.ab import PANEL, Alpha, AtMost, Gain, Point, Runs, criteria_of, past_of
 from stepladder.cli.commands import app
 from stepladder.cli.exits import Exit
+from stepladder.cli.learning import PANEL, Alpha, AtMost, Gain, Point, Runs, criteria_of, past_of
 from stepladder.cli.options import DEFAULT_JOURNAL, AgentsFile, JournalFile, Json, Options
 
 if TYPE_CHECKING:
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 def rollout(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The workflow or policy file that has the rollout.")],
     workflow: Annotated[
-        Optional[Path],  # noqa: UP045 - typer reads the annotation
-        typer.Option("--workflow", metavar="FILE", help="The workflow file, where FILE is a policy file."),
+        Path | None, typer.Option("--workflow", metavar="FILE", help="The workflow file, where FILE is a policy file.")
     ] = None,
     route: Annotated[str, typer.Option("--route", metavar="NAME", help="Only this route.")] = "",
     guard: Annotated[
@@ -49,6 +48,7 @@ def rollout(
     Only runs decided at the share that the file has now count. Leaves with 1 where something is rolled back.
     """
     from stepladder.cli.failures import UsageError
+    from stepladder.cli.files import read_text, write
     from stepladder.cli.screen import Screen
     from stepladder.evaluation.rollout import WORSE, Guard, advise
     from stepladder.evaluation.rollout_file import rollouts_in, trial_at, with_share
@@ -68,8 +68,6 @@ def rollout(
     }
     changed = {name: found.to for name, found in advices.items() if found.to != found.share}
     if apply and changed:
-        from stepladder.cli.files import write
-
         write(file, with_share(text, changed, str(file)))
     _tell(advices, file, bool(apply and changed), screen)
     return Exit.NEGATIVE if any(each.move == "roll back" for each in advices.values()) else Exit.DONE
@@ -82,17 +80,6 @@ def policy_of(file: Path, workflow: Path | None, agents: Path | None, option: li
 
     loaded = looked_at(workflow or file, agents, pairs(option, "--option"))
     return (loaded.under(file) if workflow else loaded).machine.policy.hash
-
-
-def read_text(file: Path) -> str:
-    """The file's text. Raises InputError."""
-    from stepladder.errors import InputError
-
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        found = str(getattr(error, "strerror", None) or error).lower()
-        raise InputError(str(file), "", found, "a workflow or policy file that can be read") from None
 
 
 def _tell(advices: dict[str, Advice], file: Path, written: bool, screen: Screen) -> None:

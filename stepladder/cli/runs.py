@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,6 +23,7 @@ from stepladder.cli.options import (
     Place,
     PolicyFile,
     RunName,
+    Said,
     WorkflowOption,
 )
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from stepladder.cli.work import Verb, Work
 
 PANEL = "Work on runs"
-Texts = Optional[list[str]]  # noqa: UP045 - typer reads it
+Texts = list[str] | None
 
 
 @app.command(
@@ -49,7 +50,7 @@ def run(
         str, typer.Option("--input-json", metavar="FILE", help="The input as a JSON object; - reads stdin.")
     ] = "",
     run_id: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(
             "--id",
             metavar="RUN",
@@ -125,7 +126,7 @@ def _new_id(journal: Place) -> str:
 )
 def answer(
     name: RunName,
-    text: Annotated[Optional[str], typer.Option("--text", help="The answer to a question that takes a text.")] = None,  # noqa: UP045
+    text: Annotated[str | None, typer.Option("--text", help="The answer to a question that takes a text.")] = None,
     json_value: Annotated[str | None, typer.Option("--json-value", metavar="JSON", help="Any answer, as JSON.")] = None,
     field: Annotated[
         Texts, typer.Option("--field", metavar="NAME=VALUE", help="A field of the answer; repeatable.")
@@ -137,8 +138,7 @@ def answer(
         Texts, typer.Option("--parameter", metavar="NAME=VALUE", help="A parameter of the action.")
     ] = None,
     approve: Annotated[
-        Optional[bool],  # noqa: UP045
-        typer.Option("--approve/--refuse", metavar="", help="Whether what was decided may be done."),
+        bool | None, typer.Option("--approve/--refuse", metavar="", help="Whether what was decided may be done.")
     ] = None,
     effect: Annotated[
         str | None, typer.Option("--effect", metavar="done|redo|unknown", help="What became of a call in doubt.")
@@ -162,7 +162,7 @@ def answer(
 
     said = Answer(text, json_value, field, action, parameter, approve, effect, output, reason)
     said.check()
-    run_id, setup = _setup(name, workflow, agents, option, base_url, on_changed, journal)
+    run_id, setup = _setup(name, Said(workflow, agents, option, base_url, on_changed), journal)
     work = _work(setup, journal, interactive, as_json, by)
     if said.empty:
         _must_ask(work, run_id)
@@ -205,17 +205,8 @@ def send(
     from stepladder.cli.pairs import mapping
 
     value = mapping(payload, "--payload")
-    return _do(
-        name,
-        lambda o, run: o.send(run, message, value),
-        workflow,
-        agents,
-        option,
-        base_url,
-        on_changed,
-        journal,
-        as_json,
-    )
+    said = Said(workflow, agents, option, base_url, on_changed)
+    return _do(name, lambda o, run: o.send(run, message, value), said, journal, as_json)
 
 
 @app.command(
@@ -249,13 +240,13 @@ def resume(
 
     if bool(name) == every:
         raise UsageError("resume: give either a RUN or --all")
+    said = Said(workflow, agents, option, base_url, on_changed, policy)
     if every:
-        from stepladder.cli.resuming import Said, resume_all
+        from stepladder.cli.resuming import resume_all
         from stepladder.cli.screen import Screen
 
-        said = Said(workflow, agents, option, base_url, on_changed, policy)
         return resume_all(journal, said, at_once, Screen(json=as_json))
-    run_id, setup = _setup(name, workflow, agents, option, base_url, on_changed, journal, policy)
+    run_id, setup = _setup(name, said, journal)
     work = _work(setup, journal, interactive, as_json)
     return work.finish(work.through(lambda orchestrator: orchestrator.resume(run_id), run_id))
 
@@ -273,9 +264,8 @@ def retry(
     as_json: Json = False,
 ) -> Exit:
     """Take up a run that failed or was cancelled, in the step where it ended."""
-    return _do(
-        name, lambda o, run: o.retry(run, by=by), workflow, agents, option, base_url, on_changed, journal, as_json
-    )
+    said = Said(workflow, agents, option, base_url, on_changed)
+    return _do(name, lambda o, run: o.retry(run, by=by), said, journal, as_json)
 
 
 @app.command(rich_help_panel=PANEL, epilog="Example:\n  stepladder cancel ticket-17 --reason 'the customer left'")
@@ -292,34 +282,12 @@ def cancel(
     as_json: Json = False,
 ) -> Exit:
     """End a run now. Leaves with 0: that the run has no good end is what was asked for."""
-    code = Exit.DONE
-    return _do(
-        name,
-        lambda o, run: o.cancel(run, reason=reason, by=by),
-        workflow,
-        agents,
-        option,
-        base_url,
-        on_changed,
-        journal,
-        as_json,
-        code,
-    )
+    said = Said(workflow, agents, option, base_url, on_changed)
+    return _do(name, lambda o, run: o.cancel(run, reason=reason, by=by), said, journal, as_json, Exit.DONE)
 
 
-def _do(
-    name: str,
-    verb: Any,
-    workflow: Path | None,
-    agents: Path | None,
-    option: list[str] | None,
-    base_url: str | None,
-    on_changed: str,
-    journal: Place,
-    as_json: bool,
-    code: Exit | None = None,
-) -> Exit:
-    run_id, setup = _setup(name, workflow, agents, option, base_url, on_changed, journal)
+def _do(name: str, verb: Any, said: Said, journal: Place, as_json: bool, code: Exit | None = None) -> Exit:
+    run_id, setup = _setup(name, said, journal)
     work = _work(setup, journal, False, as_json)
     found: Verb = lambda orchestrator: verb(orchestrator, run_id)  # noqa: E731
     return work.finish(work.through(found, run_id), code=code)
@@ -332,20 +300,11 @@ def _work(setup: Setup, journal: Place, interactive: bool | None, as_json: bool,
     return Work(setup, journal, Screen(json=as_json), interactive=interactive, by=by)
 
 
-def _setup(
-    name: str,
-    workflow: Path | None,
-    agents: Path | None,
-    option: list[str] | None,
-    base_url: str | None,
-    on_changed: str,
-    journal: Place,
-    policy: Path | None = None,
-) -> tuple[str, Setup]:
+def _setup(name: str, said: Said, journal: Place) -> tuple[str, Setup]:
     """The run that is meant, and what it is worked on with: what is said here before what was said at its start."""
     from stepladder.cli.journals import named, opened
     from stepladder.cli.setups import setup_for
 
     with opened(journal) as found:
         run_id = named(found, name)
-    return run_id, setup_for(journal, run_id, workflow, agents, option, base_url, on_changed, policy)
+    return run_id, setup_for(journal, run_id, said)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -27,7 +27,7 @@ PANEL = "Projects and scenarios"
 def play(
     files: Annotated[list[Path], typer.Argument(metavar="SCENARIO...", help="Scenario files.")],
     workflow: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option("--workflow", metavar="FILE", help="Play under this workflow file instead of the one named."),
     ] = None,
     keep: Annotated[

@@ -2,56 +2,34 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import msgspec
 
 from stepladder.cli.failures import UsageError
 from stepladder.cli.memory import Setup, kept_in, recall
-from stepladder.cli.options import Place
+from stepladder.cli.options import Place, Said
 from stepladder.cli.pairs import pairs
 
 
-def setup_for(
-    journal: Place,
-    run_id: str,
-    workflow: Path | None,
-    agents: Path | None,
-    option: list[str] | None,
-    base_url: str | None,
-    on_changed: str,
-    policy: Path | None = None,
-) -> Setup:
+def setup_for(journal: Place, run_id: str, said: Said) -> Setup:
     """The setup. Raises UsageError where the workflow file is neither named nor remembered."""
-    kept = recall(journal, run_id)
-    return setup_from(kept, journal, run_id, workflow, agents, option, base_url, on_changed, policy)
+    return setup_from(recall(journal, run_id), journal, run_id, said)
 
 
-def setup_from(
-    kept: Setup | None,
-    journal: Place,
-    run_id: str,
-    workflow: Path | None,
-    agents: Path | None,
-    option: list[str] | None,
-    base_url: str | None,
-    on_changed: str,
-    policy: Path | None = None,
-) -> Setup:
+def setup_from(kept: Setup | None, journal: Place, run_id: str, said: Said) -> Setup:
     """The same, from what is remembered. Raises UsageError."""
-    own = pairs(option, "--option")
+    own = pairs(said.option, "--option")
     if kept is None:
-        if workflow is None:
+        if said.workflow is None:
             known = f"{kept_in(journal).name} does not know it"
             raise UsageError(f"run {run_id!r}: its workflow file is not known ({known}); use --workflow FILE")
-        return Setup(workflow, agents, own, base_url or "", on_changed, policy)
-    if workflow is not None:
-        kept = msgspec.structs.replace(kept, workflow=workflow, agents=agents, policy=None)
+        return Setup(said.workflow, said.agents, own, said.base_url or "", said.on_changed, said.policy)
+    if said.workflow is not None:
+        kept = msgspec.structs.replace(kept, workflow=said.workflow, agents=said.agents, policy=None)
     return msgspec.structs.replace(
         kept,
-        agents=agents or kept.agents,
+        agents=said.agents or kept.agents,
         options={**kept.options, **own},
-        base_url=kept.base_url if base_url is None else base_url,
-        on_changed=on_changed,
-        policy=policy or kept.policy,
+        base_url=kept.base_url if said.base_url is None else said.base_url,
+        on_changed=said.on_changed,
+        policy=said.policy or kept.policy,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -103,8 +103,8 @@ def outcome(
     success: Annotated[
         bool | None, typer.Option("--success/--failure", metavar="", help="Whether it turned out well.")
     ] = None,
-    quality: Annotated[Optional[float], typer.Option("--quality", help="How well, from 0 to 1.")] = None,  # noqa: UP045
-    elapsed: Annotated[Optional[float], typer.Option("--elapsed", metavar="SECONDS", help="How long it took.")] = None,  # noqa: UP045
+    quality: Annotated[float | None, typer.Option("--quality", help="How well, from 0 to 1.")] = None,
+    elapsed: Annotated[float | None, typer.Option("--elapsed", metavar="SECONDS", help="How long it took.")] = None,
     note: Annotated[str, typer.Option("--note", help="In words.")] = "",
     by: By = "",
     agents: AgentsFile = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,40 @@ if TYPE_CHECKING:
 
     from stepladder.cli.screen import Screen
     from stepladder.evaluation.asked import Tuned
+    from stepladder.evaluation.steps import Read
+
+
+Output = Annotated[Path, typer.Option("--output", "-o", metavar="FILE.yaml", help="The policy file to write.")]
+Budget = Annotated[
+    float, typer.Option("--budget", metavar="SHARE", min=0.01, max=1.0, help="The share of runs that may be escalated.")
+]
+Learn = Annotated[
+    bool, typer.Option("--learn", metavar="", help="Learn a scorecard of risk, instead of choosing clauses.")
+]
+OneForAll = Annotated[
+    bool, typer.Option("--one-for-all", metavar="", help="One set of thresholds, instead of one for each domain.")
+]
+CatchValue = Annotated[float, typer.Option("--catch-value", metavar="N", min=0.001, help="What a catch is worth.")]
+EscalationCost = Annotated[
+    float, typer.Option("--escalation-cost", metavar="N", min=0.0, help="What an escalation costs, in the same unit.")
+]
+Trials = Annotated[
+    int | None,
+    typer.Option(
+        "--trials", metavar="N", min=0, help="Settings to try. Default: 150 clause sets, or one recipe with --learn."
+    ),
+]
+Partitions = Annotated[
+    int, typer.Option("--partitions", metavar="N", min=1, max=200, help="Held-out partitions to measure on.")
+]
+Study = Annotated[
+    Path | None,
+    typer.Option("--study", metavar="FILE", help="Keep the search here; a search that was broken off goes on."),
+]
+Plot = Annotated[
+    Path | None, typer.Option("--plot", metavar="STEM", help="Write the Pareto plot as STEM.png and STEM.html.")
+]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="The same seed gives the same file.")]
 
 
 @app.command(
@@ -26,76 +60,45 @@ if TYPE_CHECKING:
 )
 def tune(
     recordings: Recordings,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.yaml", help="The policy file to write.")],
-    budget: Annotated[
-        float,
-        typer.Option("--budget", metavar="SHARE", min=0.01, max=1.0, help="The share of runs that may be escalated."),
-    ] = 0.2,
-    learn: Annotated[
-        bool, typer.Option("--learn", metavar="", help="Learn a scorecard of risk, instead of choosing clauses.")
-    ] = False,
-    one_for_all: Annotated[
-        bool, typer.Option("--one-for-all", metavar="", help="One set of thresholds, instead of one for each domain.")
-    ] = False,
-    catch_value: Annotated[
-        float, typer.Option("--catch-value", metavar="N", min=0.001, help="What a catch is worth.")
-    ] = 1.0,
-    escalation_cost: Annotated[
-        float,
-        typer.Option("--escalation-cost", metavar="N", min=0.0, help="What an escalation costs, in the same unit."),
-    ] = 0.0,
-    trials: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option(
-            "--trials",
-            metavar="N",
-            min=0,
-            help="Settings to try. Default: 150 clause sets, or one recipe with --learn.",
-        ),
-    ] = None,
-    partitions: Annotated[
-        int, typer.Option("--partitions", metavar="N", min=1, max=200, help="Held-out partitions to measure on.")
-    ] = 20,
-    study: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option("--study", metavar="FILE", help="Keep the search here; a search that was broken off goes on."),
-    ] = None,
-    plot: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option("--plot", metavar="STEM", help="Write the Pareto plot as STEM.png and STEM.html."),
-    ] = None,
+    output: Output,
+    budget: Budget = 0.2,
+    learn: Learn = False,
+    one_for_all: OneForAll = False,
+    catch_value: CatchValue = 1.0,
+    escalation_cost: EscalationCost = 0.0,
+    trials: Trials = None,
+    partitions: Partitions = 20,
+    study: Study = None,
+    plot: Plot = None,
     only: Only = None,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="The same seed gives the same file.")] = 0,
+    seed: Seed = 0,
     as_json: Json = False,
 ) -> Exit:
     """Find the policy that catches most failing runs within a budget, and measure it on runs it was not tuned on."""
-    from stepladder.cli.recordings import Progress, wanted_of
+    from stepladder.cli.recordings import steps_of
     from stepladder.cli.screen import Screen
     from stepladder.evaluation.agent_policy import parse_policy
     from stepladder.evaluation.asked import Asked
     from stepladder.evaluation.policy_text import policy_text
-    from stepladder.evaluation.steps import read_steps
     from stepladder.evaluation.tuning import tune as tuned_of
-    from stepladder.scenarios.recording_files import recording_files
 
     asked = Asked(budget, learn, not one_for_all, catch_value, escalation_cost, trials or 0, partitions, seed)
-    files = recording_files(recordings)
-    with Progress(files, "reading", json=as_json) as progress:
-        read = read_steps(files, wanted=wanted_of(only), on_problem=progress.on_problem, on_bytes=progress.on_bytes)
-    screen = Screen(json=as_json)
+    read, screen = steps_of(recordings, only, json=as_json), Screen(json=as_json)
     with _Telling(json=as_json) as tell:
         tuned = tuned_of(read, asked, study, tell)
     text = policy_text(tuned.policy)
     parse_policy(text, str(output))  # what was written must be readable
     _write(output, text)
-    drawn: tuple[Path, ...] = ()
-    if plot is not None and tuned.points:
-        from stepladder.evaluation.plots import write_plots
-
-        failed = read.truth.failed
-        drawn = write_plots(tuned.points, budget, float((failed == 1).sum() / max(1, (failed >= 0).sum())), plot)
+    drawn = _drawn(tuned, read, budget, plot) if plot is not None and tuned.points else ()
     _tell(tuned, output, drawn, screen)
     return Exit.DONE
+
+
+def _drawn(tuned: Tuned, read: Read, budget: float, stem: Path) -> tuple[Path, ...]:
+    from stepladder.evaluation.plots import write_plots
+
+    failed = read.truth.failed
+    return write_plots(tuned.points, budget, float((failed == 1).sum() / max(1, (failed >= 0).sum())), stem)
 
 
 def _write(file: Path, text: str) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stepladder.cli.ab import PANEL
 from stepladder.cli.commands import app
 from stepladder.cli.exits import Exit
+from stepladder.cli.learning import PANEL, MaybeRecordings
 from stepladder.cli.options import DEFAULT_JOURNAL, AgentsFile, JournalFile, Json, Options
 
 if TYPE_CHECKING:
@@ -25,20 +25,17 @@ if TYPE_CHECKING:
     "  stepladder whatif --workflow workflow.yaml --set 'consecutive_errors >= 2'",
 )
 def whatif(
-    recordings: Annotated[
-        Optional[list[Path]],  # noqa: UP045 - typer reads the annotation
-        typer.Argument(metavar="[RECORDINGS]...", help="Recorded runs, files or folders. Default: the journal."),
-    ] = None,
+    recordings: MaybeRecordings = None,
     set_: Annotated[
-        Optional[list[str]],  # noqa: UP045
+        list[str] | None,
         typer.Option("--set", metavar="CLAUSES", help="One setting: a clause, or several with commas; repeatable."),
     ] = None,
     policy: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option("--policy", metavar="FILE", help="Recordings: the policy that settings change. Default: none."),
     ] = None,
     workflow: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option("--workflow", metavar="FILE", help="A journal: the workflow whose classifier settings change."),
     ] = None,
     runs: Annotated[bool, typer.Option("--runs", metavar="", help="With --json: each run's first change.")] = False,

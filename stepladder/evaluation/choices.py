@@ -13,8 +13,8 @@ import msgspec
 
 from stepladder.scenarios.observing import observations
 from stepladder.scenarios.recording import Recording, Step
-from stepladder.signals import BUILTIN, Fold
-from stepladder.signals.habits import HABITS, MESSAGE, named
+from stepladder.signals import BUILTIN, MESSAGE, Fold
+from stepladder.signals.habits import HABITS, named
 
 WATCHED: Final = ("error_count", "consecutive_errors", "repeated_calls", "repeated_results", "unusual_patterns")
 """The shipped signals that are looked at beside the habits."""

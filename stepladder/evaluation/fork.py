@@ -11,37 +11,26 @@ that was done now) or `unknown` (the fork does not get there).
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, Literal
 
 import msgspec
 from msgspec.structs import replace
 
-from stepladder.commands import AnyCommand, AskModel, AskPerson, CallAgent, Wait
+from stepladder.commands import AnyCommand, AskModel, CallAgent, Wait
 from stepladder.decision import CACHE
 from stepladder.errors import InputError
-from stepladder.events import (
-    AgentFailed,
-    AgentReturned,
-    Event,
-    MessageReceived,
-    ModelAnswered,
-    ModelFailed,
-    PersonAnswered,
-    TimePassed,
-)
+from stepladder.evaluation.replies import Reply, key_of, missing, replies
+from stepladder.events import Event, ModelAnswered, ModelFailed, TimePassed
 from stepladder.orchestrator import Machine, advance, evolve, fold
 from stepladder.orchestrator.decide import decide
 from stepladder.record import Asked, Entry, Opened, Settled
 from stepladder.state import RunState
-from stepladder.values import digest
 
 Either = Event | Entry
 Label = Literal["recorded", "recomputed", "live", "unknown"]
 Live = Callable[[Machine, RunState, CallAgent | AskModel], Event | None]
 """Makes a call, or asks a model, now; None where that is not to be done."""
-Reply = AgentReturned | AgentFailed | ModelAnswered | ModelFailed | PersonAnswered | MessageReceived | TimePassed
 MOST: Final = 100_000
 """Events in one fork."""
 
@@ -241,46 +230,6 @@ class _Forking:
             for step in recorded_steps(self.entries):
                 if step.n > last:
                     yield replace(step, action="", to="", source="", label="unknown", was=f"{step.action} -> {step.to}")
-
-
-def replies(machine: Machine, entries: Sequence[Either]) -> dict[tuple[Any, ...], deque[Reply]]:
-    """What agents, models, people and the world said in a run, by what was asked."""
-    state, found = RunState(), dict[tuple[Any, ...], deque[Reply]]()
-    for entry in entries:
-        if isinstance(entry, Reply) and entry.command in state.outstanding:
-            key = key_of(machine, state.outstanding[entry.command])
-            found.setdefault(key, deque()).append(entry)
-        state = evolve(machine, state, entry)
-    return found
-
-
-def key_of(machine: Machine, command: AnyCommand) -> tuple[Any, ...]:
-    """What is asked, whatever its number: equal where the answer on record is one to it."""
-    match command:
-        case CallAgent():
-            return "call", command.key, command.attempt
-        case AskModel():
-            rung = machine.policy.ladder.rungs.get(command.rung)
-            prompt = rung.prompt if rung else ""
-            text = machine.definition.prompts.get(prompt, "")
-            return "model", command.decision, command.rung, command.model, prompt, digest(text)
-        case AskPerson():
-            return "person", command.about, command.step, command.question, command.options, digest(command.arguments)
-        case Wait():
-            return "wait", command.step, command.message
-
-
-def missing(command: AnyCommand) -> str:
-    """What would have to be known, in words."""
-    match command:
-        case CallAgent():
-            return f"what {command.agent} gives in {command.step}"
-        case AskModel():
-            return f"what {command.model} says to decision {command.decision}"
-        case AskPerson():
-            return f"what a person says in {command.step}"
-        case Wait():
-            return f"what comes in {command.step}"
 
 
 def recorded_steps(entries: Sequence[Either]) -> list[ForkStep]:

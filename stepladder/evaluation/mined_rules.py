@@ -38,7 +38,7 @@ class Terms(msgspec.Struct, frozen=True):
     alpha: float = 0.05
     parts: int = 5
     deepest: int = 4
-    likely: float = 0.78
+    likely: float = 0.8
 
     def alone(self, turn: int = -1) -> float:
         """What each rule of a round has to reach; of the last one if none is named."""

@@ -7,10 +7,12 @@ from typing import Any, Final
 
 import msgspec
 
-from stepladder.llm.body import decode, error_document, error_in, oddities
+from stepladder.llm.body import error_in
+from stepladder.llm.document import Format, document_of
 from stepladder.llm.errors import BadResponse, ModelError, Refused, Truncated
 from stepladder.llm.provider import ModelReply
 from stepladder.llm.reading import (
+    MESSAGE,
     Call,
     HttpAnswer,
     Said,
@@ -23,10 +25,8 @@ from stepladder.llm.reading import (
     tokens,
     words_of,
 )
-from stepladder.llm.statuses import by_status, inside, words_in
-from stepladder.llm.stream import broken, chat_of, events, is_stream
-
-ONCE: Final = (b'"choices"', b'"message"', b'"content"', b'"finish_reason"', b'"arguments"', b'"error"')
+from stepladder.llm.statuses import inside, words_in
+from stepladder.llm.stream import chat_of
 
 
 class _Function(msgspec.Struct):
@@ -55,15 +55,25 @@ class _Completion(msgspec.Struct):
     choices: list[_Choice] | None = None
 
 
+def said_in(error: Mapping[str, Any]) -> Said:
+    """What an error object of OpenAI's form says."""
+    return Said(words_of(*words_in(error, "code", "type")), text_of(error.get("message"))[:MESSAGE])
+
+
+FORMAT: Final = Format(
+    once=(b'"choices"', b'"message"', b'"content"', b'"finish_reason"', b'"arguments"', b'"error"'),
+    said=said_in,
+    folded=chat_of,
+    end="finish reason",
+)
+
+
 def read(call: Call, answer: HttpAnswer) -> ModelReply | ModelError:
     """What a chat completion says."""
-    if not 200 <= answer.status < 300:
-        return by_status(call, answer, said_in(error_document(answer)))
-    streamed = is_stream(answer)
-    document = _folded(call, answer) if streamed else decode(call, answer, ONCE)
-    if isinstance(document, ModelError):
-        return document
-    call = msgspec.structs.replace(call, repaired=("stream",) if streamed else oddities(answer))
+    found = document_of(call, answer, FORMAT)
+    if isinstance(found, ModelError):
+        return found
+    call, document, streamed = found
     usage = _usage(document.get("usage"))
     if (error := error_in(document, "choices")) is not None:
         return inside(call, said_in(error), usage, streamed=streamed)
@@ -74,13 +84,6 @@ def read(call: Call, answer: HttpAnswer) -> ModelReply | ModelError:
     if not choices:
         return no_answer(call, "a chat completion without choices", usage)
     return agreed(call, [_choice(call, each, document, usage) for each in choices], usage)
-
-
-def _folded(call: Call, answer: HttpAnswer) -> dict[str, Any] | ModelError:
-    chunks = events(call, answer)
-    if isinstance(chunks, ModelError):
-        return chunks
-    return chat_of(chunks) or broken(call, "no finish reason")
 
 
 def _choice(call: Call, choice: _Choice, document: Mapping[str, Any], usage: Usage) -> ModelReply | ModelError:
@@ -117,15 +120,6 @@ def malformed(words: str) -> bool:
     """Whether these words say that the model wrote a call that cannot be read."""
     plain = words.replace("_", " ").lower()
     return "malformed" in plain and "call" in plain
-
-
-MESSAGE: Final = 2_000
-"""Characters of a message that are looked at."""
-
-
-def said_in(error: Mapping[str, Any]) -> Said:
-    """What an error object of OpenAI's form says."""
-    return Said(words_of(*words_in(error, "code", "type")), text_of(error.get("message"))[:MESSAGE])
 
 
 def _usage(usage: object) -> Usage:

@@ -8,9 +8,10 @@ judge what came back.
 from __future__ import annotations
 
 import os
+import re
 from base64 import b64encode
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 from urllib.parse import urlsplit
 
 import msgspec
@@ -18,7 +19,7 @@ import openai
 
 from stepladder.llm import chat, responses
 from stepladder.llm.attachments import not_taken, parts
-from stepladder.llm.errors import BadResponse, ModelError, Rejected, RetryingClient, Unreachable
+from stepladder.llm.errors import BadResponse, ModelError, Rejected, RetryingClient, SetupError, Unreachable
 from stepladder.llm.keys import find_key
 from stepladder.llm.prices import Prices, cost_usd
 from stepladder.llm.provider import Attachment, ModelReply, ModelRequest
@@ -39,6 +40,10 @@ FAULTS: Final = (
 Wire = Literal["chat", "responses"]
 READ: Final[Mapping[Wire, Read]] = {"chat": chat.read, "responses": responses.read}
 
+Form = Literal["schema", "function", "object", "text"]
+FORMS: Final = get_args(Form)
+"""How an answer is asked for: by its schema, as the call of a function, as any JSON object, or in words alone."""
+
 PDF: Final = "application/pdf"
 """The only file that both take."""
 TAKEN: Final = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif", PDF})
@@ -49,10 +54,13 @@ class OpenAIProvider:
     """Asks models for an answer by a strict JSON schema.
 
     `base_url` is any compatible server (None: $OPENAI_BASE_URL or OpenAI itself); its models are priced as that
-    server's, and the key goes to that host only. `api_key` falls back to $OPENAI_API_KEY. `wire` is chat (completions,
-    what compatible servers speak) or responses. `extra_body` is added to every request, for servers that need more.
-    `client` is a client of the SDK to take key, address and headers from (Azure's, for one). Raises `KeyMissing`, and
-    `RetryingClient` for a client that tries again by itself.
+    server's, and the key goes to that host only. `api_key` falls back to $OPENAI_API_KEY, and under another `name` to
+    that name's ($CLAUDE_API_KEY for claude): no key goes to a server that it was not given for. `wire` is chat
+    (completions, what compatible servers speak) or responses. `form` is how the answer is asked for: by its `schema`,
+    or for servers that do not know schemas as the call of a `function`, as any JSON `object`, or as `text`; it is
+    judged in the same way. `extra_body` is added to every request, for servers that need more.
+    `client` is a client of the SDK to take key, address and headers from (Azure's, for one). Raises `KeyMissing`,
+    `SetupError` for a form that is none, and `RetryingClient` for a client that tries again by itself.
     """
 
     keeps_time = True
@@ -67,13 +75,17 @@ class OpenAIProvider:
         prices: Prices | None = None,
         extra_body: Mapping[str, Any] | None = None,
         wire: Wire = "chat",
+        form: Form = "schema",
         client: openai.AsyncOpenAI | None = None,
     ) -> None:
         self.name = name
         if client is not None and client.max_retries > 0:
             raise RetryingClient(name, f"max_retries={client.max_retries}", "max_retries=0")
+        if form not in FORMS:
+            raise SetupError(f"provider {name}: form is {form!r}, expected one of {', '.join(FORMS)}")
+        self._form: Form = form
         self._given = client
-        self._key = client.api_key if client is not None else find_key(name, api_key, KEY_VARIABLES)
+        self._key = client.api_key if client is not None else find_key(name, api_key, _variables(name))
         self._base_url = (
             str(client.base_url) if client is not None else base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL
         )
@@ -97,9 +109,11 @@ class OpenAIProvider:
     def _build(self) -> _Client:
         http = CappedClient(host=urlsplit(self._base_url).hostname)
         if self._given is not None:
-            return _Client(self._given.copy(http_client=http, max_retries=0, timeout=None), http, self._wire)
+            return _Client(
+                self._given.copy(http_client=http, max_retries=0, timeout=None), http, self._wire, self._form
+            )
         options: dict[str, Any] = {"api_key": self._key, "base_url": self._base_url, "max_retries": 0, "timeout": None}
-        return _Client(openai.AsyncOpenAI(http_client=http, **options), http, self._wire)
+        return _Client(openai.AsyncOpenAI(http_client=http, **options), http, self._wire, self._form)
 
     async def ask(self, request: ModelRequest) -> ModelReply:
         """The answer to one request. Raises `ModelError` or lets `CancelledError` through, nothing else."""
@@ -123,7 +137,8 @@ class OpenAIProvider:
             request_id=struck(headers.get("x-request-id", "")[:200], (self._key,)),
             secrets=(*call.secrets, *record.secrets),
         )
-        return settle(call, record, READ[self._wire], FAULTS)
+        found = settle(call, record, READ[self._wire], FAULTS)
+        return _as_asked(found) if self._form == "function" else found
 
     def _price(self, model: str, read_tokens: int, written: int, cached: int) -> float | None:
         return cost_usd(
@@ -144,34 +159,33 @@ class OpenAIProvider:
 class _Client:
     """The SDK's client and the HTTP client under it, both for one event loop."""
 
-    def __init__(self, sdk: openai.AsyncOpenAI, http: CappedClient, wire: Wire) -> None:
+    def __init__(self, sdk: openai.AsyncOpenAI, http: CappedClient, wire: Wire, form: Form) -> None:
         self._http = http
+        self._form: Form = form
         self._completions: Any = sdk.chat.completions.with_raw_response
         self._responses: Any = sdk.responses.with_raw_response
         self.create = self._response if wire == "responses" else self._completion
 
     async def _completion(self, request: ModelRequest, extra_body: Mapping[str, Any] | None) -> object:
         system = [{"role": "system", "content": request.system}] if request.system else []
-        answer = {"name": request.name, "schema": request.schema, "strict": request.strict}
         optional = {} if request.temperature is None else {"temperature": request.temperature}
         return await self._completions.create(
             model=request.model,
             messages=[*system, {"role": "user", "content": _content(request)}],
-            response_format={"type": "json_schema", "json_schema": answer},
+            **_chat_form(request, self._form),
             max_completion_tokens=request.max_output_tokens,
             extra_body=extra_body,
             **optional,
         )
 
     async def _response(self, request: ModelRequest, extra_body: Mapping[str, Any] | None) -> object:
-        answer = {"type": "json_schema", "name": request.name, "schema": request.schema, "strict": request.strict}
         optional: dict[str, Any] = {} if request.temperature is None else {"temperature": request.temperature}
         if request.system:
             optional["instructions"] = request.system
         return await self._responses.create(
             model=request.model,
             input=[{"role": "user", "content": list(parts(request, _input_text, _input_data))}],
-            text={"format": answer},
+            **_response_form(request, self._form),
             max_output_tokens=request.max_output_tokens,
             store=False,
             extra_body=extra_body,
@@ -180,6 +194,47 @@ class _Client:
 
     async def aclose(self) -> None:
         await self._http.aclose()
+
+
+def _variables(name: str) -> tuple[str, ...]:
+    return KEY_VARIABLES if name == "openai" else (f"{re.sub(r'[^A-Za-z0-9]', '_', name).upper()}_API_KEY",)
+
+
+def _as_asked(found: ModelReply | ModelError) -> ModelReply | ModelError:
+    """A call is nothing odd where a call was asked for."""
+    if isinstance(found, ModelError):
+        return found
+    return msgspec.structs.replace(found, repaired=tuple(each for each in found.repaired if each != "tool_call"))
+
+
+def _chat_form(request: ModelRequest, form: Form) -> dict[str, Any]:
+    answer = {"name": request.name, "strict": request.strict}
+    match form:
+        case "schema":
+            schema = {"type": "json_schema", "json_schema": {**answer, "schema": request.schema}}
+            return {"response_format": schema}
+        case "function":
+            function = {**answer, "parameters": request.schema}
+            choice = {"type": "function", "function": {"name": request.name}}
+            return {"tools": [{"type": "function", "function": function}], "tool_choice": choice}
+        case "object":
+            return {"response_format": {"type": "json_object"}}
+        case "text":
+            return {}
+
+
+def _response_form(request: ModelRequest, form: Form) -> dict[str, Any]:
+    answer = {"name": request.name, "strict": request.strict}
+    match form:
+        case "schema":
+            return {"text": {"format": {"type": "json_schema", **answer, "schema": request.schema}}}
+        case "function":
+            tool = {"type": "function", **answer, "parameters": request.schema}
+            return {"tools": [tool], "tool_choice": {"type": "function", "name": request.name}}
+        case "object":
+            return {"text": {"format": {"type": "json_object"}}}
+        case "text":
+            return {}
 
 
 def _content(request: ModelRequest) -> str | list[dict[str, Any]]:

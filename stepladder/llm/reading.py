@@ -1,8 +1,8 @@
-"""Reading HTTP answers: what both wire formats share. Pure, and total: whatever the bytes are, a value comes out.
+"""Reading HTTP answers: what the wire formats share. Pure, and total: whatever the bytes are, a value comes out.
 
 An adapter's `read` gets a `Call` and an `HttpAnswer` and returns a `ModelReply` or a `ModelError`. The order is fixed:
-status, JSON (`body`), usage (so that it is kept whatever is wrong further on), error object, finish reason, content.
-What a status and an error object mean is in `statuses`.
+status and JSON (`document`), usage (so that it is kept whatever is wrong further on), error object, finish reason,
+content. What a status and an error object mean is in `statuses`.
 """
 
 from __future__ import annotations
@@ -45,6 +45,10 @@ class Usage(msgspec.Struct, frozen=True):
     def known(self) -> bool:
         """Both counts are there, so the call can be priced."""
         return self.input_tokens is not None and self.output_tokens is not None
+
+
+MESSAGE: Final = 2_000
+"""Characters of a message that are looked at."""
 
 
 class Said(msgspec.Struct, frozen=True):

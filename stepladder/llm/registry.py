@@ -50,8 +50,8 @@ def parse_model(text: str, known: Collection[str] = NAMES) -> tuple[str, str]:
     return provider, model
 
 
-def open_provider(name: str, *, base_url: str | None = None, api_key: str | None = None, **options: Any) -> Provider:
-    """A new provider of that name; `options` go to its adapter (`prices`, `vertexai`, ...).
+def open_provider(name: str, /, *, base_url: str | None = None, api_key: str | None = None, **options: Any) -> Provider:
+    """A new provider of that name; `options` go to its adapter (`prices`, `vertexai`, another `name`, ...).
 
     Raises `ModelNameError`, `SdkMissing` or `KeyMissing`.
     """

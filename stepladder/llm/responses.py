@@ -7,15 +7,14 @@ from typing import Any, Final
 
 import msgspec
 
-from stepladder.llm.body import decode, error_document, error_in, oddities
+from stepladder.llm.body import error_in
 from stepladder.llm.chat import malformed, said_in
+from stepladder.llm.document import Format, document_of
 from stepladder.llm.errors import BadResponse, ModelError, Refused, Truncated
 from stepladder.llm.provider import ModelReply
 from stepladder.llm.reading import Call, HttpAnswer, Said, ToolCall, Usage, answered, no_answer, tokens
-from stepladder.llm.statuses import by_status, inside
-from stepladder.llm.stream import broken, events, is_stream, response_of
-
-ONCE: Final = (b'"output"', b'"content"', b'"text"', b'"arguments"', b'"error"')
+from stepladder.llm.statuses import inside
+from stepladder.llm.stream import response_of
 
 
 class _Content(msgspec.Struct):
@@ -35,15 +34,20 @@ class _Output(msgspec.Struct):
     output: list[_Item] | None = None
 
 
+FORMAT: Final = Format(
+    once=(b'"output"', b'"content"', b'"text"', b'"arguments"', b'"error"'),
+    said=said_in,
+    folded=response_of,
+    end="last event",
+)
+
+
 def read(call: Call, answer: HttpAnswer) -> ModelReply | ModelError:
     """What a response says."""
-    if not 200 <= answer.status < 300:
-        return by_status(call, answer, said_in(error_document(answer)))
-    streamed = is_stream(answer)
-    document = _folded(call, answer) if streamed else decode(call, answer, ONCE)
-    if isinstance(document, ModelError):
-        return document
-    call = msgspec.structs.replace(call, repaired=("stream",) if streamed else oddities(answer))
+    found = document_of(call, answer, FORMAT)
+    if isinstance(found, ModelError):
+        return found
+    call, document, _ = found
     usage = _usage(document.get("usage"))
     if (error := error_in(document, "output")) is not None:
         return _failed(call, document, said_in(error), usage)
@@ -58,13 +62,6 @@ def read(call: Call, answer: HttpAnswer) -> ModelReply | ModelError:
             return no_answer(call, "no response", usage)
         case status:
             return no_answer(call, f"status {status!r} where completed was expected", usage)
-
-
-def _folded(call: Call, answer: HttpAnswer) -> dict[str, Any] | ModelError:
-    chunks = events(call, answer)
-    if isinstance(chunks, ModelError):
-        return chunks
-    return response_of(chunks) or broken(call, "no last event")
 
 
 def _failed(call: Call, document: Mapping[str, Any], said: Said, usage: Usage) -> ModelError:

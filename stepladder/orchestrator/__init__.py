@@ -15,6 +15,7 @@ from stepladder.orchestrator.machine import Machine
 from stepladder.orchestrator.past import Compared, compare, in_flight
 from stepladder.orchestrator.records import DecisionRecord, ModelCall, decision_records
 from stepladder.orchestrator.retelling import retold
+from stepladder.orchestrator.service import Served, Service, service
 from stepladder.orchestrator.timing import due, wake_at
 
 __all__ = [
@@ -23,6 +24,8 @@ __all__ = [
     "DecisionRecord",
     "Machine",
     "ModelCall",
+    "Served",
+    "Service",
     "advance",
     "compare",
     "decide",
@@ -34,5 +37,6 @@ __all__ = [
     "in_flight",
     "options_of",
     "retold",
+    "service",
     "wake_at",
 ]

@@ -31,7 +31,8 @@ from stepladder.scenarios.play import play_async
 from stepladder.signals import Signal
 
 Prices = dict[str, tuple[float, float]]
-KEYS: Final = {"openai": "sk-rehearsal-no-key", "google": "AIza-rehearsal-no-key"}
+KEYS: Final = {"google": "AIza-rehearsal-no-key"}
+NO_KEY: Final = "sk-rehearsal-no-key"
 """Keys that open nothing: the server looks at none."""
 NANO_USD: Final = 1e-9
 UNKNOWN_PRICE: Final = (1.0, 4.0)
@@ -192,13 +193,21 @@ def _prices(models: Sequence[str], own: Mapping[str, tuple[float, float]]) -> tu
 
 
 def _providers(models: Sequence[str], server: FaultServer, prices: Prices) -> dict[str, Provider]:
-    """The official SDKs behind our adapters, all asking the server."""
-    urls = {"openai": server.openai_url, "google": server.url}
-    for model in models:
-        if (name := model.partition(":")[0]) not in urls:
-            raise InputError("rehearsal", model, f"the provider {name!r}", f"one of {', '.join(urls)}")
+    """The official SDKs behind our adapters, all asking the server; a provider of any other name is a server that
+    speaks OpenAI's chat completions."""
     names = sorted({model.partition(":")[0] for model in models})
-    return {name: open_provider(name, base_url=urls[name], api_key=KEYS[name], prices=prices) for name in names}
+    if "scripted" in names:
+        raise InputError("rehearsal", "scripted", "a script", "models of a provider that can be away")
+    return {
+        name: open_provider(
+            "google" if name == "google" else "openai",
+            base_url=server.url_of(name),
+            api_key=KEYS.get(name, NO_KEY),
+            name=name,
+            prices=prices,
+        )
+        for name in names
+    }
 
 
 # --- the runs

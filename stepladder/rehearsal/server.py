@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple, Self
+from urllib.parse import quote, unquote
 
 import msgspec
 
@@ -98,6 +99,12 @@ class FaultServer:
     def openai_url(self) -> str:
         """The base_url for OpenAI's SDK."""
         return f"{self.url}/v1"
+
+    def url_of(self, provider: str) -> str:
+        """The base_url at which a provider of this name is served: on Gemini's wire for google, else on OpenAI's."""
+        if provider == "google":
+            return self.url
+        return self.openai_url if provider == "openai" else f"{self.url}/{quote(provider, safe='')}/v1"
 
     @property
     def billed_usd(self) -> float:
@@ -201,7 +208,8 @@ async def _question(reader: asyncio.StreamReader) -> _Question | None:
     if "enerateContent" in path:
         return _Question("google", "google", path.rpartition("/")[2].partition(":")[0], body, size)
     wire = "responses" if path.rstrip("/").endswith("/responses") else "chat"
-    return _Question(wire, "openai", str(body.get("model", "")), body, size)
+    provider = unquote(path.strip("/").partition("/")[0])
+    return _Question(wire, "openai" if provider == "v1" else provider, str(body.get("model", "")), body, size)
 
 
 def _schema(question: _Question) -> Mapping[str, Any]:
@@ -210,10 +218,17 @@ def _schema(question: _Question) -> Mapping[str, Any]:
             config = question.body.get("generationConfig", {})
             found = config.get("responseJsonSchema") or config.get("responseSchema")
         case "responses":
-            found = question.body.get("text", {}).get("format", {}).get("schema")
+            found = question.body.get("text", {}).get("format", {}).get("schema") or _parameters(question.body)
         case _:
             found = question.body.get("response_format", {}).get("json_schema", {}).get("schema")
+            found = found or _parameters(question.body)
     return found if isinstance(found, dict) else {}
+
+
+def _parameters(body: Mapping[str, Any]) -> object:
+    """The schema of an answer that is asked for as the call of a function."""
+    tool: dict[str, Any] = next(iter(body.get("tools") or ()), {})
+    return tool.get("parameters") or tool.get("function", {}).get("parameters")
 
 
 def _head(status: int, size: int, kind: str = "application/json", more: str = "") -> bytes:

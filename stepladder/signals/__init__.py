@@ -2,9 +2,9 @@
 
 from stepladder.signals.builtin import BUILTIN, valid_score
 from stepladder.signals.called import called
-from stepladder.signals.conduct import CONDUCT, MESSAGE
+from stepladder.signals.conduct import CONDUCT
 from stepladder.signals.scorecard import Part, Scorecard, Term, probability, risk_signal
-from stepladder.signals.signal import Fold, Observation, Signal, signal
+from stepladder.signals.signal import MESSAGE, Fold, Observation, Signal, signal
 from stepladder.signals.wording import WORDING
 
 AGENTS = {**CONDUCT, **WORDING, called.name: called}

@@ -13,6 +13,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from stepladder.signals.signal import Observation, Signal, signal
+from stepladder.signals.tally import Tally, count_calls
 from stepladder.values import digest
 
 RECENT: Final = 8
@@ -33,19 +34,11 @@ def consecutive_errors(streak: int, seen: Observation) -> int:
     return 0 if seen.returned == "ok" else streak + 1
 
 
-def _count(memory: tuple[dict[str, int], int], seen: Observation) -> tuple[dict[str, int], int]:
-    if not seen.call:  # a wait calls nobody
-        return memory
-    counts, _ = memory
-    times = counts.get(seen.call, 0) + 1
-    return {**counts, seen.call: times}, times
-
-
 repeated_calls: Final = Signal(
     "repeated_calls",
-    ({}, 0),
-    _count,
-    lambda memory: memory[1],
+    Tally(),
+    count_calls,
+    lambda memory: memory.times,
     description="How often the newest call (same step, agent and arguments) has been made, itself included.",
 )
 

@@ -12,31 +12,18 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from stepladder.signals.signal import Observation, Signal, signal
+from stepladder.signals.signal import MESSAGE, Observation, Signal, said, signal
+from stepladder.signals.tally import Tally, count_calls, count_results, count_tools, result_key
 
-MESSAGE: Final = "MESSAGE"
-"""The name of the decision to say something."""
 WINDOW: Final = 6
 """How many calls, or results, are recent."""
 _WORD: Final = re.compile(r"\w+")
 _NOTHING: Final = frozenset({"", "[]", "{}", "()", "0", "null", "None", '""'})
 
 
-def said(seen: Observation) -> str:
-    """The text that an observation carries."""
-    text = seen.output.get("text")
-    return text if isinstance(text, str) else ""
-
-
 def is_empty(seen: Observation) -> bool:
     """Whether a result says nothing."""
     return not seen.output or ("text" in seen.output and said(seen).strip() in _NOTHING)
-
-
-def result_key(seen: Observation) -> tuple[str, str]:
-    """What equals another result's key where step and output are equal; the digest of a text that is kept in part."""
-    sha = seen.output.get("sha")
-    return seen.name, sha if isinstance(sha, str) else repr(seen.output)
 
 
 @signal("steps_taken", start=0, on=("result", "answer", "decision"))
@@ -79,51 +66,28 @@ longest_errors: Final = Signal(
 )
 
 
-def _add_call(memory: tuple[dict[str, int], int, int], seen: Observation) -> tuple[dict[str, int], int, int]:
-    if not seen.call:
-        return memory
-    counts, most, total = memory
-    times = counts.get(seen.call, 0) + 1
-    return {**counts, seen.call: times}, max(most, times), total + 1
-
-
 most_repeated_call: Final = Signal(
     "most_repeated_call",
-    ({}, 0, 0),
-    _add_call,
-    lambda memory: memory[1],
+    Tally(),
+    count_calls,
+    lambda memory: memory.most,
     description="How often the call that was made most often has returned.",
 )
 needless_calls: Final = Signal(
-    "needless_calls",
-    ({}, 0, 0),
-    _add_call,
-    lambda memory: memory[2] - len(memory[0]),
-    description="Calls that had been made before.",
+    "needless_calls", Tally(), count_calls, lambda memory: memory.again, description="Calls that had been made before."
 )
-
-
-def _add_result(
-    memory: tuple[dict[tuple[str, str], int], int, int], seen: Observation
-) -> tuple[dict[tuple[str, str], int], int, int]:
-    counts, most, total = memory
-    key = result_key(seen)
-    times = counts.get(key, 0) + 1
-    return {**counts, key: times}, max(most, times), total + 1
-
-
 most_repeated_result: Final = Signal(
     "most_repeated_result",
-    ({}, 0, 0),
-    _add_result,
-    lambda memory: memory[1],
+    Tally(),
+    count_results,
+    lambda memory: memory.most,
     description="How often the result that came most often has come.",
 )
 old_results: Final = Signal(
     "old_results",
-    ({}, 0, 0),
-    _add_result,
-    lambda memory: memory[2] - len(memory[0]),
+    Tally(),
+    count_results,
+    lambda memory: memory.again,
     description="Results that had come before, word for word.",
 )
 
@@ -152,10 +116,6 @@ def empty_results(count: int, seen: Observation) -> int:
     return count + is_empty(seen)
 
 
-def _add_tool(memory: dict[str, int], seen: Observation) -> dict[str, int]:
-    return memory if seen.name == MESSAGE else {**memory, seen.name: memory.get(seen.name, 0) + 1}
-
-
 def entropy(counts: dict[str, int]) -> float:
     """Bits of surprise in a draw from these counts (Shannon 1948)."""
     total = sum(counts.values())
@@ -165,12 +125,12 @@ def entropy(counts: dict[str, int]) -> float:
 tool_diversity: Final = Signal(
     "tool_diversity",
     {},
-    _add_tool,
+    count_tools,
     lambda memory: round(entropy(memory), 6),
     on=("decision",),
     description="Entropy of the tools called so far, in bits.",
 )
-tools_used: Final = Signal("tools_used", {}, _add_tool, len, on=("decision",), description="Different tools called.")
+tools_used: Final = Signal("tools_used", {}, count_tools, len, on=("decision",), description="Different tools called.")
 
 Pairs = tuple[str, frozenset[tuple[str, str]], int]
 

@@ -10,7 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from stepladder.signals.signal import Observation, Signal
+from stepladder.signals.signal import MESSAGE, Observation, Signal
+from stepladder.signals.signal import said as text_of
 
 Counts = Mapping[str, Any]
 
@@ -18,8 +19,6 @@ BACK: Final = 5
 """How many observations back `recent` goes."""
 WORDS: Final = 80
 """How many different words of a text are kept."""
-MESSAGE: Final = "MESSAGE"
-"""The decision to say something."""
 _WORD: Final = re.compile(r"[a-z]{2,20}", re.ASCII)
 _CODE: Final = re.compile(r"#\w+|\b(?=\w*\d)[A-Za-z_]*\d\w*|\S+@\S+", re.ASCII)
 _NOT_WORD: Final = re.compile(r"\W+", re.ASCII)
@@ -28,11 +27,6 @@ _NOT_WORD: Final = re.compile(r"\W+", re.ASCII)
 def named(text: str) -> str:
     """The text as a name that clauses can have."""
     return _NOT_WORD.sub("_", text)[:60] or "nobody"
-
-
-def _text(seen: Observation) -> str:
-    text = seen.output.get("text")
-    return text if isinstance(text, str) else ""
 
 
 def _says(seen: Observation) -> bool:
@@ -107,7 +101,7 @@ rhythm: Final = Signal(
 
 
 def _measured(memory: Counts, seen: Observation) -> Counts:
-    text, length = _text(seen), seen.output.get("length")
+    text, length = text_of(seen), seen.output.get("length")
     size = length if isinstance(length, int) else len(text)
     told = {"last": size, "codes": len(_CODE.findall(text))}
     if seen.kind == "answer":
@@ -137,7 +131,7 @@ texts: Final = Signal(
 
 
 def _words(seen: Observation) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(_WORD.findall(_text(seen).lower())))[:WORDS]
+    return tuple(dict.fromkeys(_WORD.findall(text_of(seen).lower())))[:WORDS]
 
 
 def _true(memory: tuple[str, ...]) -> dict[str, bool]:

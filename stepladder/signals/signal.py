@@ -7,7 +7,7 @@ given: the same function serves a live run, a replay and a recording.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -32,6 +32,16 @@ class Observation(msgspec.Struct, frozen=True, gc=False):
     scores: Mapping[str, Any] = {}
     bounds: Mapping[str, tuple[float, float]] = {}
     at: float = 0.0
+
+
+MESSAGE: Final = "MESSAGE"
+"""The name of the decision to say something."""
+
+
+def said(seen: Observation) -> str:
+    """The text that an observation carries."""
+    text = seen.output.get("text")
+    return text if isinstance(text, str) else ""
 
 
 def _itself(memory: Any) -> Any:

@@ -11,8 +11,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from stepladder.signals.conduct import MESSAGE, said
-from stepladder.signals.signal import Observation, Signal, signal
+from stepladder.signals.signal import MESSAGE, Observation, Signal, said, signal
 
 APOLOGY: Final = re.compile(
     r"\b(?:sorry|apolog\w+|my mistake|unfortunately|oversight|confusion|misunderst\w+|regret)\b", re.IGNORECASE

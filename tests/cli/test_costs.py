@@ -81,6 +81,27 @@ def test_costs_by_other_aspects_the_dearest_first(journal: Path, by: str, names:
     assert found["cache"] == {"hits": 1, "look_ups": 2, "share": 0.5}
 
 
+def test_a_cap_that_today_reaches_is_told_ahead(journal: Path) -> None:
+    assert json.loads(costs(journal, "--json").stdout)["forecast"]["day_cap_usd"] is None
+    assert "cap  " not in costs(journal).output
+
+    async def under(cap: float) -> None:
+        money = {"policy": {"money": {"day_usd": cap, "allow_unpriced": True}}}
+        provider = ScriptedProvider([{"action": "CLOSE", "confidence": 0.9}])
+        async with Orchestrator(
+            workflow(LADDER, money), agents={"worker": lambda x: {}}, providers={"scripted": provider}, journal=journal
+        ) as orchestrator:
+            await orchestrator.run({"x": 1}, run_id=f"under-{cap}")
+
+    asyncio.run(under(0.04))
+    found = json.loads(costs(journal, "--json").stdout)["forecast"]
+    assert found["day_cap_usd"] == 0.04
+    assert found["cap_at"] == pytest.approx(time.time(), abs=60)
+    assert "cap        the $0.04 a day are reached at" in costs(journal).output
+    asyncio.run(under(900.0))
+    assert "cap  " not in costs(journal).output
+
+
 def test_more_days_reach_further_back(journal: Path) -> None:
     assert json.loads(costs(journal, "--days", "60", "--json").stdout)["in_all"]["usd"] == pytest.approx(1.08)
 

@@ -403,16 +403,17 @@ def test_a_process_that_is_frozen_in_the_middle_keeps_nobody_waiting(place: Plac
     create(frozen, row(), body(STARTED), "dead")
     turn = turn_of(frozen, "a", 2, body(RETURNED), owner="dead")
     locked, thawed = threading.Event(), threading.Event()
-    seen = PostgresJournal._seen
+    appending = frozen._appending
+    seen = appending._seen
 
-    def slowly(self: PostgresJournal, *given: Any) -> Any:
-        found = seen(self, *given)
+    def slowly(*given: Any) -> Any:
+        found = seen(*given)
         if not locked.is_set():
             locked.set()
             thawed.wait(10)
         return found
 
-    monkeypatch.setattr(frozen, "_seen", slowly.__get__(frozen))
+    monkeypatch.setattr(appending, "_seen", slowly)
     with ThreadPoolExecutor(1) as threads:
         writing = threads.submit(frozen.write, [turn])
         assert locked.wait(10)

@@ -18,11 +18,9 @@ def all_logs() -> Iterator[io.StringIO]:
     root.addHandler(handler)
     root.setLevel(logging.DEBUG)
     sink = logger.add(said, level=0, diagnose=True, backtrace=True)
-    logger.enable("stepladder")
     try:
         yield said
     finally:
-        logger.disable("stepladder")
         logger.remove(sink)
         root.setLevel(level)
         root.removeHandler(handler)

@@ -363,8 +363,9 @@ def test_a_cap_with_room_for_one_attempt_is_kept(made: tuple[str, FaultServer, l
         if each.charged > 1:
             return f"{each.charged} attempts were charged"
         closed = [attempt for attempt in each.attempts if attempt.outcome == "over_cap"]
-        wanted = each.first.handled in ("retry", "repair") and each.charged and not accepted(each)
-        if wanted and not any("a day is spent" in attempt.cause for attempt in closed):
+        again = each.first.handled in ("retry", "repair") and each.first.cost != "none" and not accepted(each)
+        no_time = any("and it has" in attempt.cause or attempt.outcome == "cut_off" for attempt in each.attempts)
+        if again and not no_time and not any("a day is spent" in attempt.cause for attempt in closed):
             return "nothing was refused"
         return ""
 

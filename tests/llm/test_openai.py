@@ -6,11 +6,20 @@ from typing import Any
 
 import pytest
 
-from stepladder.llm.errors import BadResponse, KeyMissing, ModelError, RateLimited, Refused, Rejected, Truncated
+from stepladder.llm.errors import (
+    BadResponse,
+    KeyMissing,
+    ModelError,
+    RateLimited,
+    Refused,
+    Rejected,
+    SetupError,
+    Truncated,
+)
 from stepladder.llm.openai import OpenAIProvider
 from stepladder.llm.provider import ModelReply
 from tests.llm.loopback import Loopback, answer
-from tests.llm.wires import KEY, OPENAI_OK, SCHEMA, TEXT, WIRES, ask, changed, request
+from tests.llm.wires import KEY, OPENAI_OK, RESPONSE_OK, SCHEMA, TEXT, WIRES, ask, changed, request
 
 OK = OPENAI_OK
 CHOICE = "choices.0"
@@ -32,6 +41,72 @@ def test_one_request_says_everything() -> None:
         "temperature": 0.2,
         "seed": 7,
     }
+
+
+CALLED = {"type": "function", "function": {"name": "decide", "arguments": TEXT}}
+CALLING = changed(
+    changed(OK, f"{CHOICE}.message", {"role": "assistant", "content": None, "tool_calls": [CALLED]}),
+    f"{CHOICE}.finish_reason",
+    "tool_calls",
+)
+RESPONDING = changed(RESPONSE_OK, "output", [{"type": "function_call", "name": "decide", "arguments": TEXT}])
+FUNCTION = {"name": "decide", "strict": True, "parameters": SCHEMA}
+FORMS: dict[tuple[Any, Any], tuple[dict[str, Any], dict[str, Any]]] = {
+    ("chat", "function"): (
+        CALLING,
+        {
+            "tools": [{"type": "function", "function": FUNCTION}],
+            "tool_choice": {"type": "function", "function": {"name": "decide"}},
+        },
+    ),
+    ("chat", "object"): (OK, {"response_format": {"type": "json_object"}}),
+    ("chat", "text"): (OK, {}),
+    ("responses", "function"): (
+        RESPONDING,
+        {"tools": [{"type": "function", **FUNCTION}], "tool_choice": {"type": "function", "name": "decide"}},
+    ),
+    ("responses", "object"): (RESPONSE_OK, {"text": {"format": {"type": "json_object"}}}),
+    ("responses", "text"): (RESPONSE_OK, {}),
+}
+
+
+@pytest.mark.parametrize(("wire", "form"), list(FORMS))
+def test_an_answer_is_asked_for_in_the_form_that_the_server_knows(wire: Any, form: Any) -> None:
+    body, asked = FORMS[wire, form]
+    with Loopback(answer(200, body)) as server:
+        provider = OpenAIProvider(api_key=KEY, base_url=f"{server.url}/v1", wire=wire, form=form)
+        got = ask(provider, request("gpt-5-mini"))
+        [sent] = server.requests
+    assert {key: sent.json[key] for key in ("response_format", "tools", "tool_choice", "text") if key in sent.json} == (
+        asked
+    )
+    assert isinstance(got, ModelReply)
+    assert (got.text, got.repaired) == (TEXT, ()), "a call that was asked for is nothing odd"
+
+
+def test_a_server_that_answers_in_words_though_a_call_was_asked_for_is_understood() -> None:
+    with Loopback(answer(200, OK)) as server:
+        provider = OpenAIProvider(api_key=KEY, base_url=f"{server.url}/v1", form="function")
+        got = ask(provider, request("gpt-5-mini"))
+    assert isinstance(got, ModelReply)
+    assert got.text == TEXT
+
+
+def test_a_form_that_is_none_is_refused() -> None:
+    with pytest.raises(SetupError, match="form is 'tool', expected one of schema, function, object, text"):
+        OpenAIProvider(api_key=KEY, form="tool")  # type: ignore[arg-type]
+
+
+def test_a_key_goes_to_no_server_that_it_was_not_given_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.delenv("MY_CLAUDE_API_KEY", raising=False)
+    with pytest.raises(KeyMissing, match="MY_CLAUDE_API_KEY"):
+        OpenAIProvider(name="my-claude", base_url="http://127.0.0.1:9/v1")
+    monkeypatch.setenv("MY_CLAUDE_API_KEY", "sk-claude-0123456789")
+    with Loopback(answer(200, OK)) as server:
+        ask(OpenAIProvider(name="my-claude", base_url=f"{server.url}/v1"), request("claude"))
+        [sent] = server.requests
+    assert sent.headers["authorization"] == "Bearer sk-claude-0123456789"
 
 
 def test_what_is_not_given_is_not_sent() -> None:

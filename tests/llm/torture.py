@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
+import sys
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -117,7 +118,7 @@ class Seen:
 
 
 def told(attempts: Sequence[Attempt]) -> str:
-    return "; ".join(f"{a.target} {a.outcome} +{a.waited_s:.2f} {a.took_s:.2f} s {a.cause[:60]}" for a in attempts)
+    return "; ".join(f"{a.target} {a.outcome} +{a.waited_s:.2f} {a.elapsed_s:.2f} s {a.cause[:60]}" for a in attempts)
 
 
 async def mixed(server: FaultServer, decisions: int, seed: int) -> Seen:
@@ -132,6 +133,8 @@ async def mixed(server: FaultServer, decisions: int, seed: int) -> Seen:
         own["healthy"] = provider(server, HEALTHY, run, "openai_chat", "healthy")
         health = Health(breaker=NEVER if lap % 2 else None)
         await _batch(own, chains, health, range(done, min(done + BATCH, decisions)), chance, seen)
+        print(f"\r{seen.decisions} of {decisions}: {len(seen.wrong)} wrong", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
     seen.counted(server.tags())
     seen.seconds = time.perf_counter() - started
     return seen

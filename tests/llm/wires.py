@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from stepladder.llm.chat import read as read_chat
 from stepladder.llm.errors import ModelError
+from stepladder.llm.generated import read as read_google
 from stepladder.llm.google import GoogleProvider
-from stepladder.llm.google import read as read_google
 from stepladder.llm.openai import OpenAIProvider
 from stepladder.llm.provider import ModelReply, ModelRequest, Provider
 from stepladder.llm.reading import Read

@@ -100,9 +100,19 @@ def test_no_family_makes_a_run_act_illegally_or_loses_money(desk: Path, family: 
     assert not found.unbooked_usd
 
 
-def test_a_provider_without_a_wire_cannot_be_rehearsed(desk: Path) -> None:
-    (desk / "w.yaml").write_text(WORKFLOW.replace("google:gemini-2.5-flash-lite", "mine:llama"))
-    with pytest.raises(InputError, match="the provider 'mine'"):
+def test_a_compatible_server_of_any_name_is_rehearsed_as_itself(desk: Path) -> None:
+    (desk / "w.yaml").write_text(WORKFLOW.replace("google:gemini-2.5-flash-lite", "my claude:sonnet"))
+    answers = {"my claude:sonnet": [READ_FIRST, DROP], "openai:gpt-5-mini": [DROP]}
+    found = rehearse(desk / "w.yaml", script({"on": "my claude:*", "fault": "overloaded"}, answers=answers))
+    assert found.sound
+    assert found.guessed == ("my claude:sonnet",)
+    assert found.changed[0].healthy == "READ by model"
+    assert found.changed[0].faulty == "DROP by model", "the other server is well"
+
+
+def test_a_scripted_model_cannot_be_away(desk: Path) -> None:
+    (desk / "w.yaml").write_text(WORKFLOW.replace("google:gemini-2.5-flash-lite", "scripted:x"))
+    with pytest.raises(InputError, match="a provider that can be away"):
         rehearse(desk / "w.yaml", script())
 
 
