@@ -13,7 +13,8 @@ def read_text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(str(file), "", str(error), "a workflow or policy file that can be read") from None
+        found = str(getattr(error, "strerror", None) or error).lower()
+        raise InputError(str(file), "", found, "a workflow or policy file that can be read") from None
 
 
 def write(path: Path, text: str) -> None:

@@ -46,7 +46,7 @@ class Setup(msgspec.Struct, frozen=True):
 
 def remember(journal: Place, run_id: str, setup: Setup) -> list[str]:
     """Note the setup of a run; the options that were left out because they look like secrets."""
-    kept = _without_secrets(setup.options)
+    kept = without_secrets(setup.options)
     if recall(journal, run_id) != msgspec.structs.replace(setup, options=kept, on_changed="refuse"):
         said = {
             **_mark(journal),
@@ -119,7 +119,8 @@ def _to(journal: Place, path: str) -> Path:
     return Path(os.path.relpath(found)) if found.is_relative_to(Path.cwd()) else found
 
 
-def _without_secrets(options: Mapping[str, str]) -> dict[str, str]:
+def without_secrets(options: Mapping[str, str]) -> dict[str, str]:
+    """The options that may be noted and shown: none that looks like a secret."""
     from stepladder.journal import Redactor
 
     redactor = Redactor()

@@ -46,6 +46,10 @@ def mine(
         Path | None, typer.Option("--review", metavar="FILE", help="Say how the mined rules of this file did since.")
     ] = None,
     apply: Annotated[bool, typer.Option("--apply", metavar="", help="With --review: promote and retire.")] = False,
+    workflow: Annotated[
+        Path | None,
+        typer.Option("--workflow", metavar="FILE", help="A journal: only runs of this workflow."),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Of how runs are held out.")] = 0,
     agents: AgentsFile = None,
     option: Options = None,
@@ -66,7 +70,7 @@ def mine(
         if recordings or accept:
             raise UsageError("mine: --review looks at a journal and a file, nothing else")
         return _review(review, apply, min_agreement, (journal, agents, option), screen)
-    chosen = _from_files(recordings, step) if recordings else _from_journal(journal, agents, option, point)
+    chosen = _from_files(recordings, step) if recordings else _from_journal((journal, agents, option), workflow, point)
     found, routes, measured = _mined(chosen, min_agreement, partitions, seed, screen)
     if into is not None:
         _accept(found, routes, accept, into, screen)
@@ -87,25 +91,38 @@ def _from_files(files: list[Path], step: str) -> list[Chosen]:
     from msgspec.structs import replace
 
     from stepladder.cli.failures import note
+    from stepladder.errors import InputError
     from stepladder.evaluation.choices import chosen_in
     from stepladder.scenarios.recording_files import read_recordings
 
     recordings = read_recordings(files, lambda problem: note(str(problem), json=False))
-    return [replace(each, step=step) if step else each for each in chosen_in(recordings)]
+    chosen = [replace(each, step=step) if step else each for each in chosen_in(recordings)]
+    if not chosen:
+        raise InputError(
+            "mine", ", ".join(map(str, files)), "no choice of an agent", "recordings with calls or messages"
+        )
+    return chosen
 
 
-def _from_journal(journal: Any, agents: Path | None, option: list[str] | None, point: str) -> list[Chosen]:
+def _from_journal(where: tuple[Any, Any, Any], workflow: Path | None, point: str) -> list[Chosen]:
     from stepladder.cli.journals import opened, signals_of
+    from stepladder.cli.loading import looked_at
     from stepladder.cli.pairs import pairs
     from stepladder.errors import InputError
     from stepladder.evaluation.journal_choices import chosen_in_journal, points_in
 
+    journal, agents, option = where
+    options = pairs(option, "--option")
+    loaded = looked_at(workflow, agents, options) if workflow else None
+    signals = (loaded.signals if loaded else ()) or signals_of(agents, options)
     with opened(journal) as kept:
-        chosen = list(chosen_in_journal(kept, signals_of(agents, pairs(option, "--option")), point=point))
-        there = {} if chosen else points_in(kept)
+        chosen = list(chosen_in_journal(kept, signals, loaded.name if loaded else "", point))
+        there = {} if chosen or loaded else points_in(kept)
     if there:
         listed = ", ".join(f"{name} ({count})" for name, count in there.items())
         raise InputError("mine", "--point", f"no decision that a model answered at {point!r}", f"one of: {listed}")
+    if len(names := sorted({each.workflow for each in chosen} - {""})) > 1:
+        raise InputError("mine", "--workflow", "runs of several workflows", f"the file of one of: {', '.join(names)}")
     return chosen
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -29,15 +29,35 @@ def recommend(
     as_json: Json = False,
 ) -> Exit:
     """Say what the runs of a workflow speak for: rules, thresholds, prompts, limits, cost; each with evidence."""
+    from stepladder.cli.files import read_text
+    from stepladder.cli.journals import opened, signals_of
     from stepladder.cli.loading import looked_at
     from stepladder.cli.pairs import pairs
     from stepladder.cli.screen import Screen
+    from stepladder.evaluation.accepted import mined_in, reviewed
+    from stepladder.evaluation.journal_choices import ended_runs
     from stepladder.evaluation.recommend import recommend as recommended
 
-    screen, name = Screen(json=as_json), looked_at(file, agents, pairs(option, "--option")).name
-    past = past_of(journal, agents, option, "next_action", name)
-    _tell(recommended(past, str(file)), len(past), screen)
+    options = pairs(option, "--option")
+    name = looked_at(file, agents, options).name
+    past, mined = past_of(journal, agents, option, "next_action", name), mined_in(read_text(file), str(file))
+    if mined:
+        with opened(journal) as kept:
+            mined = reviewed(mined, ended_runs(kept, signals_of(agents, options), name))
+    _tell(recommended(past, str(file), _where(journal, agents, option), mined), len(past), Screen(json=as_json))
     return Exit.DONE
+
+
+def _where(journal: Any, agents: Path | None, option: list[str] | None) -> list[str]:
+    """The options that other commands need to see the same runs; no password or other secret is among them."""
+    from stepladder.cli.journals import shown_place
+    from stepladder.cli.memory import without_secrets
+    from stepladder.cli.pairs import pairs
+
+    place = [] if journal == DEFAULT_JOURNAL else ["--journal", shown_place(journal)]
+    named = ["--agents", str(agents)] if agents else []
+    said = without_secrets(pairs(option, "--option")).items()
+    return [*place, *named, *(word for name, value in said for word in ("--option", f"{name}={value}"))]
 
 
 @app.command(rich_help_panel=PANEL, epilog="Example:\n  stepladder forecast ticket-17")

@@ -217,8 +217,10 @@ def evaluate(
 
     It reads steps alone. A policy that names what is known only afterwards, or who ran what, is refused.
     """
+    from math import isnan
+
     from stepladder.cli.evaluation_tables import told_json, told_tables
-    from stepladder.cli.failures import UsageError
+    from stepladder.cli.failures import UsageError, note
     from stepladder.cli.screen import Screen
     from stepladder.evaluation.agent_policy import DEFAULT, load_policy
     from stepladder.evaluation.evaluate import REFERENCES, Escalates
@@ -229,6 +231,9 @@ def evaluate(
     judged = load_policy(policy or DEFAULT)
     names = [*judged.names(), *(name for each in REFERENCES for name in each.names())]
     read = steps_of(recordings, only, names, json=as_json)
+    if unknown := sum(map(isnan, read.truth.failed.tolist())):
+        of = len(read.truth.failed)
+        note(f"{unknown} of {of} runs do not say how they ended; they count as neither failed nor good", json=as_json)
     if columns is not None:
         from stepladder.evaluation.parquet import write_columns
 

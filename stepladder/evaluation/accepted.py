@@ -14,6 +14,7 @@ import msgspec
 
 from stepladder.clauses import Condition
 from stepladder.errors import InputError
+from stepladder.evaluation.extras import scipy_stats
 from stepladder.evaluation.intervals import lower_bound, wilson
 from stepladder.evaluation.journal_choices import facts_by_decision, said_by_model
 from stepladder.evaluation.mined_rules import Terms
@@ -23,6 +24,10 @@ from stepladder.workflow.yaml_edit import added, removed, replaced
 from stepladder.workflow.yaml_text import read_yaml
 
 PREFIX: Final = "mined_"
+SHORTEST: Final = 5
+"""The newest decisions that are looked at alone; then twice as many, and so on."""
+LATELY: Final = 0.001
+"""How likely they may be by chance: every review looks at them again, several times."""
 Fate = Literal["promote", "keep", "wait", "retire"]
 
 
@@ -94,7 +99,9 @@ def reviewed(rules: Sequence[Watched], runs: Iterable[Any], agreement: float = 0
 
     As for proposals, `agreement` is what the rules reach together. Promoted is a rule in shadow that was met in enough
     decisions, where it and all that agree more often reach that together, and that surely (95%) agrees no less than
-    0.05 below what a rule alone must reach (`Terms.alone`); retired is one that surely agrees less often than that.
+    0.05 below what a rule alone must reach (`Terms.alone`); retired is one that surely agrees less often than that:
+    in all decisions (95%), or in the newest 5, 10, 20, 40 ... of them (99.9%, since so many are looked at). So what was
+    right for long is seen to be wrong soon.
     """
     counts = {(each.step, each.name): _Count() for each in rules}
     conditions = {(each.step, each.name): Condition(each.when) for each in rules}
@@ -108,12 +115,32 @@ def reviewed(rules: Sequence[Watched], runs: Iterable[Any], agreement: float = 0
 
 
 class _Count:
-    """Decisions since in which a rule fires and a model answered."""
+    """Decisions since in which a rule fires and a model answered, oldest first: whether it agreed."""
 
     def __init__(self) -> None:
-        self.fired = self.agreed = 0
+        self.all: list[bool] = []
         self.together = 0.0
         self.runs = set[str]()
+
+    @property
+    def fired(self) -> int:
+        """How many there are."""
+        return len(self.all)
+
+    @property
+    def agreed(self) -> int:
+        """In how many it agreed."""
+        return sum(self.all)
+
+    def lately(self, share: float) -> tuple[int, int] | None:
+        """The newest decisions that surely agree less often than this: how many did, and of how many."""
+        newest = SHORTEST
+        while newest <= self.fired:
+            agreed = sum(self.all[-newest:])
+            if scipy_stats().binom.cdf(agreed, newest, share) < LATELY:
+                return agreed, newest
+            newest *= 2
+        return None
 
     @property
     def share(self) -> float:
@@ -138,8 +165,7 @@ def _count(
             fires = each.step == opened.step and each.action in opened.legal
             if fires and conditions[each.step, each.name].holds(facts):
                 count = counts[each.step, each.name]
-                count.fired += 1
-                count.agreed += verdict.action == each.action
+                count.all.append(verdict.action == each.action)
                 count.runs.add(run.id)
                 break
 
@@ -165,10 +191,14 @@ def _fate(rule: Watched, count: _Count, agreement: float, fewest: int) -> Watche
     fate: Fate = "wait" if rule.shadow else "keep"
     if fired and high < alone:
         fate, told = "retire", f"{told}: surely less than {alone:.0%}"
+    elif lately := count.lately(alone):
+        fate, told = "retire", f"{told}, {lately[0]} of the newest {lately[1]}: surely less than {alone:.0%}"
     elif rule.shadow and fired >= fewest and count.together >= agreement and surely >= alone - 0.05:
         fate, told = "promote", f"{told}: surely {surely:.0%}"
-    elif rule.shadow:
+    elif rule.shadow and fired < fewest:
         told = f"{told}; {fewest} are needed"
+    elif rule.shadow:
+        told = f"{told}; {agreement:.0%} are needed, with all rules that agree more often"
     return msgspec.structs.replace(
         rule, fired=fired, agreed=agreed, runs=len(runs), low=low, high=high, fate=fate, because=told
     )

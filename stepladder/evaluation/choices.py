@@ -25,7 +25,8 @@ class Chosen(msgspec.Struct, frozen=True):
     """One choice of a model: the facts it was made on, the action, and what it cost (None: nobody knows).
 
     `group`: choices that share it are never on both sides of a split. `success` is how its run ended. `rule` is what
-    the rules said, where they said something; `step` and `route` are where it was made ("" for an imported run).
+    the rules said, where they said something; `step`, `route` and `workflow` are where it was made ("" for an imported
+    run).
     """
 
     run_id: str
@@ -38,6 +39,7 @@ class Chosen(msgspec.Struct, frozen=True):
     rule: str = ""
     step: str = ""
     route: str = ""
+    workflow: str = ""
 
 
 def chosen_in(recordings: Iterable[Recording], agents: Iterable[str] = ()) -> Iterator[Chosen]:

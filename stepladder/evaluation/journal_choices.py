@@ -60,7 +60,8 @@ def _in_run(run: Run) -> Iterator[Chosen]:
     for record in run.decisions:
         verdict = said_by_model(record)
         if verdict is not None and record.number in facts_of:
-            yield _chosen(run.id, group, facts_of[record.number], record, verdict, success, record.opened.step)
+            facts, where = facts_of[record.number], (record.opened.step, run.machine.definition.name)
+            yield _chosen(run.id, group, facts, record, verdict, success, where)
 
 
 def _alone(journal: Journal, point: str) -> Iterator[Chosen]:
@@ -76,7 +77,7 @@ def _alone(journal: Journal, point: str) -> Iterator[Chosen]:
         said = [each.success for each in entries if isinstance(each, OutcomeAttached) and each.success is not None]
         if verdict is not None:
             facts, success = flat(put.facts), said[-1] if said else None
-            yield _chosen(row.run_id, digest(put.facts), facts, record, verdict, success, "")
+            yield _chosen(row.run_id, digest(put.facts), facts, record, verdict, success, ("", ""))
 
 
 def _chosen(
@@ -86,11 +87,11 @@ def _chosen(
     record: DecisionRecord,
     verdict: Verdict,
     success: bool | None,
-    step: str,
+    where: tuple[str, str],
 ) -> Chosen:
     seconds = sum(call.elapsed_s for call in record.calls)
-    opened = record.opened
-    told = opened.verdict.action, step, opened.route
+    opened, (step, workflow) = record.opened, where
+    told = opened.verdict.action, step, opened.route, workflow
     return Chosen(run_id, group, facts, verdict.action, success, record.cost_usd, seconds, *told)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from stepladder.classifier import Classifier
+from stepladder.errors import InputError
 from stepladder.evaluation.agent_policy import RISK, AgentPolicy
 from stepladder.evaluation.columns import Column, Columns
 from stepladder.evaluation.journal_choices import ended_runs
@@ -63,7 +64,11 @@ def past_of_recordings(
 def past_of_journal(
     journal: Journal, settings: Sequence[Classifier], signals: Iterable[Signal] = (), workflow: str = ""
 ) -> Past:
-    """The decisions about the next action in the ended runs of a journal, as their routes were recorded."""
+    """The decisions about the next action in the ended runs of a journal, as their routes were recorded.
+
+    Raises:
+        InputError: a clause reads what no decision was made on.
+    """
     rows = list[list[tuple[Opened, Any]]]()
     runs, failed = list[str](), list[bool | None]()
     for run in ended_runs(journal, signals, workflow):
@@ -76,6 +81,10 @@ def past_of_journal(
         success = said[-1] if said else run.success
         failed.append(None if success is None else not success)
     every = list(chain.from_iterable(rows))
+    known = set(chain.from_iterable(facts for _, facts in every))
+    for name in names_read(settings) if every else ():
+        if name.partition(".")[0] not in known:
+            raise InputError("--set", name, "nothing that these runs know", f"one of: {', '.join(sorted(known))}")
     columns = Columns.of((facts for _, facts in every), names_read(settings))
     route = np.array([opened.route for opened, _ in every], dtype=str)
     columns = Columns(len(every), columns.columns)

@@ -7,12 +7,14 @@ needs as many answers that were paid for.
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
+from stepladder.evaluation.accepted import Watched
 from stepladder.evaluation.intervals import lower_bound, wilson
 from stepladder.evaluation.trial_runs import PastRun
 from stepladder.orchestrator import DecisionRecord
@@ -32,21 +34,49 @@ class Recommendation(msgspec.Struct, frozen=True):
     saves_usd: float | None = None
 
 
-def recommend(runs: Iterable[PastRun], file: str = "workflow.yaml") -> list[Recommendation]:
-    """Everything that these runs of one workflow say, what saves most first. `file` is named in the commands."""
-    kept = list(runs)
+def recommend(
+    runs: Iterable[PastRun], file: str = "workflow.yaml", where: Sequence[str] = (), mined: Iterable[Watched] = ()
+) -> list[Recommendation]:
+    """Everything that these runs of one workflow say, what saves most first.
+
+    The commands name the workflow's `file`, and the options `where` its runs are (`--journal FILE`). `mined` are the
+    mined rules of the file with what came since, as `reviewed` has them.
+    """
+    kept, at = list(runs), _At(shlex.quote(file), "".join(f" {shlex.quote(each)}" for each in where))
     records = [each for run in kept for each in run.records if each.opened.point == "next_action" and each.settled]
     found = [
-        *_overruled(records),
-        *_needless(records, file),
-        *_failing(records),
-        *_limits(kept, records),
-        *_costs(kept, records),
+        *_reviewed(mined, at),
+        *_overruled(records, at),
+        *_needless(records, at),
+        *_failing(records, at),
+        *_limits(kept, at),
+        *_costs(kept, records, at),
     ]
     return sorted(found, key=lambda each: -(each.saves_usd or 0.0))
 
 
-def _overruled(records: Sequence[DecisionRecord]) -> Iterable[Recommendation]:
+class _At(NamedTuple):
+    """What the commands name: the workflow's file, and the options that say where its runs are."""
+
+    file: str
+    where: str
+
+
+def _reviewed(rules: Iterable[Watched], at: _At) -> Iterable[Recommendation]:
+    """Mined rules that later runs speak for, or against."""
+    for each in rules:
+        if each.fate in ("promote", "retire"):
+            does = "can decide alone" if each.fate == "promote" else "no longer does what models choose"
+            yield Recommendation(
+                "rule",
+                f"{each.step}.{each.name}",
+                f"mined rule {each.name} in {each.step} {does}: {each.fate} it",
+                each.because,
+                f"stepladder mine --review {at.file} --apply{at.where}",
+            )
+
+
+def _overruled(records: Sequence[DecisionRecord], at: _At) -> Iterable[Recommendation]:
     """Rules that models or people overrule more often than not."""
     asked, over, instead = Counter[tuple[str, str]](), Counter[tuple[str, str]](), dict[tuple[str, str], Counter[str]]()
     usd = defaultdict[tuple[str, str], float](float)
@@ -68,12 +98,12 @@ def _overruled(records: Sequence[DecisionRecord]) -> Iterable[Recommendation]:
                 f"rule {rule} in {step} is overruled more often than not, mostly by {action}",
                 f"overruled in {hits} of {n} decisions in which somebody was asked, surely {lower_bound(hits, n):.0%}; "
                 f"{action} {times} times",
-                "stepladder mine",
+                f"stepladder mine --workflow {at.file}{at.where}",
                 usd[step, rule],
             )
 
 
-def _needless(records: Sequence[DecisionRecord], file: str) -> Iterable[Recommendation]:
+def _needless(records: Sequence[DecisionRecord], at: _At) -> Iterable[Recommendation]:
     """Reasons of the classifier where models nearly always say what the rule says."""
     asked, same, usd, clauses = Counter[str](), Counter[str](), defaultdict[str, float](float), dict[str, str]()
     for each in records:
@@ -91,12 +121,13 @@ def _needless(records: Sequence[DecisionRecord], file: str) -> Iterable[Recommen
                 name,
                 f"who is asked because of {name} says what the rule says",
                 f"agreed in {same[name]} of {n} decisions, surely {lower_bound(same[name], n):.0%}",
-                f"stepladder whatif --workflow {file} --set '{clauses[name]}'   # with a higher threshold",
+                f"stepladder whatif --workflow {at.file} --set {shlex.quote(clauses[name])}{at.where}"
+                "   # with a higher threshold",
                 usd[name],
             )
 
 
-def _failing(records: Sequence[DecisionRecord]) -> Iterable[Recommendation]:
+def _failing(records: Sequence[DecisionRecord], at: _At) -> Iterable[Recommendation]:
     """Rungs that often give nothing that can be used: their prompt, model or deadline."""
     asked, lost, why, prompts = Counter[str](), Counter[str](), dict[str, Counter[str]](), dict[str, str]()
     for each in records:
@@ -116,19 +147,20 @@ def _failing(records: Sequence[DecisionRecord]) -> Iterable[Recommendation]:
                 f"rung {rung} (prompt {prompts[rung]}) often gives nothing that can be used",
                 f"{lost[rung]} of {n} answers failed or were invalid, surely {lower_bound(lost[rung], n):.0%}; {cause} "
                 f"{times} times",
-                "stepladder ab --by prompt   # after a change of the prompt",
+                f"stepladder ab --by prompt{at.where}   # after a change of the prompt",
             )
 
 
-def _limits(runs: Sequence[PastRun], records: Sequence[DecisionRecord]) -> Iterable[Recommendation]:
+def _limits(runs: Sequence[PastRun], at: _At) -> Iterable[Recommendation]:
     """Limits that end runs."""
     if len(runs) < FEWEST:
         return
-    ends = Counter[str]()
+    ends, newest = Counter[str](), dict[str, str]()
     for run in runs:
         stopped = [each for each in run.records if each.settled and each.settled.source == "limit"]
         if stopped:
             ends[stopped[-1].reason] += 1
+            newest[stopped[-1].reason] = run.run_id
     for reason, hits in ends.items():
         low, high = wilson(hits, len(runs))
         if lower_bound(hits, len(runs)) > 0.05:
@@ -137,11 +169,11 @@ def _limits(runs: Sequence[PastRun], records: Sequence[DecisionRecord]) -> Itera
                 reason,
                 f"a limit often ends runs: {reason}",
                 f"{hits} of {len(runs)} runs ({low:.0%} to {high:.0%}) ended there",
-                "stepladder runs   # and `stepladder show RUN` for one of them",
+                f"stepladder show {shlex.quote(newest[reason])}{at.where}   # the newest of them",
             )
 
 
-def _costs(runs: Sequence[PastRun], records: Sequence[DecisionRecord]) -> Iterable[Recommendation]:
+def _costs(runs: Sequence[PastRun], records: Sequence[DecisionRecord], at: _At) -> Iterable[Recommendation]:
     """Money for answers that changed nothing."""
     spent = sum(each.cost_usd for each in records)
     same = sum(each.cost_usd for each in records if each.settled and each.settled.relation in ("agreement", "kept"))
@@ -152,6 +184,6 @@ def _costs(runs: Sequence[PastRun], records: Sequence[DecisionRecord]) -> Iterab
             "answers",
             "most of what models cost goes into answers that change nothing",
             f"${same:.4g} of ${spent:.4g} in {len(runs)} runs were for answers that agreed with the rule or lost to it",
-            "stepladder mine   # rules that settle what is always answered the same",
+            f"stepladder mine --workflow {at.file}{at.where}   # rules that settle what is always answered the same",
             same,
         )

@@ -198,12 +198,14 @@ def read_steps(
     Raises:
         InputError: a path cannot be read, there is no run, or a name is of no signal.
     """
+    paths = list(paths)
     runs = read_recordings(paths, on_problem, on_bytes)
-    return steps_of((run for run in runs if wanted is None or wanted(run)), names)
+    where = ", ".join(map(str, paths))
+    return steps_of((run for run in runs if wanted is None or wanted(run)), names, where)
 
 
-def steps_of(recordings: Iterable[Recording], names: Sequence[str] = NUMERIC) -> Read:
-    """The recordings as columns. Raises InputError: there is none, or a name is of no signal."""
+def steps_of(recordings: Iterable[Recording], names: Sequence[str] = NUMERIC, where: str = "") -> Read:
+    """The recordings (of the files `where`) as columns. Raises InputError: there is none, or a name is of no signal."""
     folded = tuple(dict.fromkeys(name for name in names if name.partition(".")[0] not in ("called", "risk")))
     for name in folded:
         if name.partition(".")[0] not in KNOWN:
@@ -212,7 +214,7 @@ def steps_of(recordings: Iterable[Recording], names: Sequence[str] = NUMERIC) ->
     for recording in recordings:
         writer.add(recording)
     if not writer.length:
-        raise InputError("recordings", "", "no run", "at least one run that can be read")
+        raise InputError("recordings", where, "no run", "at least one run that can be read")
     return writer.read()
 
 

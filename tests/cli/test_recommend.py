@@ -5,7 +5,9 @@ from __future__ import annotations
 import shlex
 
 import pytest
+from msgspec.structs import replace
 
+from stepladder.llm import ModelReply, ModelRequest, ScriptedProvider
 from tests.cli import trials
 from tests.cli.desk import Desk, Told
 from tests.cli.trials import WORKFLOW, filled
@@ -16,7 +18,11 @@ def test_a_rule_that_is_overruled(desk: Desk) -> None:
     desk.write(workflow__yaml=text)
     filled(desk.folder / "stepladder.db", ["metal", "paper", "wood", "plain"] * 12, text)
     (said,) = desk.json("recommend")["recommendations"]
-    assert (said["about"], said["name"], said["command"]) == ("rule", "looking.throw", "stepladder mine")
+    assert (said["about"], said["name"], said["command"]) == (
+        "rule",
+        "looking.throw",
+        "stepladder mine --workflow workflow.yaml",
+    )
     assert said["evidence"].startswith("overruled in 36 of 36 decisions")
     told = desk("recommend", "workflow.yaml")
     assert (told.code, "overruled more often than not, mostly by KEEP" in told.out) == (0, True)
@@ -75,6 +81,84 @@ def test_every_suggested_command_runs(desk: Desk, monkeypatch: pytest.MonkeyPatc
     told = run_as_told(desk, rung["command"])
     assert "a first@1" not in told.out
     assert told.out.startswith("split trial: a short@1 (30 runs), b long@1 (30 runs)"), told.err
+
+
+SHORT = (
+    WORKFLOW.replace("limits: {then: thrown}", "limits: {decisions: 3, then: thrown}")
+    .replace(
+        "KEEP: {from: looking, to: kept}", "KEEP: {from: looking, to: kept}\n  AGAIN: {from: looking, to: looking}"
+    )
+    .replace("throw:  {do: THROW", "throw:  {do: AGAIN")
+)
+
+
+class Dear(ScriptedProvider):
+    """Every answer costs two cents."""
+
+    async def ask(self, request: ModelRequest) -> ModelReply:
+        return replace(await super().ask(request), cost_usd=0.02)
+
+
+def test_the_commands_about_limits_and_cost_run_in_another_folder_too(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They name the journal, the workflow and the newest run as they were given."""
+    (desk.folder / "my runs").mkdir()
+    short, journal = desk.folder / "my runs" / "short.yaml", desk.folder / "my runs" / "kept.db"
+    short.write_text(SHORT)
+    filled(journal, ["plain"] * 30, SHORT)
+    (limit,) = desk.json("recommend", "my runs/short.yaml", "--journal", "my runs/kept.db")["recommendations"]
+    assert (limit["about"], limit["name"]) == ("limit", "limit of 3 decisions reached")
+    assert "r0029" in limit["command"]
+    told = run_as_told(desk, limit["command"])
+    assert (told.code, "limit of 3" in told.out) == (0, True), told.err
+    journal.unlink()
+
+    dear = desk.folder / "dear.yaml"
+    dear.write_text(CALM)
+    monkeypatch.setattr(trials, "ScriptedProvider", Dear)
+    filled(journal, ["metal", "paper", "wood"] * 30, CALM)
+    found = desk.json("recommend", "dear.yaml", "--journal", "my runs/kept.db")["recommendations"]
+    (cost,) = [each for each in found if each["about"] == "cost"]
+    assert cost["saves_usd"] > 0
+    for each in found:
+        told = run_as_told(desk, each["command"])
+        assert told.code == 0, told.err
+
+
+def test_no_secret_is_in_a_command(desk: Desk) -> None:
+    desk.write(
+        workflow__yaml=WORKFLOW.replace("reconcile: rule_wins", "reconcile: model_wins"), agents__py="AGENTS = {}"
+    )
+    filled(
+        desk.folder / "stepladder.db",
+        ["metal"] * 40,
+        WORKFLOW.replace("reconcile: rule_wins", "reconcile: model_wins"),
+    )
+    options = ("--option", "api_key=sk-proj-abcdefghijklmnopqrstuvwxyz", "--option", "size=3")
+    (rule,) = desk.json("recommend", "workflow.yaml", *options)["recommendations"]
+    assert rule["command"] == "stepladder mine --workflow workflow.yaml --option size=3"
+
+
+def test_a_setting_that_no_run_knows_is_refused(desk: Desk) -> None:
+    desk.write(workflow__yaml=WORKFLOW)
+    filled(desk.folder / "stepladder.db", ["plain"] * 3)
+    told = desk("whatif", "--workflow", "workflow.yaml", "--set", "nosuch >= 2")
+    assert (told.code, told.out) == (2, "")
+    assert "nosuch: found nothing that these runs know" in told.err
+
+
+def test_files_without_a_choice_and_runs_of_two_workflows_are_not_mined(desk: Desk) -> None:
+    desk.write(empty__jsonl="")
+    told = desk("mine", "empty.jsonl")
+    assert (told.code, "empty.jsonl: found no choice" in told.err) == (2, True)
+    text = WORKFLOW.replace("workflow: sorting", "workflow: other")
+    desk.write(workflow__yaml=WORKFLOW, other__yaml=text)
+    filled(desk.folder / "stepladder.db", ["metal", "glass"] * 20)
+    filled(desk.folder / "stepladder.db", ["metal", "glass"] * 20, text, "o")
+    told = desk("mine")
+    assert (told.code, "the file of one of: other, sorting" in told.err) == (2, True)
+    assert desk.json("mine", "--workflow", "other.yaml")["choices"] == 40
 
 
 def test_nothing_to_say(desk: Desk) -> None:

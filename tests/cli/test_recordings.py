@@ -35,6 +35,16 @@ def test_evaluate(desk: Desk, runs: str) -> None:
     assert said["evaluations"][0]["groups"][0]["figures"]["runs"]["value"] == 80
 
 
+def test_runs_without_a_label_are_told_of(desk: Desk) -> None:
+    steps = [{"i": 0, "agent": "user", "kind": "user_message", "text": "hello"}]
+    lines = [{"run_id": f"r{number}", "steps": steps} for number in range(3)]
+    (desk.folder / "bare.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    told = desk("evaluate", "bare.jsonl")
+    assert (told.code, "3 of 3 runs do not say how they ended" in told.err) == (0, True)
+    told = desk("tune", "bare.jsonl", "-o", "policy.yaml")
+    assert (told.code, "found 0 split keys with runs that failed" in told.err) == (2, True)
+
+
 def test_evaluate_by_parts(desk: Desk, runs: str) -> None:
     assert "model 1" in desk("evaluate", runs, "--models").out
     assert desk("evaluate", runs, "--only", "domain=de*").code == 0

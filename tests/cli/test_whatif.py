@@ -70,6 +70,7 @@ def test_settings_over_a_journal(desk: Desk) -> None:
         (("whatif", "runs.jsonl.gz", "--set", "calls"), 2, "signal op literal"),
         (("whatif", "runs.jsonl.gz", "--set", "model == gpt"), 2, "who ran what is not for a policy to read"),
         (("whatif", "runs.jsonl.gz", "--set", "outcome == true"), 2, "known only after the run"),
+        (("whatif", "runs.jsonl.gz", "--set", "success == false"), 2, "known only after the run"),
         (("whatif", "none.jsonl", "--set", "error_count > 2"), 2, "none.jsonl"),
         (("whatif", "--set", "error_count > 2"), 2, "--workflow FILE"),
         (("whatif", "runs.jsonl.gz", "--workflow", "w.yaml", "--set", "error_count > 2"), 2, "goes with a journal"),

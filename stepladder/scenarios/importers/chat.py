@@ -8,7 +8,9 @@ One document is one run, in any of these shapes, which are told apart by their k
     {"simulations": [{"messages": [...], "reward_info": {"reward": 1.0}, ...}], "info": {...}}   tau2-bench's
 
 A system message is no step. A tool's message failed where it says so (`error: true`), or where its text begins with
-`Error`, as tau-bench's tools write it.
+`Error`, as tau-bench's tools write it. Agents of tau-bench that are given no tools say what they call (strategies
+`react` and `act`: `Action:` and a call as JSON), and are answered in the user's name (`API output: `); these are calls
+and results too, and an action `respond` is a message.
 """
 
 from __future__ import annotations
@@ -25,6 +27,13 @@ from stepladder.scenarios.recording_files import OnBytes, OnProblem
 
 SOLVED: Final = 1 - 1e-6
 """From this reward on tau-bench counts a run as a success."""
+
+
+ACTION: Final = "Action:"
+OUTPUT: Final = "API output: "
+RESPOND: Final = "respond"
+WORDS: Final = "the call in words"
+"""What the newest call of such an agent is known by: each is answered at once."""
 
 
 def read_chat(files: Iterable[Path], told: OnProblem, on_bytes: OnBytes) -> Iterator[Recording]:
@@ -54,8 +63,9 @@ def _recording(run: Mapping[str, Any], about: Mapping[str, Any], document: Docum
     if not all(isinstance(each, Mapping) and isinstance(each.get("role"), str) for each in messages):
         return "a message without a role"
     writer = Writer()
+    write = write_in_words if any(map(_is_output, messages)) else write_message
     for message in messages:
-        write_message(writer, message)
+        write(writer, message)
     if not writer.steps:
         return "no message but the system's"
     task, trial = word(run.get("task_id")), whole(run.get("trial"))
@@ -71,7 +81,9 @@ def _recording(run: Mapping[str, Any], about: Mapping[str, Any], document: Docum
         domain,
         f"{domain}:{task}" if task else name,
         tuple(writer.steps),
-        Identity(model or None, task_id=task or None, trial=trial),
+        Identity(
+            model or None, word(mapping(about.get("user_info")).get("llm")) or None, task_id=task or None, trial=trial
+        ),
         Afterwards(outcome),
     )
 
@@ -113,6 +125,28 @@ def write_message(writer: Writer, message: Mapping[str, Any]) -> None:
         function = mapping(call.get("function")) or call
         arguments = parsed(function.get("arguments", function.get("args")))
         writer.called(agent, word(function.get("name"), "unnamed"), arguments, word(call.get("id")), ts=more["ts"])
+
+
+def _is_output(message: Mapping[str, Any]) -> bool:
+    return message["role"] == "user" and text_of(message.get("content")).startswith(OUTPUT)
+
+
+def write_in_words(writer: Writer, message: Mapping[str, Any]) -> None:
+    """One message of an agent that says its calls, and of who answers it."""
+    role, text = message["role"], text_of(message.get("content"))
+    if _is_output(message):
+        output = text.removeprefix(OUTPUT)
+        writer.returned(output, error=output.startswith("Error"), call_id=WORDS)
+        return
+    thought, _, said = text.rpartition(ACTION)
+    action = mapping(parsed(said.strip()))
+    name, arguments = word(action.get("name")), action.get("arguments")
+    if role != "assistant" or not name:
+        write_message(writer, message)
+    elif name == RESPOND:
+        writer.said(role, text_of(mapping(arguments).get("content")))
+    else:
+        writer.called(role, name, {} if arguments is None else arguments, WORDS, text=thought.strip())
 
 
 def parsed(arguments: Any) -> Any:

@@ -1,11 +1,14 @@
-"""Magentic-One's logs with the orchestrator's ledger, as the Who&When data set publishes them (one run a document).
+"""Magentic-One's logs with the orchestrator's ledger: as the Who&When data set publishes them (one run a document), or
+as the system itself writes them (an event a line, one run a file; a list of events is the same).
 
     {"question_ID": ..., "history": [{"role": "Orchestrator (-> WebSurfer)", "content": "..."}, ...],
      "mistake_step": "12", "mistake_agent": "WebSurfer", ...}
+    {"timestamp": ..., "source": "Orchestrator (-> WebSurfer)", "message": "...", "type": "OrchestrationEvent"}
 
 Roles of the orchestrator: `(thought)` is what it says to itself, ledgers among them; `(-> NAME)` hands over to an
 agent, whose next words are the result of that. A ledger is the JSON after `Updated Ledger:`; its flags
-is_request_satisfied, is_in_loop and is_progress_being_made go with the step. Logs of CaptainAgent have `name` beside
+is_request_satisfied, is_in_loop and is_progress_being_made go with the step. Events of other types (calls of models,
+clicks of the browser) are no steps. Logs of CaptainAgent have `name` beside
 the role; there every message is an agent's, and those of Computer_terminal are results of code.
 """
 
@@ -17,6 +20,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from stepladder.scenarios.importers.documents import Document, documents
 from stepladder.scenarios.importers.writer import Writer, mapping, text_of, whole, word
 from stepladder.scenarios.recording import Afterwards, Failure, Identity, Outcome, Recording
@@ -24,6 +29,10 @@ from stepladder.scenarios.recording_files import OnBytes, OnProblem
 
 FLAGS: Final = ("is_request_satisfied", "is_in_loop", "is_progress_being_made")
 TERMINAL: Final = "Computer_terminal"
+PEOPLE: Final = ("human", "user", "UserProxy")
+ORCHESTRATORS: Final = ("Orchestrator", "MagenticOneOrchestrator")
+TOLD: Final = ("OrchestrationEvent", "AgentEvent", "TextMessage")
+"""Events in which somebody says something; those of older logs have no type."""
 _ROLE: Final = re.compile(r"(?P<agent>\w+)\s*\((?P<aside>[^)]*)\)")
 _HANDS: Final = re.compile(r"->\s*(?P<to>\w+)")
 _EXIT: Final = re.compile(r"exitcode:\s*(\d+)")
@@ -31,12 +40,38 @@ _EXIT: Final = re.compile(r"exitcode:\s*(\d+)")
 
 def read_magentic_one(files: Iterable[Path], told: OnProblem, on_bytes: OnBytes) -> Iterator[Recording]:
     """The runs in logs of Magentic-One. Raises InputError: a file cannot be opened."""
+    events: list[Document] = []
     for document in documents(files, told, on_bytes):
+        if events and events[0].file != document.file:
+            yield from _of_log(events)
+            events = []
+        if _is_event(document.value):
+            events.append(document)
+            continue
         found = _recording(mapping(document.value), document)
         if isinstance(found, str):
             told(document.problem(found, "a run with a history of messages that have role and content"))
         else:
             yield found
+    yield from _of_log(events)
+
+
+def _is_event(value: Any) -> bool:
+    """Whether it is a line of a log: something that a source said, or an event of any type."""
+    line = mapping(value)
+    said = isinstance(line.get("source"), str) and ("message" in line or "content" in line)
+    return "history" not in line and (said or word(line.get("type")).endswith("Event"))
+
+
+def _of_log(events: list[Document]) -> Iterator[Recording]:
+    """The run that the events of one file are; none where nobody said anything."""
+    said = [each.value for each in events if word(each.value.get("type"), TOLD[0]) in TOLD and "source" in each.value]
+    if said:
+        parts = events[0].file.absolute().parts[-3:]
+        run = {"history": said, "task_id": parts[0] if parts[1].isdigit() else "/".join(parts)}
+        found = _recording(run, events[0])
+        if not isinstance(found, str):
+            yield replace(found, run_id="/".join(parts))
 
 
 def _recording(run: Mapping[str, Any], document: Document) -> Recording | str:
@@ -47,6 +82,8 @@ def _recording(run: Mapping[str, Any], document: Document) -> Recording | str:
     ledger = not any("name" in each for each in history)
     for message in history:
         _write(writer, message, ledger=ledger)
+    if not writer.steps:
+        return "no message that says anything"
     task = word(run.get("question_ID")) or word(run.get("task_id")) or document.file.stem
     correct = run.get("is_correct", run.get("is_corrected"))
     step = whole(run.get("mistake_step"))
@@ -65,20 +102,23 @@ def _recording(run: Mapping[str, Any], document: Document) -> Recording | str:
 
 
 def _write(writer: Writer, message: Mapping[str, Any], *, ledger: bool) -> None:
-    text, role = text_of(message.get("content")), word(message.get("role"), "agent")
+    content = message.get("content", message.get("message"))
+    text = text_of(mapping(content).get("content", content))
+    role = word(message.get("role")) or word(message.get("source"), "agent")
+    ts = message.get("timestamp") if isinstance(message.get("timestamp"), str) else None
     name = word(message.get("name")) or role
     if not ledger:
         _write_chat(writer, name, text)
         return
     aside = _ROLE.fullmatch(role)
-    if role in ("human", "user"):
-        writer.asked(text)
+    if role in PEOPLE:
+        writer.asked(text, ts=ts)
     elif aside and (hands := _HANDS.search(aside["aside"])):
-        writer.called(aside["agent"], hands["to"], text, kind="handoff", text=text)
-    elif aside:
-        writer.said(aside["agent"], text or "-", signals=flags_of(text))
+        writer.called(aside["agent"], hands["to"], text, kind="handoff", text=text, ts=ts)
+    elif aside or role in ORCHESTRATORS:
+        writer.said(aside["agent"] if aside else role, text or "-", signals=flags_of(text), ts=ts)
     else:
-        writer.returned(text, error=None, tool=role, agent=role)
+        writer.returned(text, error=None, tool=role, agent=role, ts=ts)
 
 
 def _write_chat(writer: Writer, name: str, text: str) -> None:
