@@ -21,6 +21,8 @@ from stepladder.journal.store import NO_DIGEST, chain, sound
 
 Synchronous = Literal["full", "normal"]
 
+WRONG: Final = (sqlite3.Error, UnicodeDecodeError)
+"""What the sqlite3 module raises of a file: a message that quotes from a damaged one may be no text."""
 SCHEMA_VERSION: Final = 3
 APPLICATION: Final = 0x57E90001
 """SQLite's application_id of a journal, so that another program's file is never mistaken for one."""
@@ -150,10 +152,10 @@ class SqliteFile:
         """What SQLite raises, as JournalError."""
         try:
             yield
-        except sqlite3.Error as error:
+        except WRONG as error:
             raise self.broken(error) from error
 
-    def broken(self, error: sqlite3.Error) -> JournalError:
+    def broken(self, error: BaseException) -> JournalError:
         """What SQLite raised, as ours."""
         said = f"{type(error).__name__}: {error}"
         return JournalError(self.name, said, "a SQLite file that can be read and written")
@@ -232,7 +234,7 @@ class _Transaction:
             self._file.db.execute("BEGIN IMMEDIATE")
         except BaseException as error:
             self._file.writing.release()
-            if isinstance(error, sqlite3.Error):
+            if isinstance(error, WRONG):
                 raise self._file.broken(error) from error
             raise
         return self._file.db
@@ -244,14 +246,14 @@ class _Transaction:
             if error is None:
                 self._file.db.execute("COMMIT")
                 return
-        except sqlite3.Error as failed:
+        except WRONG as failed:
             error = failed
             raise self._file.broken(failed) from failed
         finally:
             if error is not None:
                 self._file.rollback()
             self._file.writing.release()
-        if isinstance(error, sqlite3.Error):
+        if isinstance(error, WRONG):
             raise self._file.broken(error) from error
 
 

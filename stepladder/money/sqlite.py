@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from stepladder.errors import JournalError, NoJournal
+from stepladder.journal.sqlite_file import WRONG
 from stepladder.money.ledger import SCHEMA
 
 SUFFIX: Final = ".ledger"
@@ -93,6 +94,6 @@ class SqliteStore:
     def _mapped(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except WRONG as error:
             found = f"{type(error).__name__}: {error}"
             raise JournalError(self.name, found, "a ledger that can be read and written") from error

@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from stepladder.errors import JournalError
+from stepladder.journal.sqlite_file import WRONG
 from stepladder.verdicts.situation import Situation
 from stepladder.verdicts.store import COMPARED, Kept
 
@@ -47,7 +48,7 @@ class SqliteStore:
             self._db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
             for statement in ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL", *_SCHEMA):
                 self._db.execute(statement).fetchall()
-        except sqlite3.Error as error:
+        except WRONG as error:
             raise self._broken(error) from error
 
     def get(self, situation: Situation) -> Kept | None:
@@ -92,7 +93,7 @@ class SqliteStore:
         try:
             with self._lock:
                 rows = self._db.execute(f"SELECT {_COLUMNS} FROM verdicts WHERE {where}", values).fetchall()
-        except sqlite3.Error as error:
+        except WRONG as error:
             raise self._broken(error) from error
         return [
             Kept(text, model, at, None if features is None else msgspec.json.decode(features))
@@ -104,8 +105,8 @@ class SqliteStore:
         try:
             with self._lock:
                 return self._db.execute(statement, values).rowcount
-        except sqlite3.Error as error:
+        except WRONG as error:
             raise self._broken(error) from error
 
-    def _broken(self, error: sqlite3.Error) -> JournalError:
+    def _broken(self, error: Exception) -> JournalError:
         return JournalError(self.name, f"{type(error).__name__}: {error}", "verdicts that can be read and written")

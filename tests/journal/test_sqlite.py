@@ -126,6 +126,17 @@ def test_what_is_no_journal_is_refused_and_left_alone(tmp_path: Path, make: Any,
     assert (path.read_bytes() if path.is_file() else b"") == before
 
 
+@pytest.mark.parametrize("name", ["turns", "runs", "inbox"])
+def test_a_damaged_schema_is_said_although_the_message_quotes_what_is_no_text(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "runs.db"
+    SqliteJournal(path).close()
+    whole, created = path.read_bytes(), f"CREATE TABLE {name}".encode()
+    assert created in whole
+    path.write_bytes(whole.replace(created, created.replace(b"TE T", b"T\xf3 T")))
+    with pytest.raises(JournalError, match=r"runs\.db: found \w+Error: "):
+        SqliteJournal(path)
+
+
 def test_a_missing_directory_is_said(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match="unable to open"):
         SqliteJournal(tmp_path / "no" / "runs.db")

@@ -145,7 +145,7 @@ class SqliteStorage(pybreaker.CircuitBreakerStorage):
     def _safe(self, work: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
         try:
             return self._tried(work)
-        except sqlite3.Error:
+        except (sqlite3.Error, UnicodeDecodeError):  # a damaged file is quoted in the message
             self._lost()
             return otherwise
 
