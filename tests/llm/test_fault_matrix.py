@@ -180,7 +180,7 @@ def made(
 ) -> Iterator[tuple[str, FaultServer, list[Made]]]:
     situation, folder = request.param, tmp_path_factory.mktemp(request.param)
     with pytest.MonkeyPatch.context() as patch, all_logs() as said:
-        for name in ("OPENAI_API_KEY", "GOOGLE_API_KEY"):
+        for name in ("FAULTY_API_KEY", "GOOGLE_API_KEY"):
             patch.setenv(name, KEY)
         found = asyncio.run(decide_all(server, situation, folder))
     LOGS[situation] = said.getvalue()
