@@ -246,7 +246,8 @@ class Orchestrator:
         """Decide by another policy of this workflow from now on: a Workflow, or the path of a policy file.
 
         New runs begin under it. Runs at work here change at their next turn, all others when they are taken up; each
-        journals that it does, and `because`. A decision that is open is made anew.
+        journals that it does, and `because`. A decision that is open is made anew. Breakers, rates and retries stay as
+        `policy.models` had them when this was made.
 
         Raises:
             InputError: it is of another workflow, or asks models that cannot be asked.

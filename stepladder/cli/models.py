@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Final, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -37,9 +37,9 @@ OF_ALL: Final[dict[str, Callable[[Service], float]]] = {
 )
 def models(
     days: Annotated[int, typer.Option("--days", min=1, max=3660, help="Runs that began in so many days.")] = 30,
-    workflow: Annotated[Optional[str], typer.Option("--workflow", metavar="NAME", help="Only its runs.")] = None,  # noqa: UP045
+    workflow: Annotated[str | None, typer.Option("--workflow", metavar="NAME", help="Only its runs.")] = None,
     alert: Annotated[
-        Optional[list[str]],  # noqa: UP045
+        list[str] | None,
         typer.Option(
             "--alert",
             metavar="NAME=MOST",

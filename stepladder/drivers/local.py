@@ -339,7 +339,7 @@ class Runner:
 
     def _look(self) -> bool:
         """Take in what can be taken from the inbox, one item at a time; whether there was one."""
-        if any(post.taken for post in self._posts) or (self.turns.taking):
+        if any(post.taken for post in self._posts) or self.turns.taking:
             return False
         found = self._inbox(self.machine, self.state)
         if found is not None:

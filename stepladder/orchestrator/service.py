@@ -22,10 +22,9 @@ class Served(msgspec.Struct, frozen=True):
     `sent` counts requests, `answered` those that brought an answer that counts, `failures` the others by the class of
     their failure: answers that do not count are among them (invalid, low_quality). `retried` are requests after the
     first for one question, `stood_in` answers in the place of a model before it in the chain, `passed_over` how often
-    it was its turn and nothing was sent. `p50_s`,
-    `p95_s` and `p99_s` are percentiles of the seconds that answers took (nearest rank; 0 where there is none). `usd`
-    includes what may have been billed. `look_at` is what somebody has to look at: a wrong key, no money, a model that
-    is not there.
+    it was its turn and nothing was sent. `p50_s`, `p95_s` and `p99_s` are percentiles of the seconds that answers took
+    (nearest rank; 0 where there is none). `usd` includes what may have been billed. `look_at` is what somebody has to
+    look at: a wrong key, no money, a model that is not there.
     """
 
     model: str

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 import msgspec
 
 from stepladder.signals.tally import Tally
 
 _ITEMS, _TUPLE, _SET, _TALLY = "$items", "$tuple", "$set", "$tally"
+_READ: Final[dict[str, Callable[[Any], Any]]] = {
+    _ITEMS: lambda items: {memory_of(key): memory_of(value) for key, value in items},
+    _TUPLE: lambda parts: tuple(map(memory_of, parts)),
+    _SET: lambda parts: frozenset(map(memory_of, parts)),
+    _TALLY: lambda parts: Tally(*map(memory_of, parts)),
+}
+"""Marks, each the only key of its object, and what stands behind them."""
 
 
 def plain_memory(memory: object) -> object:
@@ -40,14 +48,7 @@ def memory_of(plain: Any) -> Any:
         return [memory_of(each) for each in plain]
     if not isinstance(plain, dict):
         return plain
-    match plain:
-        case {"$items": items, **rest} if not rest:
-            return {memory_of(key): memory_of(value) for key, value in items}
-        case {"$tuple": parts, **rest} if not rest:
-            return tuple(map(memory_of, parts))
-        case {"$set": parts, **rest} if not rest:
-            return frozenset(map(memory_of, parts))
-        case {"$tally": parts, **rest} if not rest:
-            return Tally(*map(memory_of, parts))
-        case _:
-            return {key: memory_of(value) for key, value in plain.items()}
+    for mark, parts in plain.items():
+        if len(plain) == 1 and mark in _READ:
+            return _READ[mark](parts)
+    return {key: memory_of(value) for key, value in plain.items()}
