@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
-
-from stepladder.llm.body import MARK
+from stepladder.llm.body import MARK, NO_KEYS, Keys, Twice, parsed, twice
 from stepladder.llm.errors import BadResponse, ModelError
 from stepladder.llm.reading import Call, HttpAnswer, text_of
 
@@ -22,14 +20,16 @@ def is_stream(answer: HttpAnswer) -> bool:
     return "event-stream" in named or answer.body.removeprefix(MARK).startswith((b"data:", b"event:", b": "))
 
 
-def events(call: Call, answer: HttpAnswer) -> list[dict[str, Any]] | ModelError:
+def events(call: Call, answer: HttpAnswer, keys: Keys = NO_KEYS) -> list[dict[str, Any]] | ModelError:
     """The data of every event, in order; comments, empty events and the closing [DONE] are left out."""
     found: list[dict[str, Any]] = []
     for data in _data(answer.body):
         if data.strip() in (b"", b"[DONE]"):
             continue
         try:
-            value = msgspec.json.decode(data)
+            value = parsed(data, keys)
+        except Twice:
+            return twice(call, "an event")
         except (ValueError, RecursionError):
             return broken(call, "an event that is not JSON")
         if not isinstance(value, dict):

@@ -204,11 +204,13 @@ def calls(*made: tuple[str, str | None], text: str | None = None) -> Callable[[s
             )
         if wire == "responses":
             listed = [{"type": "function_call", "name": n, "arguments": a} for n, a in made]
-            return answer(200, changed(ok(wire), "output", listed))
+            said = [changed(ok(wire), "output.1.content.0.text", text)["output"][1]] if text else []
+            return answer(200, changed(ok(wire), "output", [*said, *listed]))
         if any(a is not None and not _is_object(a) for _, a in made):
             return None
         parts = [{"functionCall": {"name": n, "args": None if a is None else json.loads(a)}} for n, a in made]
-        return answer(200, changed(ok(wire), "candidates.0.content.parts", parts))
+        said = [{"text": text}] if text else []
+        return answer(200, changed(ok(wire), "candidates.0.content.parts", [*said, *parts]))
 
     return does
 
@@ -566,6 +568,9 @@ VARIANTS: Final[dict[str, Variant]] = {
     "a call of another name": Variant(calls(("approve", TEXT)), REPAIR),
     "a call without arguments": Variant(calls(("decide", None)), REPAIR),
     "a call with half its arguments": Variant(calls(("decide", TEXT[:-9])), REPAIR),
+    "a call beside words": Variant(calls(("decide", TEXT), text="I would approve it."), MENDED),
+    "a call beside the same": Variant(calls(("decide", TEXT), text=f"So: {TEXT}"), MENDED),
+    "a call beside another answer": Variant(calls(("decide", TEXT), text=f"So: {OTHER_TEXT}"), REPAIR),
     "calls that differ": Variant(calls(("decide", TEXT), ("decide", OTHER_TEXT)), REPAIR),
     "calls of two names": Variant(calls(("decide", TEXT), ("search", "{}")), REPAIR),
     # what it says
