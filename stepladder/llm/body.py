@@ -87,14 +87,9 @@ def oddities(answer: HttpAnswer) -> tuple[str, ...]:
 
 
 def error_document(answer: HttpAnswer) -> dict[str, Any]:
-    """The error object of a body, or an empty one. Gemini at times wraps it in a list of one."""
-    try:
-        document = msgspec.json.decode(answer.body)
-    except (ValueError, RecursionError):
-        return {}
-    if isinstance(document, list) and len(document) == 1:
-        document = document[0]
-    return _as_error(_named_error(document) or document) if isinstance(document, dict) else {}
+    """The error object of a body, or an empty one."""
+    document = _document(answer)
+    return {} if document is None else _as_error(_named_error(document) or document)
 
 
 def error_in(document: Mapping[str, Any], *answers: str) -> dict[str, Any] | None:
@@ -106,8 +101,30 @@ def error_in(document: Mapping[str, Any], *answers: str) -> dict[str, Any] | Non
         return None
     if errors := _named_error(document):
         return _as_error(errors)
-    said_so = "error" in (document.get("object"), document.get("type")) or {"code", "message"} <= document.keys()
-    return dict(document) if said_so else None
+    return dict(document) if _says_so(document) else None
+
+
+def is_foreign(answer: HttpAnswer) -> bool:
+    """Whether the body of an error has the form of nobody who serves models: a page, a word, nothing, or a document of
+    another form, as firewalls, proxies, balancers and login pages send them."""
+    document = _document(answer)
+    return document is None or not (_named_error(document) or _says_so(document))
+
+
+def _says_so(document: Mapping[str, Any]) -> bool:
+    """Whether a document is an error as a whole."""
+    return "error" in (document.get("object"), document.get("type")) or {"code", "message"} <= document.keys()
+
+
+def _document(answer: HttpAnswer) -> dict[str, Any] | None:
+    """The object that a body is; Gemini at times wraps it in a list of one."""
+    try:
+        document = msgspec.json.decode(answer.body.removeprefix(MARK))
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(document, list) and len(document) == 1:
+        document = document[0]
+    return document if isinstance(document, dict) else None
 
 
 def _named_error(document: Mapping[str, Any]) -> object:

@@ -14,16 +14,15 @@ FORMS: Final[tuple[Form, ...]] = ("schema", "function", "object", "text")
 """How an answer is asked for: by its schema, as the call of a function, as any JSON object, or in words alone."""
 
 
-def form_of(provider: str, form: str) -> Form:
-    """The form of this name.
+def form_of(provider: str, form: Form) -> Form:
+    """The form, as it was given.
 
     Raises:
         SetupError: it is none.
     """
-    found = next((each for each in FORMS if each == form), None)
-    if found is None:
+    if form not in FORMS:
         raise SetupError(f"provider {provider}: form is {form!r}, expected one of {', '.join(FORMS)}")
-    return found
+    return form
 
 
 def as_asked(found: ModelReply | ModelError, form: Form) -> ModelReply | ModelError:

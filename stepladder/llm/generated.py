@@ -28,8 +28,9 @@ from stepladder.llm.reading import (
     tokens,
     words_of,
 )
-from stepladder.llm.statuses import inside, number
+from stepladder.llm.statuses import inside
 from stepladder.llm.stream import generated_of
+from stepladder.llm.waits import number
 
 TRUNCATED: Final = frozenset({"MAX_TOKENS", "CONTINUATION"})
 UNQUOTABLE: Final = frozenset({"RECITATION", "LANGUAGE", "IMAGE_RECITATION"})

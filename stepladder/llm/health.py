@@ -133,6 +133,7 @@ class TargetHealth:
         self.window: int | None = None
         self._keys: dict[str, Key] = {
             "provider": (target.provider, target.base_url),
+            "provider_for_now": (target.provider, target.base_url),
             "api_key": (target.provider, target.base_url, "key"),
             "model": (target.provider, target.base_url, target.model),
         }
@@ -191,7 +192,8 @@ class TargetHealth:
             key = self._keys.get(found.latch, self._keys["model"])
             seconds = latched_for_s(found, failure)
             said = failure.sign or failure.code
-            self._health.latches[key] = (said, None if seconds is None else now + seconds)
+            if self._health.latches.get(key, ("", now))[1] is not None:  # what lasts is not made shorter
+                self._health.latches[key] = (said, None if seconds is None else now + seconds)
 
     def cut_off(self, permits: tuple[Permit, Permit]) -> None:
         """Nobody waits for it any more: that says nothing about it."""

@@ -59,6 +59,8 @@ LIMITED: Final = Expect("retry", 3, alert=False)
 TOLD: Final = Expect("failover", alert=True)
 NEXT: Final = Expect("failover", alert=False)
 OFF: Final = Expect("fatal", latch="provider", alert=True)
+BLOCKED: Final = Expect("failover", breaker="endpoint", alert=True)
+ASTRAY: Final = Expect("fatal", latch="provider until", alert=True)
 KEY_OFF: Final = Expect("fatal", latch="api_key", alert=True)
 NO_MONEY: Final = Expect("failover", latch="api_key", alert=True)
 NO_MODEL: Final = Expect("failover", latch="model", alert=True)
@@ -303,6 +305,28 @@ STRANGE: Final = {
     "text": (b"upstream connect error or disconnect/reset before headers", "text/plain"),
     "not JSON": (b'{"error": {"message": "cut', "application/json"),
 }
+BETWEEN: Final = {
+    "a page that calls itself JSON": (PAGE, "application/json"),
+    "a challenge": (b"<!DOCTYPE html><title>Just a moment...</title>", "text/html; charset=UTF-8"),
+    "a word": (b"RBAC: access denied", "text/plain"),
+    "a word in JSON": (b'"Forbidden"', "application/json"),
+    "a gateway's message": (b'{"message":"Forbidden"}', "application/json"),
+    "a framework's detail": (b'{"detail":"Unauthorized"}', "application/json"),
+    "a fault in XML": (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "application/xml"),
+    "an error that says nothing": (b'{"error": {}}', "application/json"),
+}
+"""What stands between us and a server of models says so."""
+THEIRS: Final = {
+    "another provider": STRANGE["another provider"],
+    "an error in a word": (b'{"error": "no"}', "application/json"),
+    "an error in a list": (b'[{"error": {"message": "no", "code": 1}}]', "application/json"),
+    "errors": (b'{"success": false, "errors": [{"message": "no", "code": 7}]}', "application/json"),
+    "code and message": (b'{"code": 7, "message": "no"}', "application/json"),
+    "an error as a whole": (b'{"object": "error", "message": "no"}', "application/json"),
+    "an error that calls itself a page": (b'{"error": {"message": "no", "type": "odd"}}', "text/html"),
+    "an error behind a mark": (b'\xef\xbb\xbf{"error": {"message": "no", "type": "odd"}}', "application/json"),
+}
+"""Forms in which servers of models say it."""
 HTTP_NOW: Final = formatdate(1e9, usegmt=True)
 HTTP_LATER: Final = formatdate(1e9 + 3600, usegmt=True)
 HTTP_SOON: Final = formatdate(1e9 + 1, usegmt=True)
@@ -357,12 +381,23 @@ VARIANTS: Final[dict[str, Variant]] = {
             lambda wire, status=status, data=data, named=named: answer(status, data, content_type=named),
             ENDPOINT if status == 500 and name == "html" else STATUSES[status],
         )
-        for status in (401, 413, 429, 500, 503, 504, 530)
+        for status in (413, 429, 500, 503, 504, 530)
         for name, (data, named) in STRANGE.items()
         if not (status in (503, 504) and name == "html")
     },
-    "404 with a page": Variant(lambda wire: answer(404, PAGE, content_type="text/html"), OFF),
-    "404 of a framework": Variant(lambda wire: answer(404, {"detail": "Not Found"}), OFF),
+    **{
+        f"{status} with {name}": Variant(
+            lambda wire, status=status, data=data, named=named: answer(status, data, content_type=named),
+            STATUSES[status] if name in THEIRS else (ASTRAY if status in (404, 405, 410) else BLOCKED),
+        )
+        for status in (401, 402, 403, 404, 405, 407, 410, 451)
+        for name, (data, named) in {**STRANGE, **BETWEEN, **THEIRS}.items()
+    },
+    "404 of a key": Variant(lambda wire: answer(404, {"message": "Invalid API token"}), KEY_OFF),
+    "403 of a key in another form": Variant(
+        lambda wire: answer(403, {"detail": "x", "message": "API key expired"}), KEY_OFF
+    ),
+    "404 without words": Variant(error(404, "", code="", kind=""), OFF, {"google": NO_MODEL}),
     "404 of a path": Variant(error(404, "Invalid URL (POST /v1/chat/completion)", kind="invalid_request_error"), OFF),
     "404 of a model": Variant(error(404, "The model `x` does not exist or you do not have access to it."), NO_MODEL),
     "403 that is a limit": Variant(error(403, "Slow", code="RESOURCE_EXHAUSTED"), LIMITED),
