@@ -246,11 +246,13 @@ class Orchestrator:
         """Decide by another policy of this workflow from now on: a Workflow, or the path of a policy file.
 
         New runs begin under it. Runs at work here change at their next turn, all others when they are taken up; each
-        journals that it does, and `because`. A decision that is open is made anew. Breakers, rates and retries stay as
-        `policy.models` had them when this was made.
+        journals that it does, and `because`. A decision that is open is made anew. Breakers, rates and retries of
+        `policy.models` hold for every model that is asked from now on, with what is known of it until now; a question
+        that is being asked goes on under what it began with. All of it changes, or with an error nothing.
 
         Raises:
-            InputError: it is of another workflow, or asks models that cannot be asked.
+            InputError: it is of another workflow, asks models that cannot be asked, or breakers cannot be kept where
+                they shall be.
             DefinitionError: the file cannot be used.
         """
         other = policy if isinstance(policy, Workflow) else self.workflow.under(policy)
@@ -260,9 +262,14 @@ class Orchestrator:
         models = self._resources.providers
         check_providers(other.definition, models.names)
         check_prices(other.machine.policy.ladder, other.machine.budget, models)
-        self.workflow, self.machine = other, other.machine
-        self._upgrading.workflow, self._upgrading.because = other, self._resources.redactor.value(because)
+        health, said = (
+            self._resources.health_under(other.machine.policy.ladder.targets),
+            self._resources.redactor.value(because),
+        )
         self._definitions.keep(other)
+        self.workflow, self.machine = other, other.machine
+        self._upgrading.workflow, self._upgrading.because = other, said
+        self._resources.owner.under(health)
         self._runs.change(other.machine, self._changed())
 
     def listen(self, listener: Listener) -> Callable[[], None]:

@@ -4,7 +4,7 @@
 opens; `RetryBudget`, `Limiter` and `Pace` count. Nothing here asks, waits, or reads a clock.
 """
 
-from stepladder.fallback.budget import Limiter, Limiters, Rate, RetryBudget
+from stepladder.fallback.budget import Limiter, Limiters, Rate, RetryBudget, Traffic
 from stepladder.fallback.chain import ONCE, Chain, Link, Retry
 from stepladder.fallback.handling import Failure, Handling, handling, latched_for_s
 from stepladder.fallback.pace import Pace, by_reliability
@@ -34,6 +34,7 @@ __all__ = [
     "Skip",
     "Step",
     "TargetPolicy",
+    "Traffic",
     "View",
     "Wait",
     "Window",

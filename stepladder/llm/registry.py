@@ -14,6 +14,7 @@ from stepladder.fallback import TargetPolicy
 from stepladder.llm.breaker_place import storage_at
 from stepladder.llm.errors import ModelNameError, SdkMissing, SetupError
 from stepladder.llm.health import Health
+from stepladder.llm.known import Known
 from stepladder.llm.prices import cost_usd
 from stepladder.llm.provider import Provider
 
@@ -88,6 +89,7 @@ class Providers:
         """What is known of the targets: breakers, limits, latches, the retry budget."""
         self._given = health is not None
         self._healths: dict[tuple[bytes, str], Health] = {}
+        self._known = {"": self.health.known}
         self._own = dict(own or {})
         self._options = dict(options or {})
         self._open: dict[tuple[str, str | None], Provider] = {}
@@ -100,7 +102,8 @@ class Providers:
     def health_under(self, policy: TargetPolicy | None, place: str | Path | None = None) -> Health:
         """What is known of the targets by those who ask under this policy, with breakers kept at `place`.
 
-        A `health` that was handed in comes before both. Whoever asks under the same policy shares it.
+        A `health` that was handed in comes before both. Whoever asks under the same policy shares it; what was seen of
+        targets all share who keep their breakers at the same place.
 
         Raises:
             InputError, SdkMissing: breakers cannot be kept there.
@@ -108,12 +111,11 @@ class Providers:
         storage = storage_at(place)
         if self._given or (policy is None and storage is None):
             return self.health
-        asked = policy or TargetPolicy()
-        key = msgspec.json.encode(asked), str(place or "")
+        asked, kept = policy or TargetPolicy(), str(place) if storage is not None else ""
+        key = msgspec.json.encode(asked), kept
         if key not in self._healths:
-            self._healths[key] = Health(
-                breaker=asked.breaker, rates=asked.rates, retries=asked.retries, storage=storage
-            )
+            known = self._known.setdefault(kept, Known(storage=storage))
+            self._healths[key] = Health(breaker=asked.breaker, rates=asked.rates, retries=asked.retries, known=known)
         return self._healths[key]
 
     def open(self, name: str, *, base_url: str | None = None) -> Provider:
