@@ -1,5 +1,5 @@
-"""A policy that changes while an Orchestrator runs: `policy.models` holds for what is asked afterwards, and what is known
-of models stays known."""
+"""A policy that changes while an Orchestrator runs: `policy.models` holds for what is asked afterwards, and what is
+known of models stays known."""
 
 from __future__ import annotations
 
