@@ -9,10 +9,11 @@ from stepladder.fallback.chain import ONCE, Chain, Link, Retry
 from stepladder.fallback.handling import Failure, Handling, handling, latched_for_s
 from stepladder.fallback.pace import Pace, by_reliability
 from stepladder.fallback.step import Ask, Attempted, GiveUp, Situation, Skip, Step, View, Wait, next_step
-from stepladder.fallback.targets import Retries, TargetPolicy
+from stepladder.fallback.targets import DEFAULT_MODELS, Retries, TargetPolicy, full_name
 from stepladder.fallback.window import BreakerPolicy, Outcome, Window
 
 __all__ = [
+    "DEFAULT_MODELS",
     "ONCE",
     "Ask",
     "Attempted",
@@ -39,6 +40,7 @@ __all__ = [
     "Wait",
     "Window",
     "by_reliability",
+    "full_name",
     "handling",
     "latched_for_s",
     "next_step",

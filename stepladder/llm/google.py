@@ -25,15 +25,13 @@ from stepladder.llm.errors import BadResponse, KeyMissing, ModelError, Rejected,
 from stepladder.llm.form import Form, as_asked, form_of
 from stepladder.llm.generated import read
 from stepladder.llm.keys import find_key
-from stepladder.llm.prices import Prices, cost_usd
+from stepladder.llm.prices import GEMINI_URL, Prices, cost_usd
 from stepladder.llm.provider import Attachment, ModelReply, ModelRequest
 from stepladder.llm.reading import Call, clean
 from stepladder.llm.wire import TRANSPORT, CappedClient, Fault, PerLoop, exchange, settle
 
 KEY_VARIABLES: Final = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
 """In the SDK's own order."""
-GEMINI_URL: Final = "https://generativelanguage.googleapis.com"
-"""Where the models are priced, whatever gateway leads to them."""
 
 FAULTS: Final = (
     Fault((google.auth.exceptions.TransportError,), Unreachable),

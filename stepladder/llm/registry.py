@@ -15,19 +15,27 @@ from stepladder.llm.breaker_place import storage_at
 from stepladder.llm.errors import ModelNameError, SdkMissing, SetupError
 from stepladder.llm.health import Health
 from stepladder.llm.known import Known
-from stepladder.llm.prices import cost_usd
+from stepladder.llm.prices import GEMINI_URL, cost_usd
 from stepladder.llm.provider import Provider
 
 
 class _Adapter(NamedTuple):
+    """Where a provider is, what installs its SDK, with what it is opened, and where its models are priced whatever
+    server leads to them."""
+
     module: str
     name: str
     extra: str
+    options: Mapping[str, Any] = {}
+    priced_at: str | None = None
 
 
 ADAPTERS: Mapping[str, _Adapter] = {
     "openai": _Adapter("stepladder.llm.openai", "OpenAIProvider", "openai"),
-    "google": _Adapter("stepladder.llm.google", "GoogleProvider", "google"),
+    "google": _Adapter("stepladder.llm.google", "GoogleProvider", "google", priced_at=GEMINI_URL),
+    "vertex": _Adapter(
+        "stepladder.llm.google", "GoogleProvider", "google", {"vertexai": True, "name": "vertex"}, GEMINI_URL
+    ),
 }
 """Providers that can be opened by name."""
 NAMES: frozenset[str] = frozenset({*ADAPTERS, "scripted"})
@@ -67,7 +75,8 @@ def open_provider(name: str, /, *, base_url: str | None = None, api_key: str | N
         if (missing.name or "").startswith("stepladder"):
             raise
         raise SdkMissing(name, missing.name or adapter.extra, adapter.extra) from missing
-    return cast(Provider, getattr(module, adapter.name)(base_url=base_url, api_key=api_key, **options))
+    asked = {**adapter.options, **options}
+    return cast(Provider, getattr(module, adapter.name)(base_url=base_url, api_key=api_key, **asked))
 
 
 class Providers:
@@ -139,7 +148,8 @@ class Providers:
         if name == "scripted":
             return 0.0
         options = self._options.get(name, {})
-        base_url, prices = options.get("base_url"), options.get("prices")
+        adapter, prices = ADAPTERS.get(name), options.get("prices")
+        base_url = (adapter.priced_at if adapter else None) or options.get("base_url")
         return cost_usd(name, model, read, written, base_url=base_url, overrides=prices)
 
     def __getitem__(self, name: str) -> Provider:
