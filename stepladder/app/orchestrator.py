@@ -262,10 +262,8 @@ class Orchestrator:
         models = self._resources.providers
         check_providers(other.definition, models.names)
         check_prices(other.machine.policy.ladder, other.machine.budget, models)
-        health, said = (
-            self._resources.health_under(other.machine.policy.ladder.targets),
-            self._resources.redactor.value(because),
-        )
+        health = self._resources.health_under(other.machine.policy.ladder.targets)
+        said = self._resources.redactor.value(because)
         self._definitions.keep(other)
         self.workflow, self.machine = other, other.machine
         self._upgrading.workflow, self._upgrading.because = other, said

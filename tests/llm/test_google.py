@@ -363,6 +363,17 @@ def test_a_token_is_bound_to_the_host_that_the_sdk_chose(
     assert url.split("/")[2] in got.detail
 
 
+def test_the_environment_may_name_gemini_s_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Loopback(answer(200, OK)) as server:
+        monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url)
+        provider = GoogleProvider(api_key=KEY)
+        assert provider.server == server.url
+        assert isinstance(ask(provider, request(MODEL)), ModelReply)
+        assert server.requests[0].headers["x-goog-api-key"] == KEY
+    monkeypatch.delenv("GOOGLE_GEMINI_BASE_URL")
+    assert GoogleProvider(api_key=KEY).server == "https://generativelanguage.googleapis.com"
+
+
 def _moved(provider: GoogleProvider, url: str) -> None:
     """The SDK changes its mind about whom it asks."""
     spare: Any = provider._clients._spare
