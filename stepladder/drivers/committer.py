@@ -46,11 +46,6 @@ class _Group:
     def __len__(self) -> int:
         return len(self.turns)
 
-    def add(self, turn: Turn, done: Done, loop: asyncio.AbstractEventLoop) -> None:
-        self.turns.append(turn)
-        self.dones.append(done)
-        self.loops.append(loop)
-
 
 class Committer:
     """Appends turns to a journal. `at_work` says how many runs are worked on, and is kept by them."""
@@ -80,8 +75,10 @@ class Committer:
             group = self._waiting
             if not group:
                 loop.call_soon(self._flush)
-            group.add(turn, done, loop)
-            if len(group) < (MOST if self._slow < SLOW_IN_A_ROW else MOST_WHILE_SLOW):
+            group.turns.append(turn)
+            group.dones.append(done)
+            group.loops.append(loop)
+            if len(group.turns) < (MOST if self._slow < SLOW_IN_A_ROW else MOST_WHILE_SLOW):
                 return False
             self._waiting = _Group()
         *answers, mine = self._write(group)
