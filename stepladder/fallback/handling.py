@@ -22,13 +22,11 @@ Class = Literal["ok", "retry", "failover", "fallback", "fatal", "repair"]
 Again = Literal["never", "once", "budgeted"]
 Over = Literal["never", "immediate", "after_retries", "after_reask", "policy"]
 Scope = Literal["", "endpoint", "model"]
-Latch = Literal["", "model", "api_key", "provider", "provider_for_now", "until_retry_after", "until_reset"]
+Latch = Literal["", "model", "api_key", "provider", "until_retry_after", "until_reset"]
 Cost = Literal["none", "usage", "estimate", "reserve"]
 
 LATCH_FROM_S: Final = 60.0
 """A server that asks to wait longer than this has taken the model off: it is left alone until then."""
-FOR_NOW_S: Final = 300.0
-"""How long a server is left alone that may be another than was meant, or away for a moment."""
 DAY_S: Final = 86_400.0
 """How long a spent daily quota is left alone, where nobody says when it comes back."""
 
@@ -90,7 +88,6 @@ TABLE: Final[dict[tuple[str, str], Handling]] = {
     ("rejected", "redirect"): _OFF,
     ("rejected", "no_endpoint"): _OFF,
     ("rejected", "blocked"): Handling("failover", breaker="endpoint", alert=True),
-    ("rejected", "astray"): Handling("fatal", latch="provider_for_now", alert=True),
     ("rejected", "not_found"): Handling("failover", latch="model", alert=True),
     ("rejected", "quota"): Handling("failover", latch="api_key", alert=True),
     ("rejected", "daily_quota"): Handling("failover", latch="until_reset"),
@@ -133,8 +130,6 @@ def latched_for_s(found: Handling, failure: Failure) -> float | None:
     """Seconds that its latch holds; None until the configuration changes."""
     if found.latch == "until_retry_after":
         return failure.retry_after_s
-    if found.latch == "provider_for_now":
-        return max(failure.retry_after_s or 0.0, FOR_NOW_S)
     if found.latch == "until_reset":
         return max(failure.retry_after_s or 0.0, DAY_S if failure.retry_after_s is None else LATCH_FROM_S)
     return None

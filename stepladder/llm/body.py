@@ -105,10 +105,10 @@ def error_in(document: Mapping[str, Any], *answers: str) -> dict[str, Any] | Non
 
 
 def is_foreign(answer: HttpAnswer) -> bool:
-    """Whether the body of an error has the form of nobody who serves models: a page, a word, nothing, or a document of
-    another form, as firewalls, proxies, balancers and login pages send them."""
-    document = _document(answer)
-    return document is None or not (_named_error(document) or _says_so(document))
+    """Whether the body of an error is a page or a word, as firewalls, proxies and login pages send them; servers of
+    models send objects."""
+    body = answer.body.removeprefix(MARK).lstrip()
+    return bool(body) and not body.startswith((b"{", b"["))
 
 
 def _says_so(document: Mapping[str, Any]) -> bool:

@@ -43,7 +43,6 @@ Reason = Literal[
     "media_type",
     "redirect",
     "blocked",
-    "astray",
     "unsendable",
     "closed",
 ]

@@ -128,7 +128,6 @@ class TargetHealth:
         self.window: int | None = None
         self._keys: dict[str, Key] = {
             "provider": (target.provider, target.base_url),
-            "provider_for_now": (target.provider, target.base_url),
             "api_key": (target.provider, target.base_url, "key"),
             "model": (target.provider, target.base_url, target.model),
         }

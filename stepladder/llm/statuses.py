@@ -39,12 +39,8 @@ REASONS: Final[Mapping[int, Reason]] = {
     451: "auth",
 }
 
-FOREIGN: Final[Mapping[int, Reason]] = {
-    **dict.fromkeys((401, 402, 403, 407, 451), "blocked"),
-    **dict.fromkeys((404, 405, 410), "astray"),
-}
-"""What these statuses mean where the body is not what a server of models says. Then somebody else has spoken: a
-firewall, a proxy, a balancer without a server, a login page. Nothing is known of the key, the account or the model."""
+FORBIDDING: Final = frozenset({403, 407, 451})
+"""What firewalls and proxies say in words of their own; then nothing is known of the key."""
 
 Word = Reason | Literal["refused"]
 Named = Mapping[str, Word]
@@ -176,12 +172,10 @@ def by_status(call: Call, answer: HttpAnswer, said: Said) -> ModelError:
 
 
 def _said_by_whom(answer: HttpAnswer, said: Said, reason: Reason) -> Reason:
-    """The reason, where it lasts only if a server of models gave it: by its words, or in its form."""
-    if answer.status not in FOREIGN or _reason(answer.status, said, None) is not None:
-        return reason
-    if is_foreign(answer):
-        return FOREIGN[answer.status]
-    nowhere = answer.status == 404 and (not said.line or _NOWHERE.search(said.message))
+    """The reason; another one where it was no server of models that spoke, or one without this address."""
+    if answer.status in FORBIDDING and is_foreign(answer):
+        return "blocked"
+    nowhere = answer.status == 404 and (is_page(answer) or not said.line or _NOWHERE.search(said.message))
     return "no_endpoint" if nowhere else reason
 
 

@@ -39,7 +39,7 @@ STATUSES: dict[str, tuple[Act, type[ModelError], dict[str, Any]]] = {
     "403": (answer(403, ERROR), Rejected, {"reason": "auth"}),
     "403 page": (answer(403, HTML, content_type="text/html"), Rejected, {"reason": "blocked", "status": 403}),
     "404": (answer(404, ERROR), Rejected, {"reason": "not_found"}),
-    "404 empty": (answer(404), Rejected, {"reason": "astray"}),
+    "404 empty": (answer(404), Rejected, {"reason": "no_endpoint"}),
     "413": (answer(413, ERROR), Rejected, {"reason": "too_large"}),
     "422": (answer(422, ERROR), Rejected, {"reason": "bad_request"}),
     "408": (answer(408, ERROR), Unavailable, {"status": 408, "may_be_billed": True}),

@@ -60,7 +60,6 @@ TOLD: Final = Expect("failover", alert=True)
 NEXT: Final = Expect("failover", alert=False)
 OFF: Final = Expect("fatal", latch="provider", alert=True)
 BLOCKED: Final = Expect("failover", breaker="endpoint", alert=True)
-ASTRAY: Final = Expect("fatal", latch="provider until", alert=True)
 KEY_OFF: Final = Expect("fatal", latch="api_key", alert=True)
 NO_MONEY: Final = Expect("failover", latch="api_key", alert=True)
 NO_MODEL: Final = Expect("failover", latch="model", alert=True)
@@ -315,7 +314,7 @@ BETWEEN: Final = {
     "a fault in XML": (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "application/xml"),
     "an error that says nothing": (b'{"error": {}}', "application/json"),
 }
-"""What stands between us and a server of models says so."""
+"""What stands between us and a server of models says so; 403, 407 and 451 are not believed where it is no JSON."""
 THEIRS: Final = {
     "another provider": STRANGE["another provider"],
     "an error in a word": (b'{"error": "no"}', "application/json"),
@@ -381,18 +380,20 @@ VARIANTS: Final[dict[str, Variant]] = {
             lambda wire, status=status, data=data, named=named: answer(status, data, content_type=named),
             ENDPOINT if status == 500 and name == "html" else STATUSES[status],
         )
-        for status in (413, 429, 500, 503, 504, 530)
+        for status in (401, 413, 429, 500, 503, 504, 530)
         for name, (data, named) in STRANGE.items()
         if not (status in (503, 504) and name == "html")
     },
     **{
         f"{status} with {name}": Variant(
             lambda wire, status=status, data=data, named=named: answer(status, data, content_type=named),
-            STATUSES[status] if name in THEIRS else (ASTRAY if status in (404, 405, 410) else BLOCKED),
+            BLOCKED if data.strip() and not data.lstrip(b"\xef\xbb\xbf").startswith((b"{", b"[")) else STATUSES[status],
         )
-        for status in (401, 402, 403, 404, 405, 407, 410, 451)
+        for status in (403, 407, 451)
         for name, (data, named) in {**STRANGE, **BETWEEN, **THEIRS}.items()
     },
+    "404 with a page": Variant(lambda wire: answer(404, PAGE, content_type="text/html"), OFF),
+    "404 of a framework": Variant(lambda wire: answer(404, {"detail": "Not Found"}), OFF),
     "404 of a key": Variant(lambda wire: answer(404, {"message": "Invalid API token"}), KEY_OFF),
     "403 of a key in another form": Variant(
         lambda wire: answer(403, {"detail": "x", "message": "API key expired"}), KEY_OFF
