@@ -245,5 +245,5 @@ def evaluate(
         screen.emit(told_json(report))
     else:
         for table in told_tables(report, models=models):
-            screen.out.print(table)
+            screen.whole(table)
     return Exit.DONE

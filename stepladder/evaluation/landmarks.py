@@ -43,6 +43,8 @@ def auroc_at(steps: Steps, truth: Truth, score: Array, landmark: int, runs: Arra
         pairs += all_
     if not pairs[0]:
         return Figure(None), len(there)
+    if len(keys) < 2:
+        return Figure(round(float(won[0] / pairs[0]), 4)), len(there)
     again = won[1:][pairs[1:] > 0] / pairs[1:][pairs[1:] > 0]
     low, high = np.quantile(again, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Figure(round(float(won[0] / pairs[0]), 4), round(float(low), 4), round(float(high), 4)), len(there)

@@ -60,7 +60,8 @@ def running_most(steps: Steps, values: Array) -> Array:
 
 
 class Figure(msgspec.Struct, frozen=True):
-    """A figure with its 95% interval; None where it has no meaning (a precision without escalations)."""
+    """A figure with its 95% interval; None where it has no meaning (a precision without escalations, the interval of
+    runs that all share one split key)."""
 
     value: float | None
     low: float | None = None
@@ -102,7 +103,7 @@ def figures_of(found: Escalations, truth: Truth, runs: Array, seed: int = 0) -> 
     whole = _derived({name: each.sum()[None] for name, each in sums.items()})
     drawn = np.random.default_rng(seed).multinomial(len(keys), np.full(len(keys), 1 / len(keys)), RESAMPLES)
     again = _derived({name: drawn @ each for name, each in sums.items()})
-    found_figures = {name: _figure(whole[name][0], again[name]) for name in whole}
+    found_figures = {name: _figure(whole[name][0], again[name], alone=len(keys) < 2) for name in whole}
     return {"runs": Figure(len(runs)), "failures": Figure(int(failed.sum())), **found_figures}
 
 
@@ -125,9 +126,11 @@ def _derived(sums: Mapping[str, Array]) -> dict[str, Array]:
     }
 
 
-def _figure(value: float, again: Array) -> Figure:
+def _figure(value: float, again: Array, *, alone: bool) -> Figure:
     if np.isnan(value):
         return Figure(None)
     kept = again[~np.isnan(again)]
-    low, high = np.quantile(kept, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if len(kept) else (value, value)
+    if alone or not len(kept):
+        return Figure(round(float(value), 4))
+    low, high = np.quantile(kept, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Figure(round(float(value), 4), round(float(low), 4), round(float(high), 4))

@@ -35,6 +35,14 @@ def test_evaluate(desk: Desk, runs: str) -> None:
     assert said["evaluations"][0]["groups"][0]["figures"]["runs"]["value"] == 80
 
 
+def test_no_figure_is_cut_on_a_narrow_screen(desk: Desk, runs: str) -> None:
+
+    told = desk("evaluate", runs, columns=80).out
+    assert "…" not in told
+    for name in ("runs of", "random, as often", "consecutive errors >= 2", "ceiling"):
+        assert name in told
+
+
 def test_runs_without_a_label_are_told_of(desk: Desk) -> None:
     steps = [{"i": 0, "agent": "user", "kind": "user_message", "text": "hello"}]
     lines = [{"run_id": f"r{number}", "steps": steps} for number in range(3)]
