@@ -225,3 +225,26 @@ def test_checkpoints_of_langgraph_itself(tmp_path: Path) -> None:
     found: list[Recording] = list(FORMATS["langgraph"]([tmp_path / "kept.db"], print, lambda _: None))
     assert [each.run_id for each in found] == ["7"]
     assert [each.text for each in found[0].steps] == ["find it", "", "page 1"]
+
+
+# --- otlp
+
+
+def test_a_person_may_say_the_same_twice(tmp_path: Path) -> None:
+    """Every span repeats what was said before; what a person says again is more than that."""
+    talk, lines = list[dict[str, Any]](), list[str]()
+    for place, (asked, answered) in enumerate([("book", "which?"), ("yes", "sure?"), ("yes", "done")]):
+        talk.append({"role": "user", "parts": [{"type": "text", "content": asked}]})
+        said = [{"role": "assistant", "parts": [{"type": "text", "content": answered}]}]
+        given = {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.conversation.id": "c",
+            "gen_ai.input.messages": json.dumps(talk),
+            "gen_ai.output.messages": json.dumps(said),
+        }
+        attributes = [{"key": key, "value": {"stringValue": value}} for key, value in given.items()]
+        span = {"traceId": f"t{place}", "startTimeUnixNano": str(place + 1), "attributes": attributes}
+        lines.append(json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}))
+        talk += said
+    found, _ = read("otlp", tmp_path, "\n".join(lines))
+    assert [each.text for each in found[0].steps] == ["book", "which?", "yes", "sure?", "yes", "done"]

@@ -154,6 +154,6 @@ def parsed(arguments: Any) -> Any:
     if not isinstance(arguments, str):
         return {} if arguments is None else arguments
     try:
-        return whole_characters(json.loads(arguments), arguments)
+        return json.loads(whole_characters(arguments))
     except (ValueError, RecursionError):
         return arguments

@@ -24,7 +24,8 @@ MODES: Final = frozenset({"values", "updates", "messages", "custom", "debug", "c
 ROLES: Final = ("system", "developer", "user", "assistant", "tool", "function")
 _BLANK: Final = re.compile(r"[\s,]*")
 _HALF: Final = re.compile(r"\\u[dD][89a-fA-F]")
-"""How half a character begins where JSON spells it."""
+"""How half a character is written in JSON: one beyond U+FFFF is two of them."""
+_ESCAPE: Final = re.compile(r"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(u[dD][89a-fA-F]..)|.)", re.DOTALL)
 _DECODER: Final = json.JSONDecoder()
 
 
@@ -152,7 +153,8 @@ def _next(reader: _Reader) -> tuple[Any] | None:
         if len(reader.text) >= wanted or reader.over:
             try:
                 value, end = _DECODER.raw_decode(reader.text)
-                value = whole_characters(value, reader.text, end)
+                if _HALF.search(reader.text, 0, end):
+                    value = _DECODER.raw_decode(whole_characters(reader.text[:end]))[0]
             except (ValueError, RecursionError) as error:
                 if reader.over or len(reader.text) > LONGEST or _hopeless(reader.text, error):
                     _skip_line(reader, error)
@@ -165,13 +167,10 @@ def _next(reader: _Reader) -> tuple[Any] | None:
         reader.more()
 
 
-def whole_characters(value: Any, text: str, end: int | None = None) -> Any:
-    """The value that JSON text says (up to its `end`), with a mark in place of each half of a character that stands
-    alone, since nothing can write it. Raises RecursionError, ValueError: it is nested too deeply."""
-    if _HALF.search(text, 0, len(text) if end is None else end) is None:
-        return value
-    spelt = json.dumps(value, ensure_ascii=False)
-    return json.loads(spelt.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+def whole_characters(text: str) -> str:
+    """The JSON text, with U+FFFD for each half of a character (a text that was cut may end in one): no file can hold
+    these."""
+    return _ESCAPE.sub(lambda found: "\\ufffd" if found[1] else found[0], text) if _HALF.search(text) else text
 
 
 def _hopeless(text: str, error: Exception) -> bool:
