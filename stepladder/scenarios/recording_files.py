@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -113,6 +114,8 @@ def _lines(
         if not line:
             return
         number += 1
+        if number == 1:
+            line = line.removeprefix(codecs.BOM_UTF8)
         if on_bytes is not None:
             on_bytes(raw.tell() - before)
             before = raw.tell()
