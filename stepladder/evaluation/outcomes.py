@@ -8,6 +8,7 @@ left to save, and in many recordings it gives the outcome away. Intervals are pe
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -22,6 +23,8 @@ LATE: Final = 0.75
 NEAR_STEPS: Final = 3
 """How near the first escalation has to be to the step of the decisive error."""
 RESAMPLES: Final = 1000
+BLOCK: Final = 100
+"""Resamples that are summed up at a time."""
 LEVEL: Final = 0.95
 
 
@@ -101,10 +104,18 @@ def figures_of(found: Escalations, truth: Truth, runs: Array, seed: int = 0) -> 
     keys, key_of = np.unique(np.array(truth.split_key)[runs], return_inverse=True)
     sums = {name: np.bincount(key_of, np.asarray(values, np.float64), len(keys)) for name, values in parts.items()}
     whole = _derived({name: each.sum()[None] for name, each in sums.items()})
-    drawn = np.random.default_rng(seed).multinomial(len(keys), np.full(len(keys), 1 / len(keys)), RESAMPLES)
-    again = _derived({name: drawn @ each for name, each in sums.items()})
+    drawn, columns = _drawn(len(keys), seed), np.stack(list(sums.values()), axis=1)
+    blocks = [drawn[row : row + BLOCK].astype(np.float64) @ columns for row in range(0, RESAMPLES, BLOCK)]
+    again = _derived(dict(zip(sums, np.concatenate(blocks).T, strict=True)))
     found_figures = {name: _figure(whole[name][0], again[name], alone=len(keys) < 2) for name in whole}
     return {"runs": Figure(len(runs)), "failures": Figure(int(failed.sum())), **found_figures}
+
+
+@lru_cache(maxsize=1)
+def _drawn(count: int, seed: int) -> Array:
+    """How often each of so many keys is drawn, a row for each resample; kept, as many figures are of the same keys."""
+    drawn: Array = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), RESAMPLES)
+    return drawn.astype(np.uint16)
 
 
 def _derived(sums: Mapping[str, Array]) -> dict[str, Array]:
