@@ -14,7 +14,8 @@ from stepladder.orchestrator import Machine
 from stepladder.orchestrator.decide import reopened
 from stepladder.state import RunState
 from stepladder.values import plain
-from stepladder.workflow.definition import PersonEffect
+from stepladder.workflow.definition import PersonEffect, WaitEffect
+from stepladder.workflow.problems import one_of
 
 
 def check_answer(machine: Machine, state: RunState, value: dict[str, Any]) -> AskPerson:
@@ -51,6 +52,14 @@ def check_answer(machine: Machine, state: RunState, value: dict[str, Any]) -> As
                 "" if fits else "none of the options, or an output that is no mapping", value, f"{{'effect': {words}}}"
             )
     return command
+
+
+def check_message(machine: Machine, name: str) -> None:
+    """Raises InputError where no step waits for a message of this name: it would lie in the inbox for ever."""
+    effects = (step.effect for step in machine.definition.steps.values())
+    names = {effect.message for effect in effects if isinstance(effect, WaitEffect) and effect.message}
+    if name not in names:
+        raise InputError("message", "name", repr(name), f"one that a step waits for: {one_of(name, names)}")
 
 
 def waits_for_message(state: RunState, name: str) -> Wait | None:
