@@ -51,7 +51,15 @@ def check_answer(machine: Machine, state: RunState, value: dict[str, Any]) -> As
             _refuse(
                 "" if fits else "none of the options, or an output that is no mapping", value, f"{{'effect': {words}}}"
             )
+            _check_output(machine, command, value.get("output", {}))
     return command
+
+
+def _check_output(machine: Machine, asked: AskPerson, output: dict[str, Any]) -> None:
+    """What a person says that a call gave has to fit what its agent promises, as if the agent had said so."""
+    assert asked.call is not None, "a doubt is about a call"
+    agent = machine.definition.agents[asked.call.agent]
+    _refuse(agent.check(output) if agent.check else "", output, f"what agent {agent.name} gives: its `output`")
 
 
 def check_message(machine: Machine, name: str) -> None:

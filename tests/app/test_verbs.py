@@ -809,6 +809,9 @@ def test_a_run_is_seen_at_its_moment() -> None:
 # --- effects in doubt, approvals and decisions put to people
 
 
+WRONG_OUTPUT = {"effect": "done", "output": {"sheets": "seven"}}
+
+
 def test_a_doubt_is_answered_done_with_its_output() -> None:
     async def body() -> None:
         async with talk() as (orchestrator, cast, clock):
@@ -816,7 +819,7 @@ def test_a_doubt_is_answered_done_with_its_output() -> None:
             waiting = orchestrator.get("r").waiting
             assert waiting is not None
             assert (waiting.about, waiting.options) == ("effect", ("done", "redo", "unknown"))
-            for wrong in ({"effect": "perhaps"}, {}, {"effect": "done", "output": 3}, {"text": "a"}):
+            for wrong in ({"effect": "perhaps"}, {}, {"effect": "done", "output": 3}, WRONG_OUTPUT, {"text": "a"}):
                 with pytest.raises(InputError):
                     await orchestrator.answer("r", wrong)
             run = await orchestrator.answer("r", {"effect": "done", "output": {"sheets": 7}})
