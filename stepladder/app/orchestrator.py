@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from stepladder.app.answers import check_answer, checked_outcome, waits_for
+from stepladder.app.answers import check_answer, check_message, checked_outcome, waits_for
 from stepladder.app.at_work import AtWork, Listener
 from stepladder.app.definitions import Definitions, Pin
 from stepladder.app.history import History
@@ -187,17 +187,24 @@ class Orchestrator:
     async def send(self, run_id: str, name: str, payload: Mapping[str, Any] | None = None) -> Run:
         """Send a message. It is kept until the run waits for a message of this name.
 
-        A run that another process is working on, or has left in the middle of its work, is not taken up for it.
+        A run that another process is working on, or has left in the middle of its work, is not taken up for it. Where
+        the message is refused, nothing of it is kept.
 
         Raises:
             RunEnded: nothing will wait for it any more.
+            InputError: no step of the workflow ever waits for it.
+            WrongDefinition: the run cannot go on here.
         """
         run = self.get(run_id)
+        elsewhere = self._elsewhere(run)
+        if not elsewhere:
+            run, _ = self._going_on(run_id)
         self._must_go_on(run)
         kept: dict[str, bytes] = {}
         body = {"name": plain_text(name, "message", "name"), "payload": plain_mapping(payload or {}, "message", kept)}
+        check_message(run.machine, name)
         self._runs.put(run_id, "message", self._resources.redactor.value(body), kept)
-        return run if self._elsewhere(run) else await self._go_on(run_id)
+        return run if elsewhere else await self._go_on(run_id)
 
     async def cancel(self, run_id: str, *, reason: str = "", by: str = "") -> Run:
         """End the run now. Raises RunEnded where it has ended already."""

@@ -262,6 +262,23 @@ def stream(
     return does
 
 
+def interleaved(*texts: str) -> Callable[[str], Act | None]:
+    """A stream of as many answers as texts, each by its index, one piece of each after the other."""
+
+    def does(wire: str) -> Act | None:
+        if wire == "responses":
+            return None
+        name = PATHS[wire]["answers"]
+        told = [events(wire, text=text) for text in texts]
+        for number, each in enumerate(told):
+            for event in each:
+                event[name][0]["index"] = number
+        data = b"".join(f"data: {json.dumps(event)}\n\n".encode() for row in zip(*told, strict=True) for event in row)
+        return answer(200, data, content_type="text/event-stream")
+
+    return does
+
+
 def stream_error(wire: str) -> dict[str, Any]:
     said = {"message": "The server had an error", "type": "server_error", "code": None}
     return {**said, "type": "error", "code": "server_error"} if wire == "responses" else {"error": said}
@@ -694,4 +711,6 @@ VARIANTS: Final[dict[str, Variant]] = {
     "a stream with half an event": Variant(stream(after=b'data: {"choi\n\n'), BROKEN),
     "a stream of lists": Variant(stream(after=b"data: [1]\n\n"), BROKEN),
     "a stream of half a decision": Variant(stream(text=TEXT[:-9]), REPAIR),
+    "a stream of two answers alike": Variant(interleaved(TEXT, TEXT), OK),
+    "a stream of two answers that differ": Variant(interleaved(TEXT, OTHER_TEXT), REPAIR),
 }
