@@ -269,9 +269,8 @@ class World:
 
     def _send(self, story: Story, worker: Worker) -> None:
         token = self._token("sender")
-        self._talk(
-            worker, f"send {story.run_id}", lambda o: o.send(story.run_id, "released", {"said_by": token}), token
-        )
+        said = {"said_by": token}
+        self._talk(worker, f"send {story.run_id}", lambda o: o.send(story.run_id, "released", said), token, InputError)
 
     def _cancel(self, story: Story, worker: Worker) -> None:
         by = self._token("canceller")
