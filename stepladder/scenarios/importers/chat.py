@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from stepladder.scenarios.importers.documents import Document, documents
+from stepladder.scenarios.importers.documents import Document, documents, whole_characters
 from stepladder.scenarios.importers.writer import Writer, mapping, number, text_of, whole, word
 from stepladder.scenarios.recording import Afterwards, Identity, Outcome, Recording
 from stepladder.scenarios.recording_files import OnBytes, OnProblem
@@ -154,6 +154,6 @@ def parsed(arguments: Any) -> Any:
     if not isinstance(arguments, str):
         return {} if arguments is None else arguments
     try:
-        return json.loads(arguments)
+        return json.loads(whole_characters(arguments))
     except (ValueError, RecursionError):
         return arguments

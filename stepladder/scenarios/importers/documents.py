@@ -21,6 +21,9 @@ MODES: Final = frozenset({"values", "updates", "messages", "custom", "debug", "c
 """What LangGraph's streams call what they give."""
 ROLES: Final = ("system", "developer", "user", "assistant", "tool", "function")
 _BLANK: Final = re.compile(r"[\s,]*")
+_HALF: Final = re.compile(r"\\u[dD][89a-fA-F]")
+"""How half a character is written in JSON: one beyond U+FFFF is two of them."""
+_ESCAPE: Final = re.compile(r"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(u[dD][89a-fA-F]..)|.)", re.DOTALL)
 _DECODER: Final = json.JSONDecoder()
 
 
@@ -132,6 +135,8 @@ def _next(reader: _Reader) -> tuple[Any] | None:
         if len(reader.text) >= wanted or reader.over:
             try:
                 value, end = _DECODER.raw_decode(reader.text)
+                if _HALF.search(reader.text, 0, end):
+                    value = _DECODER.raw_decode(whole_characters(reader.text[:end]))[0]
             except (ValueError, RecursionError) as error:
                 if reader.over or len(reader.text) > LONGEST or _hopeless(reader.text, error):
                     _skip_line(reader, error)
@@ -142,6 +147,12 @@ def _next(reader: _Reader) -> tuple[Any] | None:
                     reader.text = reader.text[end:]
                     return (value,)
         reader.more()
+
+
+def whole_characters(text: str) -> str:
+    """The JSON text, with U+FFFD for each half of a character (a text that was cut may end in one): no file can hold
+    these."""
+    return _ESCAPE.sub(lambda found: "\\ufffd" if found[1] else found[0], text) if _HALF.search(text) else text
 
 
 def _hopeless(text: str, error: Exception) -> bool:
