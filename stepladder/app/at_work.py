@@ -264,6 +264,8 @@ class AtWork:
         return lambda: self._listeners.remove(listener)
 
     def _heard(self, runner: Runner, entries: Sequence[Event | Entry]) -> None:
+        if not self._listeners and not self._streams:
+            return
         streams = self._streams.get(runner.state.run_id, ())
         if not self._listeners and not streams:
             return

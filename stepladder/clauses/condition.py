@@ -121,8 +121,11 @@ class AnyOf:
 
     def all_fired(self, facts: Facts) -> tuple[Fired, ...]:
         """Every name whose condition holds, with its readings."""
-        names = [name for name, holds in self._tests if holds(facts)]
-        return tuple(Fired(name, self.named[name].readings(facts)) for name in names) if names else ()
+        fired: tuple[Fired, ...] = ()
+        for name, holds in self._tests:
+            if holds(facts):
+                fired = (*fired, Fired(name, self.named[name].readings(facts)))
+        return fired
 
     def clauses(self) -> tuple[Clause, ...]:
         """Every clause in it."""

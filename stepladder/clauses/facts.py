@@ -23,23 +23,31 @@ MISSING: Final = _Missing()
 """What a path gives that leads nowhere; it satisfies no clause."""
 
 
-def reader(path: str) -> Callable[[Facts], Any]:
-    """A function from facts to the value at `path`, or to MISSING.
+def reader(path: str, nothing: Any = MISSING) -> Callable[[Facts], Any]:
+    """A function from facts to the value at `path`, or to `nothing`.
 
     `all.NAME.field` reads the field of every element of a list, as a list.
     """
     first, *rest = path.split(".")
     if not rest:
-        return lambda facts: facts.get(first, MISSING)
+        return lambda facts: facts.get(first, nothing)
     if len(rest) == 1:
-        return _two(first, rest[0])
-    return lambda facts: _follow(facts.get(first, MISSING), rest)
+        return _two(first, rest[0], nothing)
+
+    def read(facts: Facts) -> Any:
+        found = _follow(facts.get(first, MISSING), rest)
+        return nothing if found is MISSING else found
+
+    return read
 
 
-def _two(first: str, second: str) -> Callable[[Facts], Any]:
+def _two(first: str, second: str, nothing: Any) -> Callable[[Facts], Any]:
     def read(facts: Facts) -> Any:
         inner = facts.get(first)
-        return inner.get(second, MISSING) if type(inner) is dict else _follow(inner, [second])
+        if type(inner) is dict:
+            return inner.get(second, nothing)
+        found = _follow(inner, [second])
+        return nothing if found is MISSING else found
 
     return read
 

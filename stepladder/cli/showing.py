@@ -16,7 +16,7 @@ from stepladder.cli.tables import decisions_table
 from stepladder.cli.tell import because, command_for, cost, moment, run_json, scripted, seconds, who
 from stepladder.errors import InputError, RunPruned
 from stepladder.events import Event, OutcomeAttached, QuestionPut
-from stepladder.orchestrator.records import attempts_told, went_along
+from stepladder.orchestrator.explaining import attempts_told, went_along
 from stepladder.record import Answered, Asked, Entry
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import Final, NamedTuple
+from typing import Final
 
 from stepladder.journal import Journal, Turn
 
@@ -33,10 +33,18 @@ MOST_WHILE_SLOW: Final = 512
 writes would fill the memory (measured with 10,000 runs: 260 MB, so bounded 230)."""
 
 
-class _Waiting(NamedTuple):
-    turn: Turn
-    done: Done
-    loop: asyncio.AbstractEventLoop
+class _Group:
+    """What gathers: turns, whom to tell about each, and the loop to tell it on."""
+
+    __slots__ = ("dones", "loops", "turns")
+
+    def __init__(self) -> None:
+        self.turns: list[Turn] = []
+        self.dones: list[Done] = []
+        self.loops: list[asyncio.AbstractEventLoop] = []
+
+    def __len__(self) -> int:
+        return len(self.turns)
 
 
 class Committer:
@@ -46,7 +54,7 @@ class Committer:
         self.journal = journal
         self.at_work = 0
         self._slow = 0
-        self._waiting: list[_Waiting] = []
+        self._waiting = _Group()
         self._lock = threading.Lock()
         self._writing = False
         self._thread: threading.Thread | None = None
@@ -63,17 +71,20 @@ class Committer:
                 raise refused
             return True
         loop = asyncio.get_running_loop()
-        group: list[_Waiting] = []
         with self._lock:
-            if not self._waiting:
+            group = self._waiting
+            if not group:
                 loop.call_soon(self._flush)
-            self._waiting.append(_Waiting(turn, done, loop))
-            if len(self._waiting) >= (MOST if self._slow < SLOW_IN_A_ROW else MOST_WHILE_SLOW):
-                group, self._waiting = self._waiting, []
-        if not group:
-            return False
+            group.turns.append(turn)
+            group.dones.append(done)
+            group.loops.append(loop)
+            if len(group.turns) < (MOST if self._slow < SLOW_IN_A_ROW else MOST_WHILE_SLOW):
+                return False
+            self._waiting = _Group()
         *answers, mine = self._write(group)
-        self._tell(group[:-1], answers, loop)
+        group.dones.pop()
+        group.loops.pop()
+        self._tell(group, answers, loop)
         if mine is not None:
             raise mine
         return True
@@ -110,19 +121,19 @@ class Committer:
             before, self._writing = self._writing, True
         return not before
 
-    def _taken(self, *, by_thread: bool = False) -> list[_Waiting]:
+    def _taken(self, *, by_thread: bool = False) -> _Group:
         with self._lock:
-            group, self._waiting = self._waiting, []
+            group, self._waiting = self._waiting, _Group()
             if by_thread and not group:
                 self._writing = False
         return group
 
-    def _write(self, group: list[_Waiting]) -> Sequence[Exception | None]:
+    def _write(self, group: _Group) -> Sequence[Exception | None]:
         if not group:
             return ()
         started = time.perf_counter()
         try:
-            return self.journal.write([each.turn for each in group])
+            return self.journal.write(group.turns)
         except Exception as error:
             return [error] * len(group)
         finally:
@@ -130,23 +141,22 @@ class Committer:
 
     @staticmethod
     def _tell(
-        group: list[_Waiting], answers: Sequence[Exception | None], here: asyncio.AbstractEventLoop | None = None
+        group: _Group, answers: Sequence[Exception | None], here: asyncio.AbstractEventLoop | None = None
     ) -> None:
-        if here is not None and all(each.loop is here for each in group):
-            for each, answer in zip(group, answers, strict=True):
-                each.done(answer)
+        if here is not None and group.loops.count(here) == len(group.loops):
+            _call(zip(group.dones, answers, strict=True))
             return
         told: dict[asyncio.AbstractEventLoop, list[tuple[Done, Exception | None]]] = {}
-        for each, answer in zip(group, answers, strict=True):
-            told.setdefault(each.loop, []).append((each.done, answer))
-        for loop, each_done in told.items():
+        for loop, done, answer in zip(group.loops, group.dones, answers, strict=True):
+            told.setdefault(loop, []).append((done, answer))
+        for loop, answered in told.items():
             if loop is here:
-                _call(each_done)
+                _call(answered)
                 continue
             with suppress(RuntimeError):  # the loop is closed: nobody waits there any more
-                loop.call_soon_threadsafe(_call, each_done)
+                loop.call_soon_threadsafe(_call, answered)
 
 
-def _call(answers: list[tuple[Done, Exception | None]]) -> None:
+def _call(answers: Iterable[tuple[Done, Exception | None]]) -> None:
     for done, answer in answers:
         done(answer)

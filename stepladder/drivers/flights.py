@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Coroutine
 from contextvars import Context
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
+from stepladder.commands import CallAgent
 from stepladder.events import Event
 from stepladder.orchestrator import Machine
 
@@ -31,7 +32,7 @@ Landed = Callable[[Post | None, Exception | None], None]
 """Told what came of a flight: an event, an exception that is no event, or neither where it was cut off."""
 
 
-class _Flying(NamedTuple):
+class _Flying(msgspec.Struct, frozen=True):
     task: asyncio.Task[None]
     can_be_cut: bool
 
@@ -67,16 +68,17 @@ class Flights:
         """Start one. `landed` is told in its own task what came of it; so nothing but a flight knows its run, and one
         that is over is given back at once."""
         flying = self._fly(flight, work, command, landed)
-        task = asyncio.get_running_loop().create_task(flying, context=self._context.copy())
+        name = command.agent if isinstance(command, CallAgent) else command.model
+        task = asyncio.get_running_loop().create_task(flying, name=name, context=self._context.copy())
         self._flying[flight] = _Flying(task, can_be_cut)
 
     def drop_all_but(self, wanted: Collection[Flight]) -> None:
         """Cut off what nobody awaits any more. A synchronous agent cannot be cut off; it lands late."""
         for flight in [flight for flight in self._flying if flight not in wanted]:
-            task, can_be_cut = self._flying.pop(flight)
-            self._stragglers[task] = None
-            if can_be_cut:
-                task.cancel()
+            dropped = self._flying.pop(flight)
+            self._stragglers[dropped.task] = None
+            if dropped.can_be_cut:
+                dropped.task.cancel()
 
     def cut_off(self) -> list[asyncio.Task[None]]:
         """Cut everything off; the tasks that this concerns."""
@@ -94,9 +96,14 @@ class Flights:
         except Exception as error:
             raised = error
         finally:
-            task = asyncio.current_task()
-            assert task is not None, "flights are tasks"
-            self._stragglers.pop(task, None)
-            if flight in self._flying and self._flying[flight].task is task:
-                del self._flying[flight]
+            if not self._is_straggler():
+                self._flying.pop(flight, None)
             landed(post, raised)
+
+    def _is_straggler(self) -> bool:
+        """Whether nobody awaits the task that runs now any more; it is forgotten with that."""
+        if not self._stragglers:
+            return False
+        task = asyncio.current_task()
+        assert task is not None, "flights are tasks"
+        return self._stragglers.pop(task, False) is None

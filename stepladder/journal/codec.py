@@ -72,13 +72,13 @@ def name_of(number: int, first: bytes) -> str:
 def _short(entries: Sequence[Event | Entry]) -> Sequence[Event | Entry]:
     if len(entries) < 2:
         return entries
-    opened, settled = entries[-2:]
+    *before, opened, settled = entries
     if type(opened) is not Opened or type(settled) is not Settled or settled.n != opened.n:
         return entries
-    verdict = opened.verdict
-    if (settled.action, settled.reason, settled.parameters) != (verdict.action, verdict.reason, verdict.parameters):
+    said, verdict = settled, opened.verdict
+    if said.action != verdict.action or said.reason != verdict.reason or said.parameters != verdict.parameters:
         return entries
-    return *entries[:-1], replace(settled, action="", reason="", parameters={})
+    return *before, opened, replace(settled, action="", reason="", parameters={})
 
 
 def _whole(entries: tuple[AnyEvent | AnyEntry, ...]) -> tuple[AnyEvent | AnyEntry, ...]:

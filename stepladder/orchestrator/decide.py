@@ -38,7 +38,7 @@ def decide(machine: Machine, state: RunState) -> Entries:
         return _go_on(machine, state, state.asking)
     if state.approving is not None:
         return ()
-    if state.outstanding and any(number not in state.shadows for number in state.outstanding):
+    if state.outstanding and (not state.shadows or any(number not in state.shadows for number in state.outstanding)):
         return _stop_working(machine, state)
     if state.choosing:
         return _select_agent(machine, state)

@@ -208,7 +208,7 @@ def _on_settled(machine: Machine, state: RunState, entry: Settled) -> RunState:
         memory=memory,
         broken=broken,
         approving=entry if entry.approval else None,
-        cut_off=next(calls_in_flight(state), None),
+        cut_off=next(calls_in_flight(state), None) if state.outstanding else None,
     )
     if not entry.approval:
         return enter(machine, state, entry.to)

@@ -9,11 +9,15 @@ from stepladder.state import RunState
 
 def wake_at(machine: Machine, state: RunState) -> float | None:
     """The time (seconds since 1970) at which `due` will have something to say, or None."""
-    times = [command.deadline for command in state.outstanding.values() if command.deadline is not None]
+    wake: float | None = None
+    for command in state.outstanding.values():
+        if command.deadline is not None and (wake is None or command.deadline < wake):
+            wake = command.deadline
     limit = machine.limits.working_s
     if limit is not None and state.status == "working" and not state.resting and state.outstanding:
-        times.append(state.now + max(0.0, limit - state.working_s))
-    return min(times, default=None)
+        used_up = state.now + max(0.0, limit - state.working_s)
+        wake = used_up if wake is None else min(wake, used_up)
+    return wake
 
 
 def due(machine: Machine, state: RunState, at: float) -> tuple[TimePassed, ...]:

@@ -26,7 +26,7 @@ class Rule(msgspec.Struct, frozen=True):
     shadow: bool = False
 
 
-class Choice(msgspec.Struct, frozen=True):
+class Choice(msgspec.Struct, frozen=True, gc=False):
     """What the rules say: the rule that is chosen (None: hence STOP), and those that held but are not legal."""
 
     rule: Rule | None

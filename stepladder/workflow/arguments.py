@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any, Final
 
-from stepladder.clauses import MISSING, Facts, reader
+from stepladder.clauses import Facts, reader
 from stepladder.workflow.yaml_text import Path
 
 SECRET: Final = "$secret"
@@ -87,18 +87,10 @@ class Arguments:
         self.placed.append((path, text))
         if root == "secret":
             return lambda _: {SECRET: rest}
-        return _or_null(reader(text))
+        return reader(text, None)
 
 
 def _expected(root: str, roots: frozenset[str]) -> str:
     near = get_close_matches(root, sorted(roots), n=1)
     hint = f" (did you mean {near[0]}?)" if near else ""
     return f"a reference such as input.name, last.name or result.STEP.name{hint}, or text in quotes: \"'...'\""
-
-
-def _or_null(read: Resolve) -> Resolve:
-    def resolve(facts: Facts) -> Any:
-        value = read(facts)
-        return None if value is MISSING else value
-
-    return resolve

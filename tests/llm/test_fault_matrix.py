@@ -235,7 +235,8 @@ class Starving(Starved):
             or each.outcome == "cut_off"
             for each in made.attempts
         )
-        short = made.overrun_s > 0.1 or any("and it has" in each.cause for each in made.attempts)
+        took_s = sum(each.waited_s + each.elapsed_s for each in made.attempts)
+        short = took_s > DEADLINE_S + 0.1 or any("and it has" in each.cause for each in made.attempts)
         if late or (short and queued > STARVED_S):
             self.found.add(id(made))
         return made
