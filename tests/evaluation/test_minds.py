@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from scipy import stats
 
-from stepladder.evaluation.choices import Chosen
+from stepladder.evaluation.choices import Chosen, chosen_in
 from stepladder.evaluation.drift import drift_of, one_mind_since, witnesses
 from stepladder.evaluation.minds import Current, current
 from stepladder.evaluation.mined_rules import Terms
 from stepladder.evaluation.mining import Mine, Proposal, proposals
+from tests.evaluation.recordings import runs_of
 
 KINDS = ("metal", "paper", "glass", "wood", "stone")
 ELSE = ("ask", "wait", "stop")
@@ -115,6 +116,18 @@ def test_where_nobody_knows_when_every_choice_counts() -> None:
     assert not now.changes
     assert told(now)["keep"].drift is None
     assert current([]).rules == []
+
+
+@pytest.mark.parametrize(
+    ("ts", "at"),
+    [("1970-01-02T00:00:00", 86_400.0), ("1970-01-02T02:00:00+02:00", 86_400.0), ("yesterday", None), (None, None)],
+)
+def test_recordings_say_when_where_their_steps_do(ts: str | None, at: float | None) -> None:
+    (run,) = runs_of(1)
+    dated = replace(run, steps=tuple(replace(step, ts=ts) for step in run.steps))
+    found = list(chosen_in([dated]))
+    assert found
+    assert {each.at for each in found} == {at}
 
 
 def test_one_run_that_goes_round_in_circles_changes_no_mind() -> None:
