@@ -14,7 +14,8 @@ from stepladder.orchestrator import Machine
 from stepladder.orchestrator.decide import reopened
 from stepladder.state import RunState
 from stepladder.values import plain
-from stepladder.workflow.definition import PersonEffect
+from stepladder.workflow.definition import PersonEffect, WaitEffect
+from stepladder.workflow.problems import one_of
 
 
 def check_answer(machine: Machine, state: RunState, value: dict[str, Any]) -> AskPerson:
@@ -50,7 +51,23 @@ def check_answer(machine: Machine, state: RunState, value: dict[str, Any]) -> As
             _refuse(
                 "" if fits else "none of the options, or an output that is no mapping", value, f"{{'effect': {words}}}"
             )
+            _check_output(machine, command, value.get("output", {}))
     return command
+
+
+def _check_output(machine: Machine, asked: AskPerson, output: dict[str, Any]) -> None:
+    """What a person says that a call gave has to fit what its agent promises, as if the agent had said so."""
+    assert asked.call is not None, "a doubt is about a call"
+    agent = machine.definition.agents[asked.call.agent]
+    _refuse(agent.check(output) if agent.check else "", output, f"what agent {agent.name} gives: its `output`")
+
+
+def check_message(machine: Machine, name: str) -> None:
+    """Raises InputError where no step waits for a message of this name: it would lie in the inbox for ever."""
+    effects = (step.effect for step in machine.definition.steps.values())
+    names = {effect.message for effect in effects if isinstance(effect, WaitEffect) and effect.message}
+    if name not in names:
+        raise InputError("message", "name", repr(name), f"one that a step waits for: {one_of(name, names)}")
 
 
 def waits_for_message(state: RunState, name: str) -> Wait | None:

@@ -9,6 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import msgspec
+
 from stepladder.app.ids import new_id
 from stepladder.app.inputs import check_prices
 from stepladder.app.journals import open_journal
@@ -21,7 +23,7 @@ from stepladder.drivers.artifacts import taken_in
 from stepladder.drivers.clock import Clock, SystemClock
 from stepladder.errors import InputError, RunConflict, RunNotWaiting, RunPruned, WrongDefinition
 from stepladder.events import Event, OutcomeAttached, PersonAnswered, QuestionPut
-from stepladder.fallback import Link, Retry
+from stepladder.fallback import Link, Retry, full_name
 from stepladder.journal import Journal, Redactor
 from stepladder.llm import Provider, Providers
 from stepladder.llm.purse import Purse
@@ -40,7 +42,8 @@ class DecisionPoint:
         name: the decision point's name, in records and prompts.
         rules: the first that holds and is legal answers; at least one.
         signals: what is decided on, by name: int, float, bool, str, or the words that are allowed.
-        model: a model that hybrid and complex states are put to (`provider:name`); for more, give rungs and routes.
+        model: a model that hybrid and complex states are put to (`provider:name`, or `google` for its default); for
+            more, give rungs and routes.
         classifier: named clauses for `complex` and `hybrid`.
         rungs, routes: the ladder in full, as `Rung` and `Route` values.
         reconcile, accept, deadline_s: how the model's answer is settled, and its time in seconds.
@@ -86,8 +89,9 @@ class DecisionPoint:
         retry: Retry | None = None,
         purse: Purse | None = None,
     ) -> None:
-        links = tuple(Link(each) if isinstance(each, str) else each for each in chain)
-        model = model if model is not None or not links else links[0].model
+        given = (Link(each) if isinstance(each, str) else each for each in chain)
+        links = tuple(msgspec.structs.replace(each, model=full_name(each.model)) for each in given)
+        model = full_name(model) if model is not None else links[0].model if links else None
         if model is not None:
             sent = Attachments(tuple(attachments))
             accepted = AnyOf(accept)

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from stepladder.app.answers import check_answer, checked_outcome, waits_for
+from stepladder.app.answers import check_answer, check_message, checked_outcome, waits_for
 from stepladder.app.at_work import AtWork, Listener
 from stepladder.app.definitions import Definitions, Pin
 from stepladder.app.history import History
@@ -187,17 +187,24 @@ class Orchestrator:
     async def send(self, run_id: str, name: str, payload: Mapping[str, Any] | None = None) -> Run:
         """Send a message. It is kept until the run waits for a message of this name.
 
-        A run that another process is working on, or has left in the middle of its work, is not taken up for it.
+        A run that another process is working on, or has left in the middle of its work, is not taken up for it. Where
+        the message is refused, nothing of it is kept.
 
         Raises:
             RunEnded: nothing will wait for it any more.
+            InputError: no step of the workflow ever waits for it.
+            WrongDefinition: the run cannot go on here.
         """
         run = self.get(run_id)
+        elsewhere = self._elsewhere(run)
+        if not elsewhere:
+            run, _ = self._going_on(run_id)
         self._must_go_on(run)
         kept: dict[str, bytes] = {}
         body = {"name": plain_text(name, "message", "name"), "payload": plain_mapping(payload or {}, "message", kept)}
+        check_message(run.machine, name)
         self._runs.put(run_id, "message", self._resources.redactor.value(body), kept)
-        return run if self._elsewhere(run) else await self._go_on(run_id)
+        return run if elsewhere else await self._go_on(run_id)
 
     async def cancel(self, run_id: str, *, reason: str = "", by: str = "") -> Run:
         """End the run now. Raises RunEnded where it has ended already."""
@@ -246,11 +253,13 @@ class Orchestrator:
         """Decide by another policy of this workflow from now on: a Workflow, or the path of a policy file.
 
         New runs begin under it. Runs at work here change at their next turn, all others when they are taken up; each
-        journals that it does, and `because`. A decision that is open is made anew. Breakers, rates and retries stay as
-        `policy.models` had them when this was made.
+        journals that it does, and `because`. A decision that is open is made anew. Breakers, rates and retries of
+        `policy.models` hold for every model that is asked from now on, with what is known of it until now; a question
+        that is being asked goes on under what it began with. All of it changes, or with an error nothing.
 
         Raises:
-            InputError: it is of another workflow, or asks models that cannot be asked.
+            InputError: it is of another workflow, asks models that cannot be asked, or breakers cannot be kept where
+                they shall be.
             DefinitionError: the file cannot be used.
         """
         other = policy if isinstance(policy, Workflow) else self.workflow.under(policy)
@@ -260,9 +269,12 @@ class Orchestrator:
         models = self._resources.providers
         check_providers(other.definition, models.names)
         check_prices(other.machine.policy.ladder, other.machine.budget, models)
-        self.workflow, self.machine = other, other.machine
-        self._upgrading.workflow, self._upgrading.because = other, self._resources.redactor.value(because)
+        health = self._resources.health_under(other.machine.policy.ladder.targets)
+        said = self._resources.redactor.value(because)
         self._definitions.keep(other)
+        self.workflow, self.machine = other, other.machine
+        self._upgrading.workflow, self._upgrading.because = other, said
+        self._resources.owner.under(health)
         self._runs.change(other.machine, self._changed())
 
     def listen(self, listener: Listener) -> Callable[[], None]:

@@ -176,8 +176,8 @@ class Look:
             if name in self.seen or run_id not in (None, name):
                 continue
             left = gone.get(name)
-            fits = left is not None and (left.entries > place.entries or left.digest.hex() == place.digest)
-            if fits:
+            at_the_place = left is not None and (left.entries, left.digest.hex()) == (place.entries, place.digest)
+            if left is not None and (left.entries > place.entries or at_the_place):
                 self.gone += 1
             else:
                 self.findings.append(Finding(name, 0, f"was removed: it had {place.entries} entries in the head"))
@@ -255,5 +255,5 @@ def _taken(run: RawRun, found: Chained) -> Iterator[Finding]:
     """Whether each item of the inbox was taken by a turn that is there."""
     events = {turn.seq: entries[0] for turn, entries in found.turns if entries}
     for item in run.taken:
-        if not isinstance(events.get(item.seq), TAKEN.get(item.kind, Event)):
+        if not isinstance(events.get(item.seq), TAKEN.get(item.kind, ())):
             yield Finding(run.name, item.seq, f"inbox item {item.number} ({item.kind}) was taken here by no such event")

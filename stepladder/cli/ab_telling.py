@@ -35,7 +35,7 @@ def tell_report(report: Report, screen: Screen) -> None:
     screen.out.print(f"{report.design} trial: {arms}", soft_wrap=True)
     for reason, count in report.left_out.items():
         screen.out.print(f"left out: {count} {clean(reason)}", style="dim", soft_wrap=True)
-    screen.out.print(_contrasts(report))
+    screen.whole(_contrasts(report))
     for found in (*(each.contrast for each in report.judged if each.contrast), *report.beside):
         if "groups" in found.more:
             screen.out.print(_by_group(found), style="dim", soft_wrap=True)

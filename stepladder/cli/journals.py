@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 LAST = "last"
 EVERYTHING = 2**31
+OURS = re.compile("[0-9a-f]{32}")
+"""An id that stepladder gave."""
 
 
 def shown_place(place: Place) -> str:
@@ -42,13 +45,16 @@ def opened(place: Place) -> Iterator[Journal]:
         journal.close()
 
 
-def named(journal: Journal, name: str) -> str:
+def named(journal: Journal, name: str, *, acting: bool = False) -> str:
     """The id of the run that `name` means: the id itself, the newest run for `last`, else the only id that begins so,
     or where none does, the only one that ends so: the ids that we give begin with their time, and differ at the end.
 
+    Where something is done to the run (`acting`), only ids that we gave may be shortened: `cancel t-1` must never mean
+    t-10 because t-1 is not there.
+
     Raises:
         RunNotFound, RunPruned: there is none (any more).
-        UsageError: several ids do.
+        UsageError: several ids do, or one that may not be shortened.
     """
     from stepladder.journal import not_there
 
@@ -59,7 +65,9 @@ def named(journal: Journal, name: str) -> str:
         if not newest:
             raise NothingThere(f"no run in {journal.name} yet; `stepladder run` makes one")
         return newest[0].run_id
-    ids, how = [row.run_id for row in journal.rows(EVERYTHING) if name], "begin"
+    if not name or journal.pruned(name):
+        raise not_there(journal, name)
+    ids, how = [row.run_id for row in journal.rows(EVERYTHING)], "begin"
     found = [run_id for run_id in ids if run_id.startswith(name)]
     if not found:
         found, how = [run_id for run_id in ids if run_id.endswith(name)], "end"
@@ -67,6 +75,8 @@ def named(journal: Journal, name: str) -> str:
         raise UsageError(f"run {name!r}: {len(found)} ids {how} so ({', '.join(found[:5])} ...); type more of it")
     if not found:
         raise not_there(journal, name)
+    if acting and not OURS.fullmatch(found[0]):
+        raise UsageError(f"run {name!r}: there is no such run; {found[0]} {how}s so, but has to be named in full here")
     return found[0]
 
 

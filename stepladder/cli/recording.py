@@ -76,6 +76,8 @@ def _write_scenario(kept: Journal, run_id: str, signals: tuple[Signal, ...], out
     from stepladder.scenarios.cassette_text import cassette_text
 
     run = _readable(kept, run_id, signals)
+    if output.parent.parent.is_dir():  # a first scenario makes the folder of scenarios
+        output.parent.mkdir(exist_ok=True)
     write(output, cassette_text(cassette(run, _workflow_of(kept, run), output.stem.replace("_", " "))))
     return 1
 

@@ -130,25 +130,23 @@ def import_(
 
     A line or run that cannot be read is told of on stderr and skipped. Leaves with 1 where nothing could be read.
     """
-    from msgspec.structs import replace
-
     from stepladder.cli.failures import UsageError
     from stepladder.cli.screen import Screen, clean
     from stepladder.cli.tell import many
     from stepladder.scenarios.importers import FORMATS
-    from stepladder.scenarios.recording_files import SUFFIXES, recording_files, write_recordings
+    from stepladder.scenarios.recording_files import SUFFIXES, each_once, recording_files, write_recordings
 
     reader: Callable[..., object] | None = FORMATS.get(format_)
     if reader is None:
         raise UsageError(f"import {format_}: expected one of: {', '.join(FORMATS)}")
     if not output.name.endswith(SUFFIXES):
         raise UsageError(f"--output {output}: expected a name that ends in one of: {', '.join(SUFFIXES)}")
-    named = {**({"source": source} if source else {}), **({"domain": domain} if domain else {})}
     with _with_stdin(files) as given:
         found = recording_files(given, anything=True)
         with Progress(found, f"importing {format_}", json=as_json) as progress:
             read = FORMATS[format_](found, progress.on_problem, progress.on_bytes)
-            count = write_recordings((replace(each, **named) for each in read), output)
+            once = each_once(read, progress.on_problem)
+            count = write_recordings((each.said_to_be(source, domain) for each in once), output)
     screen = Screen(json=as_json)
     if screen.json:
         screen.emit({"runs": count, "skipped": progress.problems, "file": str(output)})
@@ -216,5 +214,5 @@ def evaluate(
         screen.emit(told_json(report))
     else:
         for table in told_tables(report, models=models):
-            screen.out.print(table)
+            screen.whole(table)
     return Exit.DONE

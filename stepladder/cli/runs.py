@@ -306,5 +306,5 @@ def _setup(name: str, said: Said, journal: Place) -> tuple[str, Setup]:
     from stepladder.cli.setups import setup_for
 
     with opened(journal) as found:
-        run_id = named(found, name)
+        run_id = named(found, name, acting=True)
     return run_id, setup_for(journal, run_id, said)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 _ESCAPES: Final = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor
@@ -25,6 +26,8 @@ _CONTROLS: Final = re.compile(
 )
 """C0, C1, marks that turn the direction of writing, and halves of characters."""
 
+WIDE: Final = 1000
+"""Columns that a table may take that is not cut."""
 SETTINGS: Final = {"no_color": False, "debug": False}
 """What the options before the command say."""
 
@@ -72,6 +75,15 @@ class Screen:
     def err(self) -> Console:
         """The console on stderr."""
         return console(stderr=True)
+
+    def whole(self, table: Table) -> None:
+        """A table on stdout that is not cut, however narrow the screen: figures that end in dots say nothing."""
+        from rich.measure import Measurement
+
+        out = self.out
+        wide = Measurement.get(out, out.options.update(width=WIDE), table).maximum
+        out.width = max(out.width, wide)
+        out.print(table)
 
     def emit(self, value: Any) -> None:
         """The one JSON document."""

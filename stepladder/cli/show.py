@@ -133,7 +133,7 @@ def outcome(
         event = OutcomeAttached(time.time(), decision, success, quality, elapsed, note, by)
         clean_event = Redactor(secrets_of({}, os.environ)[1]).event(event)
         assert isinstance(clean_event, OutcomeAttached), "an event stays what it is"
-        run = attach_outcome(found, named(found, name), clean_event, signals)
+        run = attach_outcome(found, named(found, name, acting=True), clean_event, signals)
         _tell_outcome(run, decision, screen)
     return Exit.DONE
 

@@ -160,7 +160,7 @@ def _tell(tuned: Tuned, output: Path, drawn: tuple[Path, ...], screen: Screen) -
         screen.emit({"file": str(output), "held_out": held, "near_label": near, "plots": files})
         return
     if tuned.held.groups:
-        screen.out.print(held_table(tuned.held))
+        screen.whole(held_table(tuned.held))
     if tuned.near_label is not None:
         near = tuned.near_label
         screen.out.print(

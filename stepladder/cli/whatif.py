@@ -134,7 +134,7 @@ def _tell(answers: list[Answer], past: Past, screen: Screen, *, runs: bool) -> N
         counts = (each.changed, each.up, each.same, each.unknown, each.escalated)
         table.add_row(each.name, *map(str, counts), *shares)
     screen.out.print(f"{len(past.runs)} runs, {past.rows} decisions", style="dim")
-    screen.out.print(table)
+    screen.whole(table)
 
 
 def _percent(share: float | None) -> str:

@@ -24,6 +24,7 @@ LENIENT: Final = 16_384
 """A longer text has to be strict JSON."""
 KNOWN: Final = frozenset({"action", "reason", "confidence", "next_state", "parameters"})
 
+_OPEN: Final = re.compile(r"\s*<(?:think|thinking|thought|reasoning|reflection)>", re.IGNORECASE)
 _THOUGHT: Final = re.compile(
     r"\s*<(think|thinking|thought|reasoning|reflection)>.*?</\1>\s*", re.DOTALL | re.IGNORECASE
 )
@@ -86,6 +87,8 @@ class Reader:
         if self._try("thought") and (rest := _after_thoughts(text)) != text:
             self._took("thought")
             return self._object(rest)
+        if _OPEN.match(text):  # whatever is in it was weighed, not said
+            raise NotStrict("form", "the answer is a thought without an end")
         if self._try("fence") and (fenced := _fenced(text)) is not None:
             self._took("fence")
             return self._object(fenced)

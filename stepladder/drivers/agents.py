@@ -7,7 +7,6 @@ returns a mapping, a dataclass, a pydantic model or an AgentResult around one of
 from __future__ import annotations
 
 import inspect
-from asyncio import CancelledError
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Final, Literal
 
@@ -115,10 +114,14 @@ class Raised(msgspec.Struct, frozen=True):
 
 
 def attempt(function: Callable[..., Any], arguments: dict[str, Any]) -> object:
-    """What a synchronous agent gives, or Raised: a thread cannot hand every exception on (StopIteration hangs)."""
+    """What a synchronous agent gives, or Raised, in a thread.
+
+    Whatever is raised there is the agent's own, for signals reach the main thread only; and a thread cannot hand every
+    exception on: StopIteration hangs, KeyboardInterrupt ends the loop.
+    """
     try:
         return function(**arguments)
-    except (Exception, SystemExit, CancelledError) as error:
+    except BaseException as error:
         return Raised(error)
 
 

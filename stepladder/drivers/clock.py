@@ -7,7 +7,7 @@ import heapq
 import time
 from collections.abc import Callable
 from itertools import count
-from typing import Protocol
+from typing import Final, Protocol
 
 Cancel = Callable[[], None]
 
@@ -24,6 +24,10 @@ class Clock(Protocol):
         ...
 
 
+LOOK_EVERY_S: Final = 30.0
+"""So late may a time be noticed, at the most, after the clock was set or the machine was suspended."""
+
+
 class SystemClock:
     """The machine's clock."""
 
@@ -32,9 +36,33 @@ class SystemClock:
         return time.time_ns() // 1000 / 1e6  # a sixth of what `round` takes
 
     def call_at(self, at: float, callback: Callable[[], None]) -> Cancel:
-        """Call back on the running loop; a little late rather than early."""
-        delay = min(max(0.0, at - time.time()) + 0.0005, 86_400.0)
-        return asyncio.get_running_loop().call_later(delay, callback).cancel
+        """Call back on the running loop; a little late rather than early.
+
+        The loop's own clock does not move when the machine's is set, nor while it is suspended: of a time far away the
+        machine's clock is asked again and again.
+        """
+        delay = max(0.0, at - time.time()) + 0.0005
+        if delay <= LOOK_EVERY_S:
+            return asyncio.get_running_loop().call_later(delay, callback).cancel
+        return _Far(at, callback).cancel
+
+
+class _Far:
+    """A call at a time that is far away."""
+
+    def __init__(self, at: float, callback: Callable[[], None]) -> None:
+        self._at, self._callback = at, callback
+        self._loop = asyncio.get_running_loop()
+        self._look()
+
+    def _look(self) -> None:
+        left = max(0.0, self._at - time.time()) + 0.0005
+        do = self._callback if left <= LOOK_EVERY_S else self._look
+        self._next = self._loop.call_later(min(left, LOOK_EVERY_S), do)
+
+    def cancel(self) -> None:
+        """Do not call."""
+        self._next.cancel()
 
 
 class ManualClock:

@@ -38,7 +38,7 @@ async def call_agent(resources: Resources, machine: Machine, run_id: str, comman
         if is_cut_off():
             raise
         result = Raised(error)  # it was the agent that said so
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit, BaseExceptionGroup) as error:
         result = Raised(error)
     at = clock.now()
     elapsed_s = max(0, int((at - started) * 1e6 + 0.5)) / 1e6

@@ -17,6 +17,7 @@ from stepladder.fallback import TargetPolicy
 from stepladder.journal import Journal, Redactor
 from stepladder.llm import Providers
 from stepladder.llm.breaker_place import SUFFIX as BREAKERS
+from stepladder.llm.health import Health
 from stepladder.llm.owner import Owner
 from stepladder.llm.purse import Purse
 from stepladder.money import LedgerPurse, Till, open_ledger
@@ -51,8 +52,8 @@ class Resources:
         path = getattr(journal, "path", None)
         self.verdicts = Verdicts(clock.now, path if isinstance(path, Path) else None)
         self.journal, self.clock, self.providers, self.redactor = journal, clock, providers, redactor
-        kept = breakers or beside(path, BREAKERS if targets is not None and targets.shared else "")
-        health = providers.health_under(targets, kept)
+        self._breakers = breakers
+        health = self.health_under(targets)
         self.owner = Owner(providers, health=health, purse=purse or LedgerPurse(self.till, providers, clock))
         self.agents = {name: Agent(name, function) for name, function in agents.items()}
         self._secrets = secrets
@@ -61,6 +62,16 @@ class Resources:
         self.committer = Committer(journal)
         self.ownership = Ownership(journal, lambda: self.committer.at_work > 0)
         self.draining = False
+
+    def health_under(self, targets: TargetPolicy | None) -> Health:
+        """What is known of models, judged as `targets` says.
+
+        Raises:
+            InputError, SdkMissing: breakers cannot be kept where they shall be.
+        """
+        path = getattr(self.journal, "path", None)
+        kept = self._breakers or beside(path, BREAKERS if targets is not None and targets.shared else "")
+        return self.providers.health_under(targets, kept)
 
     @property
     def threads(self) -> ThreadPoolExecutor:

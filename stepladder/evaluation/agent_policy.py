@@ -30,6 +30,7 @@ from stepladder.evaluation.columns import Column, Columns
 from stepladder.evaluation.learn import log_odds, probabilities
 from stepladder.evaluation.steps import KNOWN, Steps, unreadable
 from stepladder.evaluation.verdicts import Masks, classify_columns, names_read
+from stepladder.scenarios.recording import AFTERWARDS
 from stepladder.signals import Scorecard
 from stepladder.workflow.file import ClassifierFile, RiskFile, Section
 from stepladder.workflow.misfits import from_pydantic
@@ -177,6 +178,7 @@ class _Reader:
     def _check(self, name: str, path: tuple[str, ...], allowed: tuple[str, ...]) -> None:
         if name in allowed:
             return
-        if name.partition(".")[0] not in KNOWN:
+        root = name.partition(".")[0]
+        if root not in KNOWN or root in AFTERWARDS:  # a score is an oracle's here, in a workflow an agent's own
             wrong = unreadable(name, [*KNOWN, *allowed])
             self._problem(path, f"signal {name!r}", wrong.expected)

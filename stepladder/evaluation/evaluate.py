@@ -22,9 +22,9 @@ REFERENCES: Final = (
     of_clauses("always", {"always": ["steps_taken >= 1"]}),
     of_clauses("error_count > 2", {"errors": ["error_count > 2"]}),
     of_clauses("consecutive errors >= 2", {"errors": ["consecutive_errors >= 2"]}),
-    of_clauses("same call >= 3", {"calls": ["most_repeated_call >= 3"]}),
 )
-"""The policies that a policy is compared with, besides escalating runs at random as often as it does."""
+"""The policies that a policy is compared with, besides the same call three times, and escalating runs at random as
+often as it does."""
 
 
 class Landmark(msgspec.Struct, frozen=True):
@@ -36,12 +36,14 @@ class Landmark(msgspec.Struct, frozen=True):
 
 
 class Group(msgspec.Struct, frozen=True):
-    """The figures of one policy in one group of runs; `by` is all, source, domain, family, or family and model."""
+    """The figures of one policy in one group of runs; `by` is all, source, domain, family, or family and model; of
+    `known` runs it is known how they ended."""
 
     by: str
     name: str
     figures: Figures
     landmarks: tuple[Landmark, ...] = ()
+    known: int = 0
 
 
 class Evaluation(msgspec.Struct, frozen=True):
@@ -81,11 +83,10 @@ def evaluate(
     groups = groups_of(steps, truth)
     evaluations = [_evaluated(policy.name, steps, truth, found, groups, seed, landmarks=True)]
     evaluations.append(_random(evaluations[0]))
-    for reference in REFERENCES:
-        tried = escalations(steps, reference, "complex")
-        evaluations.append(
-            _evaluated(reference.name, steps, truth, tried, groups[:1] + _sources(groups), seed, landmarks=True)
-        )
+    tried = {each.name: escalations(steps, each, "complex") for each in REFERENCES}
+    tried["same call >= 3"] = Escalations.of(steps, steps.same_call >= 3)
+    for name, each in tried.items():
+        evaluations.append(_evaluated(name, steps, truth, each, groups[:1] + _sources(groups), seed, landmarks=True))
     return Report(digest, escalates, tuple(evaluations), best_constant_steps(truth))
 
 
@@ -122,11 +123,12 @@ def _evaluated(
     name: str, steps: Steps, truth: Truth, found: Escalations, groups: Iterable[Named], seed: int, *, landmarks: bool
 ) -> Evaluation:
     told = []
+    known = ~np.isnan(truth.failed)
     for by, group, runs in groups:
         marks = (
             _landmarks(steps, truth, found.score, runs, seed) if landmarks and by in ("all", "source", "domain") else ()
         )
-        told.append(Group(by, group, figures_of(found, truth, runs, seed), marks))
+        told.append(Group(by, group, figures_of(found, truth, runs, seed), marks, int(known[runs].sum())))
     return Evaluation(name, tuple(told))
 
 
@@ -141,21 +143,19 @@ def _random(of: Evaluation) -> Evaluation:
     for each in of.groups:
         figures = each.figures
         share = figures["escalated"].value
-        known = figures["runs"].value
-        failures = figures["failures"].value
-        rate = failures / known if known and failures is not None else None
+        failures = int(figures["failures"].value or 0)
         expected = {
             **{name: Figure(None) for name in figures},
             "runs": figures["runs"],
             "failures": figures["failures"],
             "escalated": Figure(share),
-            "precision": Figure(rate and round(rate, 4)),
-            "recall": Figure(share),
-            "false_escalations": Figure(share),
-            "lift": Figure(1.0),
+            "precision": Figure(round(failures / each.known, 4) if each.known and share else None),
+            "recall": Figure(share if failures else None),
+            "false_escalations": Figure(share if each.known > failures else None),
+            "lift": Figure(1.0 if failures and share else None),
             "ceiling": Figure(figures["ceiling"].value),
         }
-        groups.append(Group(each.by, each.name, expected))
+        groups.append(Group(each.by, each.name, expected, known=each.known))
     return Evaluation("random, as often", tuple(groups))
 
 

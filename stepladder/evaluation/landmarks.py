@@ -43,6 +43,8 @@ def auroc_at(steps: Steps, truth: Truth, score: Array, landmark: int, runs: Arra
         pairs += all_
     if not pairs[0]:
         return Figure(None), len(there)
+    if len(keys) < 2:
+        return Figure(round(float(won[0] / pairs[0]), 4)), len(there)
     again = won[1:][pairs[1:] > 0] / pairs[1:][pairs[1:] > 0]
     low, high = np.quantile(again, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Figure(round(float(won[0] / pairs[0]), 4), round(float(low), 4), round(float(high), 4)), len(there)
@@ -50,11 +52,10 @@ def auroc_at(steps: Steps, truth: Truth, score: Array, landmark: int, runs: Arra
 
 def _won(score: Array, failed: Array, weights: Array) -> tuple[Array, Array]:
     """Pairs in which the run that failed scores higher (ties half), and all pairs, for each row of weights."""
-    distinct, place = np.unique(score, return_inverse=True)
-    bad, good = np.zeros((len(weights), len(distinct))), np.zeros((len(weights), len(distinct)))
-    for value in range(len(distinct)):
-        here = place == value
-        bad[:, value] = weights[:, here & failed].sum(axis=1)
-        good[:, value] = weights[:, here & ~failed].sum(axis=1)
+    order = np.argsort(score, kind="stable")
+    ordered, ends_badly = weights[:, order], failed[order]
+    first = np.flatnonzero(np.diff(score[order], prepend=-np.inf) != 0)
+    bad = np.add.reduceat(ordered * ends_badly, first, axis=1)
+    good = np.add.reduceat(ordered * ~ends_badly, first, axis=1)
     below = np.cumsum(good, axis=1) - good
     return (bad * (below + good / 2)).sum(axis=1), bad.sum(axis=1) * good.sum(axis=1)

@@ -8,6 +8,7 @@ left to save, and in many recordings it gives the outcome away. Intervals are pe
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -22,6 +23,8 @@ LATE: Final = 0.75
 NEAR_STEPS: Final = 3
 """How near the first escalation has to be to the step of the decisive error."""
 RESAMPLES: Final = 1000
+BLOCK: Final = 100
+"""Resamples that are summed up at a time."""
 LEVEL: Final = 0.95
 
 
@@ -60,7 +63,8 @@ def running_most(steps: Steps, values: Array) -> Array:
 
 
 class Figure(msgspec.Struct, frozen=True):
-    """A figure with its 95% interval; None where it has no meaning (a precision without escalations)."""
+    """A figure with its 95% interval; None where it has no meaning (a precision without escalations, the interval of
+    runs that all share one split key)."""
 
     value: float | None
     low: float | None = None
@@ -100,10 +104,18 @@ def figures_of(found: Escalations, truth: Truth, runs: Array, seed: int = 0) -> 
     keys, key_of = np.unique(np.array(truth.split_key)[runs], return_inverse=True)
     sums = {name: np.bincount(key_of, np.asarray(values, np.float64), len(keys)) for name, values in parts.items()}
     whole = _derived({name: each.sum()[None] for name, each in sums.items()})
-    drawn = np.random.default_rng(seed).multinomial(len(keys), np.full(len(keys), 1 / len(keys)), RESAMPLES)
-    again = _derived({name: drawn @ each for name, each in sums.items()})
-    found_figures = {name: _figure(whole[name][0], again[name]) for name in whole}
+    drawn, columns = _drawn(len(keys), seed), np.stack(list(sums.values()), axis=1)
+    blocks = [drawn[row : row + BLOCK].astype(np.float64) @ columns for row in range(0, RESAMPLES, BLOCK)]
+    again = _derived(dict(zip(sums, np.concatenate(blocks).T, strict=True)))
+    found_figures = {name: _figure(whole[name][0], again[name], alone=len(keys) < 2) for name in whole}
     return {"runs": Figure(len(runs)), "failures": Figure(int(failed.sum())), **found_figures}
+
+
+@lru_cache(maxsize=1)
+def _drawn(count: int, seed: int) -> Array:
+    """How often each of so many keys is drawn, a row for each resample; kept, as many figures are of the same keys."""
+    drawn: Array = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), RESAMPLES)
+    return drawn.astype(np.uint16)
 
 
 def _derived(sums: Mapping[str, Array]) -> dict[str, Array]:
@@ -125,9 +137,11 @@ def _derived(sums: Mapping[str, Array]) -> dict[str, Array]:
     }
 
 
-def _figure(value: float, again: Array) -> Figure:
+def _figure(value: float, again: Array, *, alone: bool) -> Figure:
     if np.isnan(value):
         return Figure(None)
     kept = again[~np.isnan(again)]
-    low, high = np.quantile(kept, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if len(kept) else (value, value)
+    if alone or not len(kept):
+        return Figure(round(float(value), 4))
+    low, high = np.quantile(kept, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Figure(round(float(value), 4), round(float(low), 4), round(float(high), 4))

@@ -7,9 +7,10 @@ needs as many answers that were paid for.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Literal, NamedTuple
 
 import msgspec
@@ -43,16 +44,21 @@ def recommend(
     mined rules of the file with what came since, as `reviewed` has them.
     """
     kept, at = list(runs), _At(shlex.quote(file), "".join(f" {shlex.quote(each)}" for each in where))
-    records = [each for run in kept for each in run.records if each.opened.point == "next_action" and each.settled]
+    records = [each for _, each in _decisions(kept)]
     found = [
         *_reviewed(mined, at),
         *_overruled(records, at),
         *_needless(records, at),
-        *_failing(records, at),
+        *_failing(kept, at),
         *_limits(kept, at),
         *_costs(kept, records, at),
     ]
     return sorted(found, key=lambda each: -(each.saves_usd or 0.0))
+
+
+def _decisions(runs: Iterable[PastRun]) -> Iterator[tuple[PastRun, DecisionRecord]]:
+    for run in runs:
+        yield from ((run, each) for each in run.records if each.opened.point == "next_action" and each.settled)
 
 
 class _At(NamedTuple):
@@ -127,17 +133,19 @@ def _needless(records: Sequence[DecisionRecord], at: _At) -> Iterable[Recommenda
             )
 
 
-def _failing(records: Sequence[DecisionRecord], at: _At) -> Iterable[Recommendation]:
+def _failing(runs: Sequence[PastRun], at: _At) -> Iterable[Recommendation]:
     """Rungs that often give nothing that can be used: their prompt, model or deadline."""
     asked, lost, why, prompts = Counter[str](), Counter[str](), dict[str, Counter[str]](), dict[str, str]()
-    for each in records:
+    newest = dict[str, str]()
+    for run, each in _decisions(runs):
         prompts |= {rung.rung: rung.prompt for rung in each.asked if rung.models}
         for answer in each.answered:
             if answer.rung in prompts and answer.outcome != "vote":
                 asked[answer.rung] += 1
                 if answer.outcome in ("failed", "invalid"):
                     lost[answer.rung] += 1
-                    why.setdefault(answer.rung, Counter())[answer.cause.partition(":")[0]] += 1
+                    why.setdefault(answer.rung, Counter())[re.split("[:;]", answer.cause)[0]] += 1
+                    newest[answer.rung] = run.run_id
     for rung, n in asked.items():
         if n >= FEWEST and lower_bound(lost[rung], n) > 0.05:
             cause, times = why[rung].most_common(1)[0]
@@ -147,7 +155,8 @@ def _failing(records: Sequence[DecisionRecord], at: _At) -> Iterable[Recommendat
                 f"rung {rung} (prompt {prompts[rung]}) often gives nothing that can be used",
                 f"{lost[rung]} of {n} answers failed or were invalid, surely {lower_bound(lost[rung], n):.0%}; {cause} "
                 f"{times} times",
-                f"stepladder ab --by prompt{at.where}   # after a change of the prompt",
+                f"stepladder show {shlex.quote(newest[rung])}{at.where}   # the newest of them; after a change of the "
+                "prompt `ab --by prompt` compares both",
             )
 
 

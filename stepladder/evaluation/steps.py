@@ -7,6 +7,7 @@ is folded as it is read, so memory holds the numbers and one run.
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -67,7 +68,8 @@ class Steps(msgspec.Struct, frozen=True, eq=False):
     """The steps of many runs as columns.
 
     `first`: the row of each run's first step; `length`: its rows; `tool`: each row's tool as its place in `tools`, -1
-    where none is called.
+    where none is called; `same_call`: how often the call that its run has made most often was made so far (the same
+    agent, tool and arguments).
     """
 
     values: Mapping[str, Array]
@@ -76,6 +78,7 @@ class Steps(msgspec.Struct, frozen=True, eq=False):
     domain: tuple[str, ...]
     tool: Array
     tools: tuple[str, ...]
+    same_call: Array
 
     @property
     def rows(self) -> int:
@@ -137,6 +140,7 @@ class Steps(msgspec.Struct, frozen=True, eq=False):
             tuple(self.domain[each] for each in runs.tolist()),
             self.tool[rows],
             self.tools,
+            self.same_call[rows],
         )
 
     def most(self, values: Array, until: float = 1.0) -> Array:
@@ -227,6 +231,7 @@ class _Writer:
         self.plain = all(name in NUMERIC for name in names)
         self.columns: dict[str, Any] = {name: array("d") if name in NUMERIC else [] for name in names}
         self.length, self.tool, self.domain = array("q"), array("q"), list[str]()
+        self.same_call = array("q")
         self.tools: dict[str, int] = {}
         self.about: list[tuple[str, str, str, str, str]] = []
         self.failed, self.label = array("d"), array("q")
@@ -239,6 +244,7 @@ class _Writer:
         for step in recording.steps:
             called = step.tool if step.kind in ("tool_call", "handoff", "decision") and step.tool else None
             self.tool.append(self.tools.setdefault(called, len(self.tools)) if called else -1)
+        self.same_call.extend(_same_call(recording))
         identity, after = recording.identity, recording.after
         self.length.append(len(recording.steps))
         self.domain.append(recording.domain)
@@ -266,11 +272,22 @@ class _Writer:
             tuple(self.domain),
             np.array(self.tool, np.int32),
             tuple(self.tools),
+            np.array(self.same_call, np.int64),
         )
         run, source, family, model, key = (tuple(column) for column in zip(*self.about, strict=True))
         failed, label = np.array(self.failed), np.array(self.label, np.int64)
         truth = Truth(run, source, family, model, key, failed, label)
         return Read(steps, truth, sha256(b"".join(sorted(self.digests))).hexdigest())
+
+
+def _same_call(recording: Recording) -> Iterator[int]:
+    made, most = Counter[tuple[str, str | None, str | None]](), 0
+    for step in recording.steps:
+        if step.kind in ("tool_call", "handoff"):
+            call = step.agent, step.tool, step.args_sha
+            made[call] += 1
+            most = max(most, made[call])
+        yield most
 
 
 def _array(column: Any) -> Array:

@@ -63,18 +63,35 @@ class Rate(msgspec.Struct, frozen=True):
     at_once: int | None = None
 
 
+class Sent:
+    """What was sent in the last minute, as far as a limit asked for it: when, how much, and until when it is paid."""
+
+    def __init__(self) -> None:
+        self.log: deque[tuple[float, float]] = deque()
+        self.sum, self.due = 0.0, float("-inf")
+
+
+class Traffic:
+    """What goes to one target, or to several together: requests on their way, what was sent of late, and until when the
+    server wants to be left alone. Limiters of several rates may judge by one."""
+
+    def __init__(self) -> None:
+        self.flying = 0
+        self.closed_until = float("-inf")
+        self.requests, self.tokens = Sent(), Sent()
+
+
 class Limiter:
     """What lets the next request to a target through, and when: its rate, and what the server asked for by 429."""
 
-    def __init__(self, rate: Rate | None = None) -> None:
+    def __init__(self, rate: Rate | None = None, traffic: Traffic | None = None) -> None:
         self.rate = rate or Rate()
-        self._closed_until = float("-inf")
-        self._minutes = [
-            (Minute(most), by_token)
-            for most, by_token in ((self.rate.per_minute, False), (self.rate.tokens_per_minute, True))
-            if most
-        ]
-        self.flying = 0
+        self._traffic = traffic or Traffic()
+        limits = (
+            (self.rate.per_minute, self._traffic.requests, False),
+            (self.rate.tokens_per_minute, self._traffic.tokens, True),
+        )
+        self._minutes = [(Minute(most, sent), by_token) for most, sent, by_token in limits if most]
 
     @property
     def counts_tokens(self) -> bool:
@@ -83,28 +100,28 @@ class Limiter:
 
     def blocked_s(self, now: float, tokens: int = 0) -> float:
         """Seconds until a request with so many tokens may go; 0 if now."""
-        wait = self._closed_until - now
+        wait = self._traffic.closed_until - now
         for minute, by_token in self._minutes:
             wait = max(wait, minute.wait_s(now, tokens if by_token else 1))
         return max(0.0, wait)
 
     def full(self) -> bool:
         """Whether as many requests are on their way as may be at once."""
-        return self.rate.at_once is not None and self.flying >= self.rate.at_once
+        return self.rate.at_once is not None and self._traffic.flying >= self.rate.at_once
 
     def sent(self, now: float, tokens: int = 0) -> None:
         """A request goes out: it has its place from now on."""
-        self.flying += 1
+        self._traffic.flying += 1
         for minute, by_token in self._minutes:
             minute.add(now, tokens if by_token else 1)
 
     def came_back(self) -> None:
         """It is over, or was not sent after all."""
-        self.flying -= 1
+        self._traffic.flying -= 1
 
     def told_to_wait(self, now: float, seconds: float) -> None:
         """The server asks to be left alone for so long."""
-        self._closed_until = max(self._closed_until, now + seconds)
+        self._traffic.closed_until = max(self._traffic.closed_until, now + seconds)
 
 
 class Minute:
@@ -115,16 +132,16 @@ class Minute:
     minute may have goes when nothing else does.
     """
 
-    def __init__(self, most: float) -> None:
-        self._most, self._due, self._sum = most, float("-inf"), 0.0
-        self._sent: deque[tuple[float, float]] = deque()
+    def __init__(self, most: float, sent: Sent | None = None) -> None:
+        self._most, self._sent = most, sent or Sent()
 
     def wait_s(self, now: float, amount: float) -> float:
         """Seconds until so much more may go; 0 or less if now."""
-        while self._sent and self._sent[0][0] <= now - MINUTE_S:
-            self._sum -= self._sent.popleft()[1]
-        wait, over = self._due - now - BURST_S, self._sum + amount - self._most
-        for at, each in self._sent if over > 0 else ():
+        sent = self._sent
+        while sent.log and sent.log[0][0] <= now - MINUTE_S:
+            sent.sum -= sent.log.popleft()[1]
+        wait, over = sent.due - now - BURST_S, sent.sum + amount - self._most
+        for at, each in sent.log if over > 0 else ():
             wait, over = max(wait, at + MINUTE_S - now), over - each
             if over <= 0:
                 break
@@ -132,9 +149,9 @@ class Minute:
 
     def add(self, now: float, amount: float) -> None:
         """So much goes now."""
-        self._sent.append((now, amount))
-        self._sum += amount
-        self._due = max(self._due, now) + MINUTE_S * amount / self._most
+        self._sent.log.append((now, amount))
+        self._sent.sum += amount
+        self._sent.due = max(self._sent.due, now) + MINUTE_S * amount / self._most
 
 
 class Limiters:

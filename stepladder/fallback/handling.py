@@ -87,6 +87,7 @@ TABLE: Final[dict[tuple[str, str], Handling]] = {
     ("rejected", "auth"): Handling("fatal", latch="api_key", alert=True),
     ("rejected", "redirect"): _OFF,
     ("rejected", "no_endpoint"): _OFF,
+    ("rejected", "blocked"): Handling("failover", breaker="endpoint", alert=True),
     ("rejected", "not_found"): Handling("failover", latch="model", alert=True),
     ("rejected", "quota"): Handling("failover", latch="api_key", alert=True),
     ("rejected", "daily_quota"): Handling("failover", latch="until_reset"),

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from stepladder.fallback.budget import Rate
 from stepladder.fallback.window import BreakerPolicy
+
+DEFAULT_MODELS: Final = {"google": "gemini-2.5-flash-lite", "vertex": "gemini-2.5-flash-lite"}
+"""The model that is meant where only its provider is named."""
+
+
+def full_name(model: str) -> str:
+    """`google` and `google:` -> `google:gemini-2.5-flash-lite`. Every other name is as it was given."""
+    provider, _, name = model.partition(":")
+    return f"{provider}:{DEFAULT_MODELS[provider]}" if not name and provider in DEFAULT_MODELS else model
 
 
 class Retries(msgspec.Struct, frozen=True):

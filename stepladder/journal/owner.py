@@ -15,6 +15,9 @@ import msgspec
 LEASE_S: Final = 30.0
 """Seconds that an owner counts as alive after its last sign of life."""
 
+SINCE_1970: Final = 1e9
+"""Starts from here on are times of day; no machine is up for thirty years."""
+
 _HERE: Final[set[str]] = set()
 """The owners of this process that have not left."""
 
@@ -22,8 +25,9 @@ _HERE: Final[set[str]] = set()
 class Owner(msgspec.Struct, frozen=True):
     """An owner of runs: the process (its start tells it from a later one of the same id), and until when it is alive.
 
-    Times are seconds since 1970, by the clock of the owner's machine. A journal that machines share counts the lease by
-    its own clock: how long `until` is from now when it is told.
+    `started` is seconds since the machine's start (or since 1970, where only that is known); `until` is seconds since
+    1970, by the clock of the owner's machine. A journal that machines share counts the lease by its own clock: how long
+    `until` is from now when it is told.
     """
 
     id: str
@@ -73,16 +77,31 @@ def this_host() -> str:
 
 
 def _started(pid: int) -> float:
-    """When the process was started; 0 where there is none of this number."""
+    """When the process was started; 0 where there is none of this number.
+
+    Seconds since the machine was, where that can be seen: psutil's time of day moves with the clock, and an owner whose
+    clock was set would be taken for a dead one.
+    """
     import psutil
 
     try:
         process = psutil.Process(pid)
-        return 0.0 if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return 0.0
+        return _since_boot(pid) or float(process.create_time())
     except psutil.Error:
         return 0.0
 
 
+def _since_boot(pid: int) -> float:
+    """Field 22 of Linux' /proc/PID/stat in seconds; 0 elsewhere. The name in field 2 may hold anything."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        return int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return 0.0
+
+
 def _same(one: float, other: float) -> bool:
-    """Whether these are starts of the same process: the clock may have been set by a little since."""
-    return other > 0 and abs(one - other) < 2.0
+    """Whether these are starts of the same process; where a clock tells them, it may have been set by a little."""
+    return other > 0 and abs(one - other) < (2.0 if other > SINCE_1970 else 0.02)

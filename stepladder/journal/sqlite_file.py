@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal
@@ -70,8 +70,15 @@ VACUUM_PAGES: Final = 1000
 """Pages that are given back at a time; others may write in between."""
 
 
+NOT_WRITABLE: Final = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL}
+"""SQLite's primary codes where a folder, a medium or a full disk takes no writing, not even the `-shm` of a look."""
+
+
 class SqliteFile:
     """An open journal file.
+
+    One that is there and cannot be written, as on a full disk or a medium that is read only, is opened for reading
+    unless `create` is true: with what is in its `-wal`, or, where there is nothing in it, as a file at rest.
 
     Raises:
         NoJournal: it is missing, and `create` is false.
@@ -84,6 +91,15 @@ class SqliteFile:
         self.writing, self._looking = threading.RLock(), threading.RLock()
         if not create and not path.exists():
             raise NoJournal(self.name, "no such file")
+        self._as = ""
+        try:
+            self._connect()
+        except JournalError as error:
+            if create or _code(error.__cause__) not in NOT_WRITABLE:
+                raise
+            self._connect_to_read(error)
+
+    def _connect(self) -> None:
         with self.mapped():
             self.db = self._connected()
         try:
@@ -94,6 +110,16 @@ class SqliteFile:
         except BaseException:
             self.db.close()
             raise
+
+    def _connect_to_read(self, refused: JournalError) -> None:
+        """Raises `refused` where the file cannot be read either."""
+        self._refused = refused
+        log = self.path.with_name(self.path.name + "-wal")
+        at_rest = not log.exists() or not log.stat().st_size
+        for self._as in ("mode=ro", *(["immutable=1"] if at_rest else [])):
+            with suppress(JournalError):
+                return self._connect()
+        raise refused
 
     def transaction(self) -> _Transaction:
         """Write: all of it becomes durable at the end, or nothing. Raises JournalError."""
@@ -156,17 +182,28 @@ class SqliteFile:
             raise self.broken(error) from error
 
     def broken(self, error: BaseException) -> JournalError:
-        """What SQLite raised, as ours."""
+        """What SQLite raised, as ours; where the file could only be opened for reading, why that was so."""
+        if self._as and _code(error) == sqlite3.SQLITE_READONLY:
+            return self._refused
         said = f"{type(error).__name__}: {error}"
         return JournalError(self.name, said, "a SQLite file that can be read and written")
 
     # --- opening
 
     def _connected(self) -> sqlite3.Connection:
-        return sqlite3.connect(self.path, timeout=self._busy_s, isolation_level=None, check_same_thread=False)
+        place = f"{self.path.absolute().as_uri()}?{self._as}" if self._as else self.path
+        return sqlite3.connect(
+            place, timeout=self._busy_s, isolation_level=None, check_same_thread=False, uri=bool(self._as)
+        )
 
     def _open(self) -> None:
         version = self._version()
+        if self._as:
+            if version != SCHEMA_VERSION:
+                raise JournalError(
+                    self.name, f"schema version {version}", f"{SCHEMA_VERSION} where it cannot be written"
+                )
+            return
         self._patiently(f"PRAGMA page_size = {PAGE}")  # this and the next count while a file is new
         self._patiently("PRAGMA auto_vacuum = INCREMENTAL")
         self._patiently("PRAGMA journal_mode = WAL")
@@ -255,6 +292,11 @@ class _Transaction:
             self._file.writing.release()
         if isinstance(error, WRONG):
             raise self._file.broken(error) from error
+
+
+def _code(error: BaseException | None) -> int:
+    """SQLite's primary code of an error, 0 where it has none."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
 def _make(db: sqlite3.Connection) -> None:

@@ -63,6 +63,11 @@ class Breaker:
         self._closed_at = self._answered_at = float("-inf")
 
     @property
+    def storage(self) -> Storage:
+        """Where its state is kept."""
+        return self._storage
+
+    @property
     def state(self) -> str:
         """closed, open or half-open."""
         return self._storage.state

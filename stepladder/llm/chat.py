@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from stepladder.llm.body import error_in
+from stepladder.llm.body import Keys, error_in
 from stepladder.llm.document import Format, document_of
 from stepladder.llm.errors import BadResponse, ModelError, Refused, Truncated
 from stepladder.llm.provider import ModelReply
@@ -61,7 +61,7 @@ def said_in(error: Mapping[str, Any]) -> Said:
 
 
 FORMAT: Final = Format(
-    once=(b'"choices"', b'"message"', b'"content"', b'"finish_reason"', b'"arguments"', b'"error"'),
+    keys=Keys((b'"choices"', b'"message"', b'"content"', b'"finish_reason"', b'"arguments"', b'"error"')),
     said=said_in,
     folded=chat_of,
     end="finish reason",

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from stepladder.llm.body import decode, error_document, oddities
+from stepladder.llm.body import Keys, decode, error_document, oddities
 from stepladder.llm.errors import ModelError
 from stepladder.llm.reading import Call, HttpAnswer, Said
 from stepladder.llm.statuses import by_status
@@ -15,10 +15,10 @@ from stepladder.llm.stream import broken, events, is_stream
 
 
 class Format(NamedTuple):
-    """What is a wire format's own: `once`, the keys that an answer hangs on (see `decode`); what an error object
-    `said`; the events of a stream `folded` into one document, None where its `end` is missing."""
+    """What is a wire format's own: the `keys` that an answer hangs on; what an error object `said`; the events of a
+    stream `folded` into one document, None where its `end` is missing."""
 
-    once: tuple[bytes, ...]
+    keys: Keys
     said: Callable[[Mapping[str, Any]], Said]
     folded: Callable[[list[dict[str, Any]]], dict[str, Any] | None]
     end: str
@@ -37,7 +37,7 @@ def document_of(call: Call, answer: HttpAnswer, form: Format) -> Document | Mode
     if not 200 <= answer.status < 300:
         return by_status(call, answer, form.said(error_document(answer)))
     streamed = is_stream(answer)
-    value = _folded(call, answer, form) if streamed else decode(call, answer, form.once)
+    value = _folded(call, answer, form) if streamed else decode(call, answer, form.keys)
     if isinstance(value, ModelError):
         return value
     repaired = ("stream",) if streamed else oddities(answer)
@@ -45,7 +45,7 @@ def document_of(call: Call, answer: HttpAnswer, form: Format) -> Document | Mode
 
 
 def _folded(call: Call, answer: HttpAnswer, form: Format) -> dict[str, Any] | ModelError:
-    chunks = events(call, answer)
+    chunks = events(call, answer, form.keys)
     if isinstance(chunks, ModelError):
         return chunks
     return form.folded(chunks) or broken(call, f"no {form.end}")

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from stepladder.llm.body import error_in
+from stepladder.llm.body import Keys, error_in
 from stepladder.llm.document import Format, document_of
 from stepladder.llm.errors import ModelError, Refused, Truncated
 from stepladder.llm.provider import ModelReply
@@ -28,8 +28,9 @@ from stepladder.llm.reading import (
     tokens,
     words_of,
 )
-from stepladder.llm.statuses import inside, number
+from stepladder.llm.statuses import inside
 from stepladder.llm.stream import generated_of
+from stepladder.llm.waits import number
 
 TRUNCATED: Final = frozenset({"MAX_TOKENS", "CONTINUATION"})
 UNQUOTABLE: Final = frozenset({"RECITATION", "LANGUAGE", "IMAGE_RECITATION"})
@@ -49,9 +50,10 @@ REFUSED: Final = frozenset(
 )
 
 
-class _Function(msgspec.Struct):
+class _Function(msgspec.Struct, rename="camel"):
     name: str = ""
-    args: Any = None
+    args: dict[str, Any] | None = None
+    will_continue: bool | None = None
 
 
 class _Part(msgspec.Struct, rename="camel"):
@@ -98,7 +100,10 @@ def _quota_ids(entry: Mapping[str, Any]) -> list[object]:
 
 
 FORMAT: Final = Format(
-    once=(b'"candidates"', b'"parts"', b'"text"', b'"finishReason"', b'"args"', b'"action"', b'"error"'),
+    keys=Keys(
+        once=(b'"candidates"', b'"parts"', b'"text"', b'"finishReason"', b'"error"'),
+        whole=(b'"functionCall"',),  # its arguments come decoded: what occurs twice in them is not seen later
+    ),
     said=_said,
     folded=generated_of,
     end="finish reason",
@@ -138,10 +143,12 @@ def _candidate(call: Call, candidate: _Candidate, model: object, usage: Usage) -
         return call.fault(Refused, f"finished with {finish}", usage, reason=finish, sign=sign)
     if finish != "STOP":
         return no_answer(call, f"finish reason {finish!r} where STOP was expected", usage)
-    parts = (candidate.content and candidate.content.parts) or []
-    calls = [_called(each.function_call) for each in parts if each.function_call is not None]
-    text = "".join(part.text or "" for part in parts if not part.thought)
-    return answered(call, text, calls, model, usage, finish)
+    parts = [each for each in (candidate.content and candidate.content.parts) or () if not each.thought]
+    calls = [each.function_call for each in parts if each.function_call is not None]
+    if any(each.will_continue for each in calls):
+        return no_answer(call, "a call whose rest is missing", usage)
+    text = "".join(part.text or "" for part in parts)
+    return answered(call, text, [_called(each) for each in calls], model, usage, finish)
 
 
 def _called(function: _Function) -> ToolCall:

@@ -21,10 +21,10 @@ from stepladder.fallback import (
     Pace,
     Rate,
     Retries,
-    RetryBudget,
     View,
     latched_for_s,
 )
+from stepladder.llm.known import Key, Known
 from stepladder.llm.purse import Target
 
 if TYPE_CHECKING:  # pybreaker brings Redis along, 10 MB of it: who asks no model has no breakers
@@ -36,11 +36,12 @@ if TYPE_CHECKING:  # pybreaker brings Redis along, 10 MB of it: who asks no mode
 UNTOLD_S: Final = 0.25
 """How long a target is left alone after a 429 that names no time."""
 
-Key = tuple[str, ...]
-
 
 class Health:
     """Everything that is remembered of targets.
+
+    It judges under one policy; what it judges by is `known`, which several may share. A policy that changes is another
+    `Health` on the same `known`.
 
     Args:
         breaker: when breakers open; one policy for all.
@@ -52,6 +53,7 @@ class Health:
             `SqliteStorage` or `RedisStorage` processes share their breakers.
         listeners: pybreaker listeners, told of every change of a breaker's state.
         clock, chance: monotonic seconds, and a number from 0 to 1.
+        known: what was seen of targets before; then storage, listeners, clock and chance are its own.
     """
 
     def __init__(
@@ -65,16 +67,18 @@ class Health:
         listeners: Iterable[pybreaker.CircuitBreakerListener] = (),
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
+        known: Known | None = None,
     ) -> None:
-        self.clock, self.chance = clock, chance
-        paid = retries or Retries(retry_share)
-        self.budget = RetryBudget(paid.share, paid.least, paid.window_s)
+        self.known = known or Known(storage=storage, listeners=listeners, clock=clock, chance=chance)
+        self.clock, self.chance = self.known.clock, self.known.chance
+        self.budget = self.known.budget(retries or Retries(retry_share))
         self._policy, self._rates = breaker or BreakerPolicy(), dict(rates or {})
-        self._shared = {name: Limiter(rate) for name, rate in self._rates.items() if name.endswith("*")}
-        self._storage, self._listeners = storage, tuple(listeners)
+        self._shared = {
+            name: Limiter(rate, self.known.traffic(name)) for name, rate in self._rates.items() if name.endswith("*")
+        }
         self._targets: dict[Target, TargetHealth] = {}
         self._breakers: dict[str, Breaker] = {}
-        self.latches: dict[Key, tuple[str, float | None]] = {}
+        self.latches = self.known.latches
         self.unknown = Pace()
 
     def of(self, target: Target) -> TargetHealth:
@@ -86,22 +90,13 @@ class Health:
 
     def breaker(self, name: str) -> Breaker:
         """The breaker of a name."""
-        from stepladder.llm.breaker import Breaker
-
         if name not in self._breakers:
-            self._breakers[name] = Breaker(
-                name,
-                self._policy,
-                storage=self._storage(name) if self._storage else None,
-                listeners=self._listeners,
-                clock=self.clock,
-                chance=self.chance,
-            )
+            self._breakers[name] = self.known.breaker(name, self._policy)
         return self._breakers[name]
 
     def limiter(self, target: Target) -> Limiter | Limiters:
         """All that a request to a target has to pass."""
-        own = Limiter(self._rates.get(target.name))
+        own = Limiter(self._rates.get(target.name), self.known.traffic(target))
         wider = [self._shared[name] for name in (f"{target.provider}:*", "*") if name in self._shared]
         return Limiters(own, wider) if wider else own
 
@@ -117,7 +112,7 @@ class Health:
             for key, (why, until) in self.latches.items()
             if until is None or until > now
         }
-        return {name: breaker.state for name, breaker in self._breakers.items()} | off
+        return {name: breaker.state for name, breaker in (self.known.breakers | self._breakers).items()} | off
 
 
 class TargetHealth:
@@ -129,7 +124,7 @@ class TargetHealth:
         self.endpoint = health.breaker(place)
         self.model = health.breaker(f"{place}/{target.model}")
         self.limiter = health.limiter(target)
-        self.pace = Pace()
+        self.pace = health.known.pace(target)
         self.window: int | None = None
         self._keys: dict[str, Key] = {
             "provider": (target.provider, target.base_url),
@@ -191,7 +186,8 @@ class TargetHealth:
             key = self._keys.get(found.latch, self._keys["model"])
             seconds = latched_for_s(found, failure)
             said = failure.sign or failure.code
-            self._health.latches[key] = (said, None if seconds is None else now + seconds)
+            if self._health.latches.get(key, ("", now))[1] is not None:  # what lasts is not made shorter
+                self._health.latches[key] = (said, None if seconds is None else now + seconds)
 
     def cut_off(self, permits: tuple[Permit, Permit]) -> None:
         """Nobody waits for it any more: that says nothing about it."""

@@ -11,7 +11,7 @@ import os
 import re
 from base64 import b64encode
 from collections.abc import Mapping
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -19,7 +19,8 @@ import openai
 
 from stepladder.llm import chat, responses
 from stepladder.llm.attachments import not_taken, parts
-from stepladder.llm.errors import BadResponse, ModelError, Rejected, RetryingClient, SetupError, Unreachable
+from stepladder.llm.errors import BadResponse, ModelError, Rejected, RetryingClient, Unreachable
+from stepladder.llm.form import Form, as_asked, form_of
 from stepladder.llm.keys import find_key
 from stepladder.llm.prices import Prices, cost_usd
 from stepladder.llm.provider import Attachment, ModelReply, ModelRequest
@@ -39,10 +40,6 @@ FAULTS: Final = (
 
 Wire = Literal["chat", "responses"]
 READ: Final[Mapping[Wire, Read]] = {"chat": chat.read, "responses": responses.read}
-
-Form = Literal["schema", "function", "object", "text"]
-FORMS: Final = get_args(Form)
-"""How an answer is asked for: by its schema, as the call of a function, as any JSON object, or in words alone."""
 
 PDF: Final = "application/pdf"
 """The only file that both take."""
@@ -81,9 +78,7 @@ class OpenAIProvider:
         self.name = name
         if client is not None and client.max_retries > 0:
             raise RetryingClient(name, f"max_retries={client.max_retries}", "max_retries=0")
-        if form not in FORMS:
-            raise SetupError(f"provider {name}: form is {form!r}, expected one of {', '.join(FORMS)}")
-        self._form: Form = form
+        self._form: Form = form_of(name, form)
         self._given = client
         self._key = client.api_key if client is not None else find_key(name, api_key, _variables(name))
         self._base_url = (
@@ -137,8 +132,7 @@ class OpenAIProvider:
             request_id=struck(headers.get("x-request-id", "")[:200], (self._key,)),
             secrets=(*call.secrets, *record.secrets),
         )
-        found = settle(call, record, READ[self._wire], FAULTS)
-        return _as_asked(found) if self._form == "function" else found
+        return as_asked(settle(call, record, READ[self._wire], FAULTS), self._form)
 
     def _price(self, model: str, read_tokens: int, written: int, cached: int) -> float | None:
         return cost_usd(
@@ -198,13 +192,6 @@ class _Client:
 
 def _variables(name: str) -> tuple[str, ...]:
     return KEY_VARIABLES if name == "openai" else (f"{re.sub(r'[^A-Za-z0-9]', '_', name).upper()}_API_KEY",)
-
-
-def _as_asked(found: ModelReply | ModelError) -> ModelReply | ModelError:
-    """A call is nothing odd where a call was asked for."""
-    if isinstance(found, ModelError):
-        return found
-    return msgspec.structs.replace(found, repaired=tuple(each for each in found.repaired if each != "tool_call"))
 
 
 def _chat_form(request: ModelRequest, form: Form) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from stepladder.errors import StepladderError
 from stepladder.events import Attempt
@@ -26,6 +26,13 @@ from stepladder.llm.side import Side
 SPARE: Final = 0.03
 MOST_SPARE_S: Final = 0.1
 """This share of the time, at most so much, is left for writing down what happened."""
+
+
+class _Desk(NamedTuple):
+    """What is changed together: how targets are judged, and the other sides that are judged so."""
+
+    health: Health
+    sides: dict[str, Side]
 
 
 class Owner:
@@ -47,10 +54,18 @@ class Owner:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.providers = providers
-        self.health = health or providers.health
-        """What is known of the targets."""
-        self._means = Means(self.health, purse or OpenPurse(), sleep)
-        self._sides: dict[str, Side] = {}
+        self._purse, self._sleep = purse or OpenPurse(), sleep
+        self._desk = _Desk(health or providers.health, {})
+
+    @property
+    def health(self) -> Health:
+        """What is known of the targets, as it is looked at now."""
+        return self._desk.health
+
+    def under(self, health: Health) -> None:
+        """Ask under this from now on; a question that is being asked goes on under what it began with."""
+        if health is not self._desk.health:
+            self._desk = _Desk(health, {})
 
     async def ask(
         self,
@@ -72,9 +87,11 @@ class Owner:
             AssertionError: a check inside a script.
         """
         left_s -= min(MOST_SPARE_S, SPARE * left_s)
-        sides = [self.side(link.model) for link in chain.links]
+        desk = self._desk
+        sides = [self._side(desk, link.model) for link in chain.links]
         noted = [] if notes is None else notes
-        return await Question(self._means, sides, chain, request, contract, payer, left_s, noted).settle()
+        means = Means(desk.health, self._purse, self._sleep)
+        return await Question(means, sides, chain, request, contract, payer, left_s, noted).settle()
 
     def is_final(self, model: str) -> bool:
         """Whether its answers are taken as they are."""
@@ -83,11 +100,14 @@ class Owner:
 
     def side(self, model: str) -> Side | StepladderError:
         """The other side of `provider:model`, or why there is none."""
-        found = self._sides.get(model)
+        return self._side(self._desk, model)
+
+    def _side(self, desk: _Desk, model: str) -> Side | StepladderError:
+        found = desk.sides.get(model)
         if found is None or not self.providers.is_open(found.provider):
             try:
-                found = Side(self.health, *self.providers.resolve(model))
+                found = Side(desk.health, *self.providers.resolve(model))
             except StepladderError as error:
                 return error
-            self._sides[model] = found
+            desk.sides[model] = found
         return found

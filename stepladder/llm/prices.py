@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
+GEMINI_URL: Final = "https://generativelanguage.googleapis.com"
+"""Where Gemini's models are priced, whatever gateway or cloud leads to them."""
 Prices = Mapping[str, tuple[float, float]]
 """`provider:model` -> US dollars per million tokens (read, written)."""
 

@@ -173,6 +173,8 @@ def answered(
             return no_answer(call, f"{len(calls)} calls ({names}) where one answer was asked for", usage)
         if not calls[0].arguments.strip():
             return no_answer(call, "a call without arguments", usage)
+        if _contradicts(text, calls[0].arguments):
+            return no_answer(call, "a call, and beside it a text that says something else", usage)
         repaired = ("tool_call",) if len(calls) == 1 else ("tool_call", "same_calls")
         return call.reply(calls[0].arguments, model, usage, finish, repaired)
     if not text:
@@ -202,6 +204,19 @@ def _told(arguments: str) -> bytes:
         return msgspec.json.encode(msgspec.json.decode(arguments), order="deterministic")
     except (ValueError, RecursionError):
         return arguments.encode(errors="replace")
+
+
+def _contradicts(text: str, arguments: str) -> bool:
+    """Whether the object in a text, whatever stands around it, and the arguments of a call give one key two values."""
+    if "{" not in text:
+        return False
+    try:
+        beside, made = (msgspec.json.decode(each) for each in (text[text.find("{") : text.rfind("}") + 1], arguments))
+    except (ValueError, RecursionError):
+        return False
+    if not isinstance(beside, dict) or not isinstance(made, dict):
+        return False
+    return any(made[key] != value for key, value in beside.items() if key in made)
 
 
 _DECLINES: Final = re.compile(

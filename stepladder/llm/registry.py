@@ -14,19 +14,28 @@ from stepladder.fallback import TargetPolicy
 from stepladder.llm.breaker_place import storage_at
 from stepladder.llm.errors import ModelNameError, SdkMissing, SetupError
 from stepladder.llm.health import Health
-from stepladder.llm.prices import cost_usd
+from stepladder.llm.known import Known
+from stepladder.llm.prices import GEMINI_URL, cost_usd
 from stepladder.llm.provider import Provider
 
 
 class _Adapter(NamedTuple):
+    """Where a provider is, what installs its SDK, with what it is opened, and where its models are priced whatever
+    server leads to them."""
+
     module: str
     name: str
     extra: str
+    options: Mapping[str, Any] = {}
+    priced_at: str | None = None
 
 
 ADAPTERS: Mapping[str, _Adapter] = {
     "openai": _Adapter("stepladder.llm.openai", "OpenAIProvider", "openai"),
-    "google": _Adapter("stepladder.llm.google", "GoogleProvider", "google"),
+    "google": _Adapter("stepladder.llm.google", "GoogleProvider", "google", priced_at=GEMINI_URL),
+    "vertex": _Adapter(
+        "stepladder.llm.google", "GoogleProvider", "google", {"vertexai": True, "name": "vertex"}, GEMINI_URL
+    ),
 }
 """Providers that can be opened by name."""
 NAMES: frozenset[str] = frozenset({*ADAPTERS, "scripted"})
@@ -66,7 +75,8 @@ def open_provider(name: str, /, *, base_url: str | None = None, api_key: str | N
         if (missing.name or "").startswith("stepladder"):
             raise
         raise SdkMissing(name, missing.name or adapter.extra, adapter.extra) from missing
-    return cast(Provider, getattr(module, adapter.name)(base_url=base_url, api_key=api_key, **options))
+    asked = {**adapter.options, **options}
+    return cast(Provider, getattr(module, adapter.name)(base_url=base_url, api_key=api_key, **asked))
 
 
 class Providers:
@@ -88,6 +98,7 @@ class Providers:
         """What is known of the targets: breakers, limits, latches, the retry budget."""
         self._given = health is not None
         self._healths: dict[tuple[bytes, str], Health] = {}
+        self._known = {"": self.health.known}
         self._own = dict(own or {})
         self._options = dict(options or {})
         self._open: dict[tuple[str, str | None], Provider] = {}
@@ -100,7 +111,8 @@ class Providers:
     def health_under(self, policy: TargetPolicy | None, place: str | Path | None = None) -> Health:
         """What is known of the targets by those who ask under this policy, with breakers kept at `place`.
 
-        A `health` that was handed in comes before both. Whoever asks under the same policy shares it.
+        A `health` that was handed in comes before both. Whoever asks under the same policy shares it; what was seen of
+        targets all share who keep their breakers at the same place.
 
         Raises:
             InputError, SdkMissing: breakers cannot be kept there.
@@ -108,12 +120,11 @@ class Providers:
         storage = storage_at(place)
         if self._given or (policy is None and storage is None):
             return self.health
-        asked = policy or TargetPolicy()
-        key = msgspec.json.encode(asked), str(place or "")
+        asked, kept = policy or TargetPolicy(), str(place) if storage is not None else ""
+        key = msgspec.json.encode(asked), kept
         if key not in self._healths:
-            self._healths[key] = Health(
-                breaker=asked.breaker, rates=asked.rates, retries=asked.retries, storage=storage
-            )
+            known = self._known.setdefault(kept, Known(storage=storage))
+            self._healths[key] = Health(breaker=asked.breaker, rates=asked.rates, retries=asked.retries, known=known)
         return self._healths[key]
 
     def open(self, name: str, *, base_url: str | None = None) -> Provider:
@@ -137,7 +148,8 @@ class Providers:
         if name == "scripted":
             return 0.0
         options = self._options.get(name, {})
-        base_url, prices = options.get("base_url"), options.get("prices")
+        adapter, prices = ADAPTERS.get(name), options.get("prices")
+        base_url = (adapter.priced_at if adapter else None) or options.get("base_url")
         return cost_usd(name, model, read, written, base_url=base_url, overrides=prices)
 
     def __getitem__(self, name: str) -> Provider:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from stepladder.llm.body import error_in
+from stepladder.llm.body import Keys, error_in
 from stepladder.llm.chat import malformed, said_in
 from stepladder.llm.document import Format, document_of
 from stepladder.llm.errors import BadResponse, ModelError, Refused, Truncated
@@ -35,7 +35,7 @@ class _Output(msgspec.Struct):
 
 
 FORMAT: Final = Format(
-    once=(b'"output"', b'"content"', b'"text"', b'"arguments"', b'"error"'),
+    keys=Keys((b'"output"', b'"content"', b'"text"', b'"arguments"', b'"error"')),
     said=said_in,
     folded=response_of,
     end="last event",

@@ -6,17 +6,15 @@ and the status. The same tables serve an error that comes inside a 200 or as an 
 
 from __future__ import annotations
 
-import email.utils
-import math
 import re
-import time
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
-from stepladder.llm.body import is_page
+from stepladder.llm.body import is_foreign, is_page
 from stepladder.llm.errors import BadResponse, ModelError, RateLimited, Reason, Refused, Rejected, Unavailable
 from stepladder.llm.reading import Call, HttpAnswer, Said, Usage
+from stepladder.llm.waits import retry_after_s, spoken_s
 
 NOT_NOW: Final = frozenset({408, 409, 423, 425, 498, 499})
 """4xx that say nothing about the request: the gateway gave up waiting, a lock was held, too early, no capacity is left
@@ -40,6 +38,9 @@ REASONS: Final[Mapping[int, Reason]] = {
     413: "too_large",
     451: "auth",
 }
+
+FORBIDDING: Final = frozenset({403, 407, 451})
+"""What firewalls and proxies say in words of their own; then nothing is known of the key."""
 
 Word = Reason | Literal["refused"]
 Named = Mapping[str, Word]
@@ -84,7 +85,7 @@ _SPOKEN_OF: Final[tuple[tuple[str, Word], ...]] = (
     (r"content management policy|content policy|safety (?:system|policy)|responsible ai", "refused"),
     (
         r"api[ _-]?key (?:not valid|is invalid|expired|not found)"
-        r"|(?:invalid|incorrect|missing) (?:x-)?api[ _-]?key",
+        r"|(?:invalid|incorrect|missing) (?:x-)?api[ _-]?(?:key|token)",
         "auth",
     ),
     (r"(?:country|region|territory|location)\b.{0,40}\bnot supported", "auth"),
@@ -163,11 +164,19 @@ def by_status(call: Call, answer: HttpAnswer, said: Said) -> ModelError:
         found = call.fault(Unavailable, detail)
     if isinstance(found, Unavailable):
         found.status, found.sign = status, "gateway" if page or status in GATEWAY else ""
-    elif isinstance(found, Rejected) and status == 404 and (page or not said.line or _NOWHERE.search(said.message)):
-        found.reason = "no_endpoint"
+    elif isinstance(found, Rejected):
+        found.reason = _said_by_whom(answer, said, found.reason)
     if told == "false" and isinstance(found, Unavailable | RateLimited):
         found.sign, found.retryable = "final", False
     return found
+
+
+def _said_by_whom(answer: HttpAnswer, said: Said, reason: Reason) -> Reason:
+    """The reason; another one where it was no server of models that spoke, or one without this address."""
+    if answer.status in FORBIDDING and is_foreign(answer):
+        return "blocked"
+    nowhere = answer.status == 404 and (is_page(answer) or not said.line or _NOWHERE.search(said.message))
+    return "no_endpoint" if nowhere else reason
 
 
 def _plainer(status: int, said: Said) -> int:
@@ -204,7 +213,7 @@ def _by_number(
     call: Call, status: int, said: Said, detail: str, header_s: float | None, usage: Usage | None = None
 ) -> ModelError:
     hints = [each for each in (said.retry_after_s, header_s) if each is not None]
-    hint = max(hints) if hints else _spoken_s(said.message)
+    hint = max(hints) if hints else spoken_s(said.message)
     if status >= 400:
         reason = _reason(status, said, hint)
         if reason == "refused":
@@ -251,56 +260,6 @@ def _host(location: str) -> str:
         return urlsplit(location).hostname or "another path"
     except ValueError:
         return "an unreadable address"
-
-
-# --- how long to wait
-
-_SPOKEN: Final = re.compile(
-    r"(?:try again|retry)(?: again)? (?:in|after) "
-    r"(?=\d)(?:(\d{1,4})h)?(?:(\d{1,6})m(?!s))?(?:(\d{1,9}(?:\.\d{1,9})?)(ms|s(?:ec|econds)?\b| seconds?))?",
-    re.IGNORECASE,
-)
-
-
-def _spoken_s(message: str) -> float | None:
-    """Seconds, from a message such as `Please try again in 6m0.5s`."""
-    found = _SPOKEN.search(message)
-    if found is None or not any(found.groups()):
-        return None
-    hours, minutes, rest, unit = found.groups()
-    seconds = float(rest or 0) / (1000 if unit and unit.lower() == "ms" else 1)
-    return int(hours or 0) * 3600.0 + int(minutes or 0) * 60.0 + seconds
-
-
-def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Seconds that `retry-after-ms` or `retry-after` (seconds or a date) ask for; None when nothing readable is there.
-
-    A date is compared with the server's own `date` header, so that neither clock has to be right.
-    """
-    for header, divisor in (("retry-after-ms", 1000), ("retry-after", 1)):
-        seconds = number(headers.get(header, ""))
-        if seconds is not None:
-            return seconds / divisor
-    until, now = _moment(headers.get("retry-after", "")), _moment(headers.get("date", ""))
-    if until is None:
-        return None
-    return max(0.0, until - (now if now is not None else time.time()))
-
-
-def number(text: str) -> float | None:
-    """A finite number >= 0 written in `text`, else None."""
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) and value >= 0 else None
-
-
-def _moment(text: str) -> float | None:
-    try:
-        return email.utils.parsedate_to_datetime(text).timestamp() if text else None
-    except (TypeError, ValueError, OverflowError, OSError, IndexError):
-        return None
 
 
 def words_in(error: Mapping[str, Any], *names: str) -> tuple[object, ...]:

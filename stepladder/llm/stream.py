@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
-
-from stepladder.llm.body import MARK
+from stepladder.llm.body import MARK, NO_KEYS, Keys, Twice, parsed, twice
 from stepladder.llm.errors import BadResponse, ModelError
 from stepladder.llm.reading import Call, HttpAnswer, text_of
 
@@ -22,14 +20,16 @@ def is_stream(answer: HttpAnswer) -> bool:
     return "event-stream" in named or answer.body.removeprefix(MARK).startswith((b"data:", b"event:", b": "))
 
 
-def events(call: Call, answer: HttpAnswer) -> list[dict[str, Any]] | ModelError:
+def events(call: Call, answer: HttpAnswer, keys: Keys = NO_KEYS) -> list[dict[str, Any]] | ModelError:
     """The data of every event, in order; comments, empty events and the closing [DONE] are left out."""
     found: list[dict[str, Any]] = []
     for data in _data(answer.body):
         if data.strip() in (b"", b"[DONE]"):
             continue
         try:
-            value = msgspec.json.decode(data)
+            value = parsed(data, keys)
+        except Twice:
+            return twice(call, "an event")
         except (ValueError, RecursionError):
             return broken(call, "an event that is not JSON")
         if not isinstance(value, dict):
@@ -57,27 +57,50 @@ def _data(body: bytes) -> Iterator[bytes]:
 
 def chat_of(chunks: list[dict[str, Any]]) -> dict[str, Any] | None:
     """Chunks of a chat completion as one; None where the last event is missing. An error among them stays one."""
-    text, refusal, finish = "", "", None
-    calls: dict[object, dict[str, str]] = {}
     whole: dict[str, Any] = {}
+    choices: dict[int, _Choice] = {}
     for chunk in chunks:
         if chunk.get("error"):
             return chunk
         whole |= {name: chunk[name] for name in ("id", "model", "usage") if chunk.get(name)}
-        choices = chunk.get("choices")
-        choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
+        for index, choice in _several(chunk.get("choices")):
+            choices.setdefault(index, _Choice()).take(choice)
+    if not any(choice.finish for choice in choices.values()):
+        return None
+    return {**whole, "choices": [{"index": index, **choice.whole()} for index, choice in sorted(choices.items())]}
+
+
+def _several(answers: object) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The parts of several answers that one chunk holds, each with the number of its answer."""
+    for answer in answers if isinstance(answers, list) else ():
+        if isinstance(answer, dict):
+            index = answer.get("index")
+            yield index if isinstance(index, int) else 0, answer
+
+
+class _Choice:
+    """One of the answers of a streamed completion, as far as it has come."""
+
+    def __init__(self) -> None:
+        self.text = self.refusal = ""
+        self.finish: Any = None
+        self.calls: dict[object, dict[str, str]] = {}
+
+    def take(self, choice: dict[str, Any]) -> None:
+        """The next part of it."""
         delta = choice.get("delta")
         delta = delta if isinstance(delta, dict) else {}
-        text += text_of(delta.get("content"))
-        refusal += text_of(delta.get("refusal"))
-        _join_calls(calls, delta.get("tool_calls"))
-        finish = choice.get("finish_reason") or finish
-    if finish is None:
-        return None
-    message: dict[str, Any] = {"role": "assistant", "content": text or None, "refusal": refusal or None}
-    if calls:
-        message |= {"tool_calls": [{"type": "function", "function": each} for each in calls.values()]}
-    return {**whole, "choices": [{"index": 0, "message": message, "finish_reason": finish}]}
+        self.text += text_of(delta.get("content"))
+        self.refusal += text_of(delta.get("refusal"))
+        _join_calls(self.calls, delta.get("tool_calls"))
+        self.finish = choice.get("finish_reason") or self.finish
+
+    def whole(self) -> dict[str, Any]:
+        """As it would have come in one piece."""
+        message: dict[str, Any] = {"role": "assistant", "content": self.text or None, "refusal": self.refusal or None}
+        if self.calls:
+            message |= {"tool_calls": [{"type": "function", "function": each} for each in self.calls.values()]}
+        return {"message": message, "finish_reason": self.finish}
 
 
 def _join_calls(calls: dict[object, dict[str, str]], parts: object) -> None:
@@ -92,25 +115,24 @@ def _join_calls(calls: dict[object, dict[str, str]], parts: object) -> None:
 
 def generated_of(chunks: list[dict[str, Any]]) -> dict[str, Any] | None:
     """Chunks of generateContent as one; None where no finish reason came. An error among them stays one."""
-    parts: list[Any] = []
     whole: dict[str, Any] = {}
-    finish: dict[str, Any] = {}
+    candidates: dict[int, dict[str, Any]] = {}
     for chunk in chunks:
         if chunk.get("error"):
             return chunk
         names = ("modelVersion", "responseId", "usageMetadata", "promptFeedback")
         whole |= {name: chunk[name] for name in names if chunk.get(name)}
-        candidates = chunk.get("candidates")
-        first = candidates[0] if isinstance(candidates, list) and candidates else None
-        if isinstance(first, dict):
-            content = first.get("content")
+        for index, part in _several(chunk.get("candidates")):
+            found = candidates.setdefault(index, {"content": {"parts": []}})
+            content = part.get("content")
             listed = content.get("parts") if isinstance(content, dict) else None
-            parts += listed if isinstance(listed, list) else []
-            finish |= {name: first[name] for name in ("finishReason", "finishMessage") if first.get(name)}
+            found["content"]["parts"] += listed if isinstance(listed, list) else []
+            found |= {name: part[name] for name in ("finishReason", "finishMessage") if part.get(name)}
     blocked = bool(whole.get("promptFeedback"))
-    if not finish and not blocked:
+    if not blocked and not any("finishReason" in each or "finishMessage" in each for each in candidates.values()):
         return None
-    return {**whole, **({} if blocked and not parts else {"candidates": [{"content": {"parts": parts}, **finish}]})}
+    said = any(each["content"]["parts"] for each in candidates.values())
+    return {**whole, **({} if blocked and not said else {"candidates": [candidates[i] for i in sorted(candidates)]})}
 
 
 def response_of(chunks: list[dict[str, Any]]) -> dict[str, Any] | None:

@@ -166,6 +166,10 @@ class CappedClient(httpx2.AsyncClient):
         self._max_body_bytes = max_body_bytes
         self._host = host
 
+    def bind(self, host: str) -> None:
+        """From now on, to this host only."""
+        self._host = host
+
     async def send(
         self,
         request: httpx2.Request,
@@ -181,8 +185,9 @@ class CappedClient(httpx2.AsyncClient):
             if record.requests:
                 raise SecondRequest("the SDK wanted to send a second request for one call")
             record.requests += 1
-            if self._host is not None and request.url.host.lower() != self._host:
-                raise WrongHost(f"the key is for {self._host}, not for another host")
+        if self._host is not None and request.url.host.lower() != self._host:
+            raise WrongHost(f"the key is for {self._host}, not for another host")
+        if record is not None:
             request.extensions = {**request.extensions, "trace": record.trace}
         request.headers["accept-encoding"] = "identity"
         request.extensions = {**request.extensions, "timeout": {"connect": CONNECT_TIMEOUT_S}}

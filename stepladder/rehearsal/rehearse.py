@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -29,6 +30,7 @@ from stepladder.rehearsal.watching import Effects, Illegal, illegal_actions
 from stepladder.scenarios import Scenario, load_scenario
 from stepladder.scenarios.play import play_async
 from stepladder.signals import Signal
+from stepladder.workflow.problems import one_of
 
 Prices = dict[str, tuple[float, float]]
 KEYS: Final = {"google": "AIza-rehearsal-no-key"}
@@ -126,12 +128,14 @@ def rehearse(
 
     Raises:
         DefinitionError: the workflow or the scenario cannot be used.
-        InputError: a model's provider has no wire here, the input does not fit, or agents are missing.
+        InputError: a model's provider has no wire here, the script is about models that the workflow does not ask, the
+            input does not fit, or agents are missing.
     """
     scenario = _scenario(Path(workflow), script, input, agents)
     signals = _signals(Path(workflow), scenario, options)
     ladder = Workflow.load(workflow, signals=signals).machine.policy.ladder
     models = sorted({model for rung in ladder.asked for model in rung.targets})
+    _must_be_about(script, models)
     prices, guessed = _prices(models, ladder.budget.prices if ladder.budget else {})
     stage = _Stage(Path(workflow), scenario, models, prices, runs, options or {}, signals)
     answers = {**scenario.said.models, **script.answers}
@@ -155,6 +159,16 @@ def rehearse(
         max(healthy.unbooked_usd, faulty.unbooked_usd),
         guessed,
     )
+
+
+def _must_be_about(script: FaultScript, models: Sequence[str]) -> None:
+    """Raises InputError where it is not: an outage of nobody would be passed without a word."""
+    met = {f"faults.{index}.on": line.on for index, line in enumerate(script.faults)}
+    met = {where: on for where, on in met.items() if not any(fnmatchcase(model, on) for model in models)}
+    met |= {f"answers.{model}": model for model in script.answers if model not in models}
+    for where, name in met.items():
+        asked = one_of(name, models) if models else "none: the workflow asks no model"
+        raise InputError(f"rehearsal {script.rehearsal!r}", where, repr(name), f"a model that is asked: {asked}")
 
 
 # --- the actors

@@ -216,7 +216,7 @@ def _schema(question: _Question) -> Mapping[str, Any]:
     match question.wire:
         case "google":
             config = question.body.get("generationConfig", {})
-            found = config.get("responseJsonSchema") or config.get("responseSchema")
+            found = config.get("responseJsonSchema") or config.get("responseSchema") or _parameters(question.body)
         case "responses":
             found = question.body.get("text", {}).get("format", {}).get("schema") or _parameters(question.body)
         case _:
@@ -228,7 +228,10 @@ def _schema(question: _Question) -> Mapping[str, Any]:
 def _parameters(body: Mapping[str, Any]) -> object:
     """The schema of an answer that is asked for as the call of a function."""
     tool: dict[str, Any] = next(iter(body.get("tools") or ()), {})
-    return tool.get("parameters") or tool.get("function", {}).get("parameters")
+    declared: dict[str, Any] = next(iter(tool.get("functionDeclarations") or ()), {})
+    names = ("parameters", "parametersJsonSchema", "parameters_json_schema")  # the last two are one in ProtoJSON
+    holders = (tool, tool.get("function", {}), declared)
+    return next((holder[name] for holder in holders for name in names if holder.get(name)), None)
 
 
 def _head(status: int, size: int, kind: str = "application/json", more: str = "") -> bytes:

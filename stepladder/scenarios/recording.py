@@ -133,5 +133,17 @@ class Recording(msgspec.Struct, frozen=True):
             value = getattr(self if name in _OWN else self.identity, name)
         return "" if value is None else str(value)
 
+    def said_to_be(self, source: str = "", domain: str = "") -> Recording:
+        """The same, said to be from this source and of this domain ("": as it is), also where its family and its split
+        key are named after the domain."""
+        family, key = self.family, self.split_key
+        if domain and family.endswith(f"/{self.domain}"):
+            family = family.removesuffix(self.domain) + domain
+        if domain and key.startswith(f"{self.domain}:"):
+            key = domain + key.removeprefix(self.domain)
+        return msgspec.structs.replace(
+            self, source=source or self.source, domain=domain or self.domain, family=family, split_key=key
+        )
+
 
 _OWN: Final = frozenset({"run_id", "source", "family", "domain", "split_key"})

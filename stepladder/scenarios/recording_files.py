@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -68,6 +69,17 @@ def read_recordings(
             yield recording
 
 
+def each_once(recordings: Iterable[Recording], told: OnProblem) -> Iterator[Recording]:
+    """Those whose run id did not come before; the others are told of."""
+    known: set[str] = set()
+    for recording in recordings:
+        if recording.run_id in known:
+            told(Problem("run_id", f"run {recording.run_id!r} again", "each run once", level="warning", code="run"))
+        else:
+            known.add(recording.run_id)
+            yield recording
+
+
 def numbered_lines(file: Path, told: OnProblem, on_bytes: OnBytes | None = None) -> Iterator[tuple[int, bytes]]:
     """The lines of a file that may be compressed, with their numbers, empty ones left out.
 
@@ -102,6 +114,8 @@ def _lines(
         if not line:
             return
         number += 1
+        if number == 1:
+            line = line.removeprefix(codecs.BOM_UTF8)
         if on_bytes is not None:
             on_bytes(raw.tell() - before)
             before = raw.tell()

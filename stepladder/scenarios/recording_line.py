@@ -82,6 +82,8 @@ def parse_line(line: bytes) -> Recording:
         raise NotARecording("", f"no JSON ({error})", "one recording as a JSON object on one line") from None
     if read.format != FORMAT:
         raise NotARecording("format", str(read.format), f"{FORMAT}, the format this version reads")
+    if not read.run_id:
+        raise NotARecording("run_id", "an empty text", "a name of its own")
     _check_steps(read.steps)
     rewards = {step.i: step.score for step in read.steps if step.score is not None}
     identity = Identity(read.model, read.user_model, read.agent_system, read.task_id, read.trial, read.provenance or {})

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from stepladder.fallback import full_name
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=100)]
 Clauses = Annotated[list[str], Field(description="Clauses `signal op literal`, all of which must hold.")]
@@ -184,10 +186,14 @@ class RetryModelFile(Section):
 OurField = Literal["action", "reason", "confidence", "next_state", "parameters"]
 
 
+ModelName = Annotated[str, AfterValidator(full_name)]
+"""`provider:name`; where the provider has a default model, its name alone will do."""
+
+
 class LinkFile(Section):
     """One model of a chain."""
 
-    model: str
+    model: ModelName
     when: AnyOfFile = Field({}, description="Asked only after failures that fit: clauses on failure, sign, class.")
     quality: AnyOfFile = Field(
         {}, description="An answer that fits none goes on to the next: agrees, confidence, action."
@@ -210,8 +216,8 @@ class RungFile(Section):
     """Who may be asked: a model, a chain of models that stand in for one another, a panel of models, or (under the
     names person and cache) a person, or the verdicts that models gave before."""
 
-    model: str | None = None
-    models: list[str] = []
+    model: ModelName | None = None
+    models: list[ModelName] = []
     chain: Links | None = None
     retry: RetryModelFile | None = None
     reorder: bool = Field(False, description="Ask the more reliable models of the chain first.")

@@ -15,6 +15,7 @@ import pytest
 from stepladder.app.decision_point import DecisionPoint
 from stepladder.app.definitions import Definitions
 from stepladder.app.heads import head_of
+from stepladder.app.inputs import plain_mapping
 from stepladder.app.orchestrator import Orchestrator
 from stepladder.app.pruning import prune
 from stepladder.app.reading import attach_outcome, read_run, replay_run
@@ -380,7 +381,9 @@ def test_artifacts_go_with_the_last_run_that_refers_to_them(journal: Journal, de
             page = Artifact(PAGE + b"done", "text/plain")
             await letter.run({"topic": "the same page", "page": page}, run_id="other")
             await letter.run({"topic": "in the inbox", "page": {}}, run_id="inbox")
-            await letter.send("inbox", "later", {"page": Artifact(PAGE + b"lost", "text/plain")})
+            kept: dict[str, bytes] = {}
+            page_of = plain_mapping({"page": Artifact(PAGE + b"lost", "text/plain")}, "message", kept)
+            journal.put("inbox", "message", {"name": "later", "payload": page_of}, 0.0, kept)
 
     go(body())
     assert len(artifacts(journal)) == 3

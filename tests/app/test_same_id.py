@@ -251,7 +251,8 @@ def test_a_run_at_rest_belongs_to_nobody_though_an_agent_of_it_still_hangs(tmp_p
         async with first, talk(journal=file, changes=changes) as (second, _, _clock):
             await first.start(OWLS, run_id="r")
             await until(lambda: first.get("r").waiting, clock, 1.0)
-            await first.send("r", "early")
+            first.journal.put("r", "message", {"name": "early", "payload": {}}, 0.0)
+            await first.resume("r")
             assert not first._runs._runners["r"].idle
             assert (await second.answer("r", {"text": "a"})).state.taken["REVISE"] == 1
             let_go.set()

@@ -258,13 +258,14 @@ def test_a_past_that_does_not_fit_is_refused_where_it_would_go_another_way(
         office = Office()
         before = await office.begun()
         async with office.open(workflow, "migrate") as new:
-            for verb in (new.resume, new.cancel):
+            for verb in (new.resume, new.cancel, lambda run_id: new.send(run_id, "released")):
                 with pytest.raises(WrongDefinition) as caught:
                     await verb("r")
                 assert said in str(caught.value)
                 assert caught.value.decision == decision
                 assert caught.value.differences
             assert new.get("r").entries == before.entries, "nothing was written"
+            assert not office.journal.inbox("r"), "nothing waits to be done to it"
         async with office.open(workflow, "pin") as pinned:
             assert (await office.ended(pinned)).end == "printed", "it is never wedged"
 

@@ -512,12 +512,24 @@ def test_of_two_messages_the_older_is_taken() -> None:
     go(body())
 
 
+def test_a_message_that_no_step_waits_for_is_refused_and_not_kept() -> None:
+    async def body() -> None:
+        async with talk() as (orchestrator, _, _):
+            await orchestrator.run(OWLS, run_id="r")
+            with pytest.raises(InputError, match="found 'relesed'; expected one that a step waits for: released"):
+                await orchestrator.send("r", "relesed")
+            assert not orchestrator.journal.inbox("r")
+
+    go(body())
+
+
 def test_another_message_is_not_the_one_it_waits_for() -> None:
     async def body() -> None:
         async with talk() as (orchestrator, _, clock):
             await orchestrator.run(OWLS, run_id="r")
             await orchestrator.answer("r", {"text": "a"})
-            assert (await orchestrator.send("r", "other")).step == "embargo"
+            orchestrator.journal.put("r", "message", {"name": "other", "payload": {}}, 0.0)
+            assert (await orchestrator.resume("r")).step == "embargo"
             clock.move(3600.0)
             await turns()
             assert orchestrator.get("r").output == {"reason": "nobody released it"}
@@ -797,6 +809,9 @@ def test_a_run_is_seen_at_its_moment() -> None:
 # --- effects in doubt, approvals and decisions put to people
 
 
+WRONG_OUTPUT = {"effect": "done", "output": {"sheets": "seven"}}
+
+
 def test_a_doubt_is_answered_done_with_its_output() -> None:
     async def body() -> None:
         async with talk() as (orchestrator, cast, clock):
@@ -804,7 +819,7 @@ def test_a_doubt_is_answered_done_with_its_output() -> None:
             waiting = orchestrator.get("r").waiting
             assert waiting is not None
             assert (waiting.about, waiting.options) == ("effect", ("done", "redo", "unknown"))
-            for wrong in ({"effect": "perhaps"}, {}, {"effect": "done", "output": 3}, {"text": "a"}):
+            for wrong in ({"effect": "perhaps"}, {}, {"effect": "done", "output": 3}, WRONG_OUTPUT, {"text": "a"}):
                 with pytest.raises(InputError):
                     await orchestrator.answer("r", wrong)
             run = await orchestrator.answer("r", {"effect": "done", "output": {"sheets": 7}})

@@ -162,6 +162,7 @@ TAMPERINGS: Final[dict[str, tuple[list[str | Tamper], list[Expected]]]] = {
     "a definition is gone": (["DELETE FROM definitions"], 4 * [("", None, "no definition of letters")]),
     "items taken by nobody": (["UPDATE inbox SET taken = 4 WHERE kind = 'answer'"], 2 * [("", 4, "no such event")]),
     "an item taken by another turn": (["UPDATE inbox SET taken = 1 WHERE kind = 'cancel'"], [("gone", 1, "(cancel)")]),
+    "an item of no kind": (["UPDATE inbox SET kind = 'x' WHERE kind = 'cancel'"], [("gone", None, "(x)")]),
     "a checkpoint's state": (
         [checkpoint("state = replace(state, 'printing', 'writing')")],
         [("done", 10, "is not the state that its turns lead to")],
@@ -203,6 +204,10 @@ def test_a_changed_definition_is_found_and_so_are_runs_that_do_not_fit_it(file: 
     assert {found.run for found in others} <= {"done", "lost", "open", "gone"}
 
 
+AS_IF_PRUNED: Final = f"""
+INSERT INTO pruned VALUES ('lost', 9, (SELECT digest FROM turns WHERE {of("lost")} ORDER BY seq DESC LIMIT 1), 1)"""
+"""Fewer entries than it had, under the digest of its end."""
+
 AGAINST_A_HEAD: Final[dict[str, tuple[list[str | Tamper], Expected]]] = {
     "a turn rewritten with all digests after it": (
         [body("glad", "cross", 4), rechained("done")],
@@ -214,6 +219,10 @@ AGAINST_A_HEAD: Final[dict[str, tuple[list[str | Tamper], Expected]]] = {
             line("open", "status = 'working', waiting = '', step = 'writing'"),
         ],
         ("open", 2, "cut off: it had 4 entries in the head"),
+    ),
+    "a run removed as if it had been pruned": (
+        [AS_IF_PRUNED, *forgotten("lost")],
+        ("lost", 0, "was removed: it had 10 entries"),
     ),
     "a whole run removed": (forgotten("lost"), ("lost", 0, "was removed: it had 10 entries in the head")),
 }

@@ -121,6 +121,8 @@ BAD: dict[str, tuple[Before, tuple[str, ...], int, str]] = {
     "an unknown run": (None, ("show", "nobody"), 4, "run 'nobody': not in stepladder.db"),
     "an unknown run to answer": (None, ("answer", "nobody", "--text", "x"), 4, "run 'nobody': not in stepladder.db"),
     "an ambiguous beginning": (None, ("show", "w"), 2, "2 ids begin so (waits-too, waits ...)"),
+    "a shortened id to cancel": (None, ("cancel", "waits-t"), 2, "there is no such run; waits-too begins so, but has to be named in full here"),
+    "a shortened id to note": (None, ("outcome", "too", "--success"), 2, "waits-too ends so, but has to be named in full here"),
     "a decision that was not made": (None, ("show", "waits", "-d", "9"), 2, "found 9; expected 1 to 2"),
     "two views at once": (None, ("show", "waits", "-d", "1", "--entries"), 2, "give only one of"),
     # answers

@@ -67,7 +67,7 @@ def test_a_provider_that_nobody_knows(sql: Desk) -> None:
     assert {each["code"] for each in prices} == {"unpriced-model"}
     assert (problem["level"], problem["code"]) == ("error", "unknown-provider")
     assert (problem["where"], problem["found"]) == ("policy.rungs.panel.models.1", "provider 'own'")
-    assert problem["expected"] == "one of: google, openai"
+    assert problem["expected"] == "one of: google, openai, vertex"
     (sql.folder / "lone").mkdir()
     sql.write(**{"lone/w__yaml": (sql.folder / "w.yaml").read_text()})
     (problem, *_) = [

@@ -76,9 +76,13 @@ def test_every_suggested_command_runs(desk: Desk, monkeypatch: pytest.MonkeyPatc
     filled(journal, ["metal"] * 30, BROKEN)
     (rung,) = desk.json("recommend", "workflow.yaml")["recommendations"]
     assert (rung["about"], rung["name"]) == ("rung", "first")
+    told = run_as_told(desk, rung["command"])  # as it stands, before anything was changed
+    assert (told.code, "r0029" in told.out) == (0, True), told.err
+    assert rung["evidence"].endswith("30 times")
     monkeypatch.setattr(trials, "answer", sensible)
     filled(journal, ["metal"] * 30, BROKEN.replace("prompt: short@1", "prompt: long@1"), "after")
-    told = run_as_told(desk, rung["command"])
+    assert "`ab --by prompt`" in rung["command"]
+    told = desk("ab", "--by", "prompt")
     assert "a first@1" not in told.out
     assert told.out.startswith("split trial: a short@1 (30 runs), b long@1 (30 runs)"), told.err
 

@@ -36,6 +36,14 @@ def test_evaluate(desk: Desk, runs: str) -> None:
     assert said["evaluations"][0]["groups"][0]["figures"]["runs"]["value"] == 80
 
 
+def test_no_figure_is_cut_on_a_narrow_screen(desk: Desk, runs: str) -> None:
+
+    told = desk("evaluate", runs, columns=80).out
+    assert "…" not in told
+    for name in ("runs of", "random, as often", "consecutive errors >= 2", "ceiling"):
+        assert name in told
+
+
 def test_runs_without_a_label_are_told_of(desk: Desk) -> None:
     steps = [{"i": 0, "agent": "user", "kind": "user_message", "text": "hello"}]
     lines = [{"run_id": f"r{number}", "steps": steps} for number in range(3)]
@@ -170,3 +178,31 @@ def test_import_of_standard_input(tmp_path: Path, packed: bool) -> None:
     assert told.stdout.decode() == "2 runs in out.jsonl, 1 skipped\n"
     assert "stdin:2" in told.stderr.decode()
     assert [json.loads(line)["run_id"] for line in (tmp_path / "out.jsonl").open()] == ["one", "two"]
+
+
+def test_record_makes_the_folder_of_scenarios(desk: Desk) -> None:
+    """A first scenario needs no folder; a way that leads nowhere stays a mistake."""
+    desk("init", ".")
+    ran = desk("run", "workflow.yaml", "--id", "r-1", "--input", "ticket=My invoice is wrong")
+    assert ran.code == 0, ran.err
+    made = desk("record", "r-1", "-o", "tried/r_1.yaml")
+    assert (made.code, (desk.folder / "tried" / "r_1.yaml").is_file()) == (0, True), made.err
+    wrong = desk("record", "r-1", "-o", "no/where/r_1.yaml")
+    assert (wrong.code, "no such file" in wrong.err) == (2, True)
+
+
+def test_imports_of_one_domain_are_of_its_family(desk: Desk) -> None:
+    run = {"task_id": 1, "reward": 1.0, "traj": [{"role": "user", "content": "hello"}]}
+    (desk.folder / "results.json").write_text(json.dumps([run]))
+    told = desk("import", "chat", "results.json", "-o", "runs.jsonl", "--domain", "airline", "--source", "bench")
+    assert told.code == 0, told.err
+    (found,) = read_recordings([desk.folder / "runs.jsonl"])
+    assert (found.source, found.domain, found.family, found.split_key) == (
+        "bench",
+        "airline",
+        "chat/airline",
+        "airline:1",
+    )
+    again = desk("import", "chat", "results.json", "results.json", "-o", "twice.jsonl")
+    assert (again.code, "1 run in twice.jsonl, 1 skipped" in again.out) == (0, True)
+    assert "run 'results.json:1:0' again" in again.err

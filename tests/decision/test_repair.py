@@ -61,6 +61,8 @@ REFUSED = {
     "cut off inside": ('{"decision": ' + GOOD, "form"),
     "cut off behind": (f'{GOOD}\n{{"action": "rej', "form"),
     "a thought without an end": ("<think>" + GOOD[:-1], "form"),
+    "an answer in a thought without an end": ("<think>I lean towards " + GOOD, "form"),
+    "a thought without an end behind one": ("<think>a</think><Reasoning>" + GOOD + " or not", "form"),
     "twice the same key": ('{"action": "approve", "action": "reject", "confidence": 1}', "twice"),
     "twice in a literal": ("{'action': 'approve', 'action': 'reject', 'confidence': 1}", "twice"),
     "NaN": (GOOD.replace("0.8", "NaN"), "number"),

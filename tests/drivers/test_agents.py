@@ -400,6 +400,7 @@ class MuteError(Exception):
         (OSError("\udcff is no name"), "OSError", "? is no name"),
         (RuntimeError("x" * 100_000), "RuntimeError", "x" * 10_000),
         (ExceptionGroup("two", [ValueError("a"), ValueError("b")]), "ExceptionGroup", "two (2 sub-exceptions)"),
+        (BaseExceptionGroup("one", [KeyboardInterrupt()]), "BaseExceptionGroup", "one (1 sub-exception)"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
 )
@@ -419,6 +420,15 @@ def test_whatever_an_agent_raises_is_a_failure_that_the_rules_see(
         kind, said = "RuntimeError", "coroutine raised StopIteration"  # Python's own doing
     assert (run.end, run.output["error_type"], run.output["error"]) == ("failed", kind, said or "raised")
     assert of(run, AgentFailed)[0].reason == "raised"
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), GeneratorExit("x")], ids=["interrupt", "exit"])
+def test_an_agent_in_a_thread_interrupts_nobody_but_itself(error: BaseException) -> None:
+    def agent(x: Any) -> None:
+        raise error
+
+    run = go(one(agent))
+    assert run.output["error_type"] == type(error).__name__
 
 
 def test_an_agent_that_does_not_take_its_arguments_fails() -> None:

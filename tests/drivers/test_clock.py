@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 
+import pytest
+
 from stepladder.drivers import ManualClock, SystemClock
 from tests.drivers.desk import go
 
@@ -69,5 +71,25 @@ def test_the_system_clock_is_the_wall_clock_and_rings_not_early() -> None:
         past = asyncio.Event()
         clock.call_at(at - 100.0, past.set)
         await past.wait()
+
+    go(body())
+
+
+def test_a_time_far_away_comes_when_the_clock_is_set_forward(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a suspended machine wakes: the loop's own clock has not moved."""
+    monkeypatch.setattr("stepladder.drivers.clock.LOOK_EVERY_S", 0.02)
+    real, ahead = time.time, [0.0]
+    monkeypatch.setattr(time, "time", lambda: real() + ahead[0])
+
+    async def body() -> None:
+        seen, clock = list[str](), SystemClock()
+        clock.call_at(real() + 3600.0, lambda: seen.append("in an hour"))
+        clock.call_at(real() + 7200.0, lambda: seen.append("in two"))
+        clock.call_at(real() + 3600.0, lambda: seen.append("forgotten"))()
+        await asyncio.sleep(0.1)
+        assert seen == []
+        ahead[0] = 3601.0
+        await asyncio.sleep(0.1)
+        assert seen == ["in an hour"]
 
     go(body())

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from stepladder.errors import DefinitionError
 from stepladder.evaluation.agent_policy import DEFAULT, load_policy, of_clauses, parse_policy
@@ -59,6 +60,53 @@ def test_references() -> None:
     assert share["error_count > 2"] == 0
     random = report.evaluations[1].groups[0].figures
     assert (random["recall"].value, random["lift"].value) == (0.5, 1.0)
+
+
+def test_at_random_among_runs_of_unknown_end() -> None:
+    """Half of the runs whose end is known fail, whatever the others do: so does what is drawn at random."""
+    unknown = [replace(run(f"u{i}", [0], 4, True), after=Afterwards()) for i in range(8)]
+    read = steps_of([*FOUR, *unknown])
+    random = evaluate(read.steps, read.truth, ANY_ERROR).evaluations[1].groups[0].figures
+    assert random["precision"].value == 0.5
+    assert random["recall"].value == round(10 / 12, 4)
+    nobody = steps_of(unknown)
+    figures = evaluate(nobody.steps, nobody.truth, ANY_ERROR).evaluations[1].groups[0].figures
+    assert {name: figures[name].value for name in ("precision", "recall", "false_escalations", "lift")} == {
+        "precision": None,
+        "recall": None,
+        "false_escalations": None,
+        "lift": None,
+    }
+
+
+def test_the_same_call_counts_calls_and_not_what_they_say() -> None:
+    """Three times the same result of calls that nobody knows is no call three times; a call counts when it is made."""
+
+    def calls(name: str, pages: list[int], *, ours: str = "tool_call") -> Recording:
+        made = tuple(new_step(i, "a", ours, tool="look", args={"page": page}) for i, page in enumerate(pages))
+        return Recording(name, "s", "f", "d", name, made, Identity(), Afterwards(Outcome(False)))
+
+    same = tuple(new_step(i, "env", "tool_result", "nothing") for i in range(6))
+    results = Recording("results", "s", "f", "d", "results", same, Identity(), Afterwards(Outcome(True)))
+    runs = [calls("yes", [1, 2, 1, 1, 5]), calls("last", [1, 2, 1, 1]), calls("no", [1, 2, 1, 2, 3]), results]
+    read = steps_of([*runs, calls("ours", [1, 1, 1, 1], ours="decision")])
+    assert read.steps.same_call.tolist()[:9] == [1, 1, 2, 3, 3, 1, 1, 2, 3]
+    figures = evaluate(read.steps, read.truth, ANY_ERROR).evaluations[-1]
+    assert (figures.policy, figures.groups[0].figures["escalated"].value) == ("same call >= 3", 0.2)
+
+
+def test_one_split_key_has_no_interval() -> None:
+    read = steps_of([run(f"a{i}", [0], 9, i % 2 == 0, "one") for i in range(10)])
+    group = evaluate(read.steps, read.truth, ANY_ERROR).evaluations[0].groups[0]
+    assert (group.figures["precision"].value, group.figures["precision"].low) == (0.5, None)
+    assert (group.landmarks[0].auroc.value, group.landmarks[0].auroc.low) == (0.5, None)
+
+
+@pytest.mark.parametrize("name", ["score", "score.reward"])
+def test_the_score_of_an_oracle_is_refused(name: str) -> None:
+    """In a workflow `score` is what its agents gave; in recordings it is what somebody knew who judged the turn."""
+    with pytest.raises(DefinitionError, match="only after the run"):
+        parse_policy(f"policy: {{classifier: {{complex: {{good: [{name} > 0]}}}}}}")
 
 
 def test_intervals_go_by_split_key() -> None:
@@ -163,14 +211,17 @@ def test_the_policy_that_ships_can_be_read() -> None:
 
 @needs_data
 def test_the_references_on_the_development_data() -> None:
-    """What the data's own table says of error_count > 2: 4% escalated, precision .77, recall .07."""
+    """What the data's own table says: error_count > 2 is 4%, .77, .07; the same call 14%, .66, .22, .16."""
     from stepladder.evaluation.steps import read_steps
 
-    read = read_steps(
-        [Path(DATA) / "tau.dev.jsonl.gz"], ["error_count", "steps_taken", "consecutive_errors", "most_repeated_call"]
-    )
+    read = read_steps([Path(DATA) / "tau.dev.jsonl.gz"], ["error_count", "steps_taken", "consecutive_errors"])
     report = evaluate(read.steps, read.truth, of_clauses("errors", {"e": ["error_count > 2"]}))
     figures = report.evaluations[0].groups[0].figures
     assert figures["escalated"].value == pytest.approx(0.04, abs=0.005)
     assert figures["precision"].value == pytest.approx(0.77, abs=0.01)
     assert figures["recall"].value == pytest.approx(0.07, abs=0.01)
+    same = {name: each.value for name, each in report.evaluations[-1].groups[0].figures.items()}
+    assert same["escalated"] == pytest.approx(0.145, abs=0.01)
+    assert same["precision"] == pytest.approx(0.66, abs=0.02)
+    assert same["recall"] == pytest.approx(0.22, abs=0.01)
+    assert same["recall_by_75"] == pytest.approx(0.16, abs=0.01)

@@ -188,6 +188,43 @@ def test_the_guard_seldom_trips_where_nothing_is_wrong(metric: str) -> None:
     assert sum(map(trips, range(200))) <= stats.binom.ppf(0.99, 200, 0.05)
 
 
+@pytest.mark.parametrize(("metric", "spread"), [("quality", 1.0), ("quality", 2.0), ("time_s", 1.0)])
+@pytest.mark.parametrize("most_are_nought", [False, True])
+def test_the_guard_seldom_trips_where_few_runs_make_the_mean(metric: str, spread: float, most_are_nought: bool) -> None:
+    """A tenth of the runs has b, and few of ten have the large values that a's mean is made of."""
+
+    def trips(seed: int) -> bool:
+        random = np.random.default_rng(seed)
+        values = random.lognormal(0, spread, 400) * ((random.random(400) < 0.1) if most_are_nought else 1)
+        arms: tuple[list[Measured], list[Measured]] = ([], [])
+        for place, value in enumerate(values):
+            said = {metric: float(value)}
+            arms[random.random() < 0.1].append(Measured(at=float(place), **said))
+        looks = guard_looks(split("a", "b", *arms), Guard(metric))  # type: ignore[arg-type]
+        return bool(looks) and looks[-1].trips
+
+    assert sum(map(trips, range(200))) <= stats.binom.ppf(0.99, 200, 0.05)
+
+
+@pytest.mark.parametrize("metric", ["quality", "time_s", "usd"])
+def test_the_guard_sees_numbers_that_are_worse(metric: str) -> None:
+    """Also where neither arm varies at all."""
+
+    def looks(apart: float, noise: float) -> bool:
+        random, worse = np.random.default_rng(1), -apart if metric == "quality" else apart
+        arms = [
+            [Measured(at=float(n), **{metric: 5 + at + noise * float(random.normal())}) for n in range(60)]
+            for at in (0.0, worse)
+        ]
+        found = guard_looks(split("a", "b", *arms), Guard(metric))  # type: ignore[arg-type]
+        return found[-1].trips
+
+    assert looks(1.5, 1.0)
+    assert looks(1.5, 0.0)
+    assert not looks(-1.5, 0.0)
+    assert not looks(0.0, 0.0)
+
+
 def test_the_guard_trips_where_something_is_wrong() -> None:
     tripped = [looks[-1] for seed in range(50) if (looks := guard_looks(drawn(seed, 0.8, 0.4, 900, 100)))[-1].trips]
     assert len(tripped) >= 48

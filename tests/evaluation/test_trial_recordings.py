@@ -6,6 +6,7 @@ import gzip
 import json
 from collections import defaultdict
 from functools import cache
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -185,6 +186,31 @@ def test_equal_arms_of_many_trials_a_task_differ_no_more_often_than_was_said(des
 def test_fewer_than_two_groups_say_nothing() -> None:
     assert by_group([1.0, 0.0], ["x", "x"], [1.0, 1.0], ["x", "x"])[:2] == (1, 1.0)
     assert by_group([1.0, 1.0], ["x", "y"], [1.0, 1.0], ["x", "y"]).p == 1.0
+    alone = by_group([0.1, 0.2, 0.0, 0.1], ["a", "b", "c", "d"], [0.9, 0.8, 0.7], ["z", "z", "z"])
+    assert alone[1:] == (1.0, -inf, inf)  # all of arm b is one witness, and nobody knows what another would say
+
+
+def test_groups_of_one_arm_each_are_welchs_test() -> None:
+    random = np.random.default_rng(2)
+    a, b = random.normal(0, 1, 40), random.normal(0.3, 3, 7)
+    found = by_group(list(a), [f"a{n}" for n in range(40)], list(b), [f"b{n}" for n in range(7)])
+    theirs = stats.ttest_ind(b, a, equal_var=False)
+    assert found.p == pytest.approx(theirs.pvalue)
+    assert found[2:] == pytest.approx(tuple(theirs.confidence_interval()))
+
+
+@pytest.mark.parametrize("groups_b", [4, 20])
+def test_few_groups_in_one_arm_are_not_made_good_by_many_in_the_other(groups_b: int) -> None:
+    """Equal arms of 20 groups and of a few, each with four runs that are alike."""
+
+    def drawn(seed: int) -> float:
+        random = np.random.default_rng(seed)
+        arms = [[centre + random.normal(0, 1, 4) for centre in random.normal(0, 1, count)] for count in (20, groups_b)]
+        names = [[f"{side}{n}" for n in range(len(arm)) for _ in range(4)] for side, arm in enumerate(arms)]
+        a, b = (list(np.concatenate(arm)) for arm in arms)
+        return by_group(a, names[0], b, names[1]).p
+
+    assert sum(drawn(seed) < 0.05 for seed in range(400)) <= stats.binom.ppf(0.999, 400, 0.05)
 
 
 # --- shadows

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepladder.fallback import Limiter, Limiters, Pace, Rate, RetryBudget, by_reliability
+from stepladder.fallback import Limiter, Limiters, Pace, Rate, RetryBudget, Traffic, by_reliability
 from stepladder.fallback.handling import CODES, TABLE, Failure, handling, latched_for_s
 
 
@@ -60,6 +60,24 @@ def test_no_minute_has_more_than_its_rate(most: int, asked: list[tuple[float, in
     for at, alone in sent:
         inside = [amount for when, amount in sent if at - 60 + 1e-3 < when <= at]
         assert sum(inside) <= most or inside == [alone], "what is more than a minute may have goes alone"
+
+
+@given(st.lists(st.tuples(st.floats(0, 20), st.booleans()), min_size=1, max_size=150))
+def test_two_rates_over_the_same_traffic_each_count_what_the_other_sent(asked: list[tuple[float, bool]]) -> None:
+    traffic, now, sent = Traffic(), 0.0, list[float]()
+    narrow, wide = (Limiter(Rate(per_minute=most, at_once=2), traffic) for most in (5, 12))
+    for later, by_narrow in asked:
+        limiter, most = (narrow, 5) if by_narrow else (wide, 12)
+        now += later
+        while (wait := limiter.blocked_s(now)) > 0:
+            now += wait + 1e-6
+        limiter.sent(now)
+        sent.append(now)
+        assert sum(now - 60 + 1e-3 < at for at in sent) <= most
+        assert (narrow.full(), wide.full()) == (False, False)
+        (wide if by_narrow else narrow).came_back()
+    narrow.told_to_wait(now, 90.0)
+    assert wide.blocked_s(now) == pytest.approx(90.0)
 
 
 def test_a_rate_of_all_together_holds_for_each_and_429_only_for_its_own() -> None:

@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator
 from multiprocessing.synchronize import Barrier
 from typing import Any
 
+import psutil
 import pytest
 
 from stepladder.errors import RunConflict, RunNotFound, RunOwned
 from stepladder.journal import NO_DIGEST, Journal, Owner, Turn, chain, gone, new_owner
+from stepladder.journal import owner as owners
 from stepladder.journal.owner import this_host
 from tests.journal.desk import RETURNED, STARTED, Pair, append, body, create, row, turn_of
 
@@ -49,6 +51,17 @@ def test_a_turn_of_anybody_else_is_refused(journals: Pair, mine: Owner, owner: s
         append(second, "a", 2, body(RETURNED), row(step="x") if brings_row else None, owner=owner)
     assert len(first.turns("a")) == 1
     assert first.row("a") == row()
+
+
+def test_a_clock_that_is_set_does_not_relieve_a_living_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time of day at which it was started, as the system tells it, moves with the clock."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        living = Owner("x", this_host(), process.pid, owners._started(process.pid), time.time() + 30)
+        real = psutil.Process.create_time
+        monkeypatch.setattr(psutil.Process, "create_time", lambda self: real(self) + 20)
+        assert living.alive(time.time())
+        process.communicate(b"\n")
+    assert not living.alive(time.time())
 
 
 def test_claiming_twice_is_claiming(journals: Pair, mine: Owner) -> None:

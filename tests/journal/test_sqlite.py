@@ -208,6 +208,41 @@ def test_what_may_only_be_read_is_a_journal_error(open_folder: Path, what: str) 
     open_folder.chmod(0o755)
 
 
+def test_where_nothing_can_be_written_it_can_be_read(open_folder: Path) -> None:
+    path = open_folder / "runs ?#%.db"
+    written(path)
+    path.chmod(0o444)
+    open_folder.chmod(0o555)
+
+    def look() -> str:
+        journal = SqliteJournal(path, create=False)
+        with pytest.raises(JournalError):
+            append(journal, "a", 6, turn(6))
+        return f"{len(journal.turns('a'))} turns, {len(list(journal.raw()))} run"
+
+    assert as_nobody(look) == "5 turns, 1 run"
+    open_folder.chmod(0o755)
+
+
+@pytest.mark.parametrize(("kept", "said"), [(("", "-wal", "-shm"), "5"), (("", "-wal"), "JournalError")])
+def test_a_log_is_read_as_well_or_the_file_is_refused(
+    tmp_path: Path, open_folder: Path, kept: tuple[str, ...], said: str
+) -> None:
+    """The newest commits are in it: a look that passed over them would tell of a past that is over."""
+    journal = SqliteJournal(tmp_path / "runs.db")
+    create(journal, row(), STARTED)
+    for number in range(2, 6):
+        append(journal, "a", number, turn(number))
+    for each in kept:  # as a killed process leaves them
+        copy = open_folder / f"runs.db{each}"
+        copy.write_bytes((tmp_path / f"runs.db{each}").read_bytes())
+        copy.chmod(0o444)
+    journal.close()
+    open_folder.chmod(0o555)
+    assert as_nobody(lambda: len(SqliteJournal(open_folder / "runs.db", create=False).turns("a"))).startswith(said)
+    open_folder.chmod(0o755)
+
+
 # --- a full disk
 
 

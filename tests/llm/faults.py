@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import yaml
 
+from stepladder.llm.form import Form
 from stepladder.llm.google import GoogleProvider
 from stepladder.llm.openai import OpenAIProvider
 
@@ -217,14 +218,14 @@ class Starved:
 
 
 def provider(
-    server: FaultServer, fault: str, run: str, wire: str, name: str, key: str | None = KEY
+    server: FaultServer, fault: str, run: str, wire: str, name: str, key: str | None = KEY, form: Form = "schema"
 ) -> OpenAIProvider | GoogleProvider:
     """A provider of ours whose server shows this fault; its key is the environment's where none is given."""
     url = server.url(fault, run, wire)
     if wire == "gemini_generate_content":
-        return GoogleProvider(api_key=key, base_url=url, name=name)
+        return GoogleProvider(api_key=key, base_url=url, name=name, form=form)
     return OpenAIProvider(
-        api_key=key, base_url=url, name=name, wire="responses" if wire == "openai_responses" else "chat"
+        api_key=key, base_url=url, name=name, wire="responses" if wire == "openai_responses" else "chat", form=form
     )
 
 

@@ -26,6 +26,7 @@ from stepladder.fallback import Retry
 from stepladder.journal import Journal, MemoryJournal
 from stepladder.journal.codec import encode_entry
 from stepladder.journal.sqlite import SqliteJournal
+from stepladder.llm.form import Form
 from stepladder.llm.health import Health
 from stepladder.llm.provider import Provider
 from stepladder.money import NANO, open_ledger, usd
@@ -96,7 +97,7 @@ def set_up(
     server: FaultServer, situation: str, fault: str, wire: str, others: dict[str, Provider], lap: int, folder: Path
 ) -> Setup:
     run = f"{situation}-{wire}-{lap}"
-    faulty = provider(server, fault, run, wire, "faulty", key_of(situation))
+    faulty = provider(server, fault, run, wire, "faulty", key_of(situation), form_of(situation))
     on_disk = situation == "echo" or (situation == "cap" and TORTURE)
     journal = SqliteJournal(folder / f"{fault}-{run}.db") if on_disk else MemoryJournal()
     return Setup(fault, wire, run, {"faulty": faulty, **others}, Watched(), journal)
@@ -105,6 +106,11 @@ def set_up(
 def key_of(situation: str) -> str | None:
     """Half of the situations have their key from the environment."""
     return OTHER_KEY if situation in ("chain", "echo") else None
+
+
+def form_of(situation: str) -> Form:
+    """Some are asked for the call of a function: whatever comes, the same has to follow."""
+    return "function" if situation in ("chain", "echo") else "schema"
 
 
 async def almost_spent(server: FaultServer, journal: Journal) -> Budget:

@@ -50,7 +50,7 @@ def test_a_model_is_provider_colon_model(text: str, parsed: tuple[str, str]) -> 
 def test_what_is_wrong_with_a_model_name_is_said(text: str, found: str) -> None:
     with pytest.raises(ModelNameError, match=found) as caught:
         parse_model(text)
-    assert "google, openai, scripted" in str(caught.value)
+    assert "google, openai, scripted, vertex" in str(caught.value)
 
 
 def test_each_provider_is_opened_once_per_server(monkeypatch: pytest.MonkeyPatch) -> None:

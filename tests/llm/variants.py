@@ -59,6 +59,7 @@ LIMITED: Final = Expect("retry", 3, alert=False)
 TOLD: Final = Expect("failover", alert=True)
 NEXT: Final = Expect("failover", alert=False)
 OFF: Final = Expect("fatal", latch="provider", alert=True)
+BLOCKED: Final = Expect("failover", breaker="endpoint", alert=True)
 KEY_OFF: Final = Expect("fatal", latch="api_key", alert=True)
 NO_MONEY: Final = Expect("failover", latch="api_key", alert=True)
 NO_MODEL: Final = Expect("failover", latch="model", alert=True)
@@ -204,11 +205,13 @@ def calls(*made: tuple[str, str | None], text: str | None = None) -> Callable[[s
             )
         if wire == "responses":
             listed = [{"type": "function_call", "name": n, "arguments": a} for n, a in made]
-            return answer(200, changed(ok(wire), "output", listed))
+            said = [changed(ok(wire), "output.1.content.0.text", text)["output"][1]] if text else []
+            return answer(200, changed(ok(wire), "output", [*said, *listed]))
         if any(a is not None and not _is_object(a) for _, a in made):
             return None
         parts = [{"functionCall": {"name": n, "args": None if a is None else json.loads(a)}} for n, a in made]
-        return answer(200, changed(ok(wire), "candidates.0.content.parts", parts))
+        said = [{"text": text}] if text else []
+        return answer(200, changed(ok(wire), "candidates.0.content.parts", [*said, *parts]))
 
     return does
 
@@ -259,6 +262,23 @@ def stream(
     return does
 
 
+def interleaved(*texts: str) -> Callable[[str], Act | None]:
+    """A stream of as many answers as texts, each by its index, one piece of each after the other."""
+
+    def does(wire: str) -> Act | None:
+        if wire == "responses":
+            return None
+        name = PATHS[wire]["answers"]
+        told = [events(wire, text=text) for text in texts]
+        for number, each in enumerate(told):
+            for event in each:
+                event[name][0]["index"] = number
+        data = b"".join(f"data: {json.dumps(event)}\n\n".encode() for row in zip(*told, strict=True) for event in row)
+        return answer(200, data, content_type="text/event-stream")
+
+    return does
+
+
 def stream_error(wire: str) -> dict[str, Any]:
     said = {"message": "The server had an error", "type": "server_error", "code": None}
     return {**said, "type": "error", "code": "server_error"} if wire == "responses" else {"error": said}
@@ -301,6 +321,28 @@ STRANGE: Final = {
     "text": (b"upstream connect error or disconnect/reset before headers", "text/plain"),
     "not JSON": (b'{"error": {"message": "cut', "application/json"),
 }
+BETWEEN: Final = {
+    "a page that calls itself JSON": (PAGE, "application/json"),
+    "a challenge": (b"<!DOCTYPE html><title>Just a moment...</title>", "text/html; charset=UTF-8"),
+    "a word": (b"RBAC: access denied", "text/plain"),
+    "a word in JSON": (b'"Forbidden"', "application/json"),
+    "a gateway's message": (b'{"message":"Forbidden"}', "application/json"),
+    "a framework's detail": (b'{"detail":"Unauthorized"}', "application/json"),
+    "a fault in XML": (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "application/xml"),
+    "an error that says nothing": (b'{"error": {}}', "application/json"),
+}
+"""What stands between us and a server of models says so; 403, 407 and 451 are not believed where it is no JSON."""
+THEIRS: Final = {
+    "another provider": STRANGE["another provider"],
+    "an error in a word": (b'{"error": "no"}', "application/json"),
+    "an error in a list": (b'[{"error": {"message": "no", "code": 1}}]', "application/json"),
+    "errors": (b'{"success": false, "errors": [{"message": "no", "code": 7}]}', "application/json"),
+    "code and message": (b'{"code": 7, "message": "no"}', "application/json"),
+    "an error as a whole": (b'{"object": "error", "message": "no"}', "application/json"),
+    "an error that calls itself a page": (b'{"error": {"message": "no", "type": "odd"}}', "text/html"),
+    "an error behind a mark": (b'\xef\xbb\xbf{"error": {"message": "no", "type": "odd"}}', "application/json"),
+}
+"""Forms in which servers of models say it."""
 HTTP_NOW: Final = formatdate(1e9, usegmt=True)
 HTTP_LATER: Final = formatdate(1e9 + 3600, usegmt=True)
 HTTP_SOON: Final = formatdate(1e9 + 1, usegmt=True)
@@ -359,8 +401,21 @@ VARIANTS: Final[dict[str, Variant]] = {
         for name, (data, named) in STRANGE.items()
         if not (status in (503, 504) and name == "html")
     },
+    **{
+        f"{status} with {name}": Variant(
+            lambda wire, status=status, data=data, named=named: answer(status, data, content_type=named),
+            BLOCKED if data.strip() and not data.lstrip(b"\xef\xbb\xbf").startswith((b"{", b"[")) else STATUSES[status],
+        )
+        for status in (403, 407, 451)
+        for name, (data, named) in {**STRANGE, **BETWEEN, **THEIRS}.items()
+    },
     "404 with a page": Variant(lambda wire: answer(404, PAGE, content_type="text/html"), OFF),
     "404 of a framework": Variant(lambda wire: answer(404, {"detail": "Not Found"}), OFF),
+    "404 of a key": Variant(lambda wire: answer(404, {"message": "Invalid API token"}), KEY_OFF),
+    "403 of a key in another form": Variant(
+        lambda wire: answer(403, {"detail": "x", "message": "API key expired"}), KEY_OFF
+    ),
+    "404 without words": Variant(error(404, "", code="", kind=""), OFF, {"google": NO_MODEL}),
     "404 of a path": Variant(error(404, "Invalid URL (POST /v1/chat/completion)", kind="invalid_request_error"), OFF),
     "404 of a model": Variant(error(404, "The model `x` does not exist or you do not have access to it."), NO_MODEL),
     "403 that is a limit": Variant(error(403, "Slow", code="RESOURCE_EXHAUSTED"), LIMITED),
@@ -566,6 +621,9 @@ VARIANTS: Final[dict[str, Variant]] = {
     "a call of another name": Variant(calls(("approve", TEXT)), REPAIR),
     "a call without arguments": Variant(calls(("decide", None)), REPAIR),
     "a call with half its arguments": Variant(calls(("decide", TEXT[:-9])), REPAIR),
+    "a call beside words": Variant(calls(("decide", TEXT), text="I would approve it."), MENDED),
+    "a call beside the same": Variant(calls(("decide", TEXT), text=f"So: {TEXT}"), MENDED),
+    "a call beside another answer": Variant(calls(("decide", TEXT), text=f"So: {OTHER_TEXT}"), REPAIR),
     "calls that differ": Variant(calls(("decide", TEXT), ("decide", OTHER_TEXT)), REPAIR),
     "calls of two names": Variant(calls(("decide", TEXT), ("search", "{}")), REPAIR),
     # what it says
@@ -653,4 +711,6 @@ VARIANTS: Final[dict[str, Variant]] = {
     "a stream with half an event": Variant(stream(after=b'data: {"choi\n\n'), BROKEN),
     "a stream of lists": Variant(stream(after=b"data: [1]\n\n"), BROKEN),
     "a stream of half a decision": Variant(stream(text=TEXT[:-9]), REPAIR),
+    "a stream of two answers alike": Variant(interleaved(TEXT, TEXT), OK),
+    "a stream of two answers that differ": Variant(interleaved(TEXT, OTHER_TEXT), REPAIR),
 }

@@ -116,6 +116,20 @@ def test_a_scripted_model_cannot_be_away(desk: Path) -> None:
         rehearse(desk / "w.yaml", script())
 
 
+@pytest.mark.parametrize(
+    ("told", "where"),
+    [
+        ({"faults": [{"fault": "reset"}, {"on": "gogle:*", "fault": "reset"}]}, "faults.1.on: found 'gogle:*'"),
+        ({"answers": {"google:*": [DROP]}}, "answers.google:*: found 'google:*'"),
+        ({"answers": {"openai:gpt-5": [DROP]}}, "did you mean openai:gpt-5-mini?"),
+    ],
+)
+def test_a_script_about_no_model_of_the_workflow_is_refused(desk: Path, told: dict[str, Any], where: str) -> None:
+    with pytest.raises(InputError, match="a model that is asked: one of: google:gemini") as caught:
+        rehearse(desk / "w.yaml", parse_script(json.dumps({"rehearsal": "r", "input": {"ticket": "t"}, **told})))
+    assert where in str(caught.value)
+
+
 def test_a_repeated_effect_is_seen() -> None:
     import asyncio
 

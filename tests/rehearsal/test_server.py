@@ -25,20 +25,20 @@ GOOD = {"slow", "no_usage", "ok", "prose", "illegal"}
 PRICES = {"openai:m": (10.0, 40.0), "google:m": (10.0, 40.0)}
 
 
-def provider(name: str, server: FaultServer) -> Provider:
+def provider(name: str, server: FaultServer, **options: Any) -> Provider:
     from stepladder.llm.google import GoogleProvider
     from stepladder.llm.openai import OpenAIProvider
 
     if name == "openai":
-        return OpenAIProvider(api_key="sk-rehearsal", base_url=server.openai_url, prices=PRICES)
-    return GoogleProvider(api_key="AIza-rehearsal", base_url=server.url, prices=PRICES)
+        return OpenAIProvider(api_key="sk-rehearsal", base_url=server.openai_url, prices=PRICES, **options)
+    return GoogleProvider(api_key="AIza-rehearsal", base_url=server.url, prices=PRICES, **options)
 
 
-def ask(name: str, server: FaultServer, deadline_s: float = 0.6) -> ModelReply | ModelError:
+def ask(name: str, server: FaultServer, deadline_s: float = 0.6, **options: Any) -> ModelReply | ModelError:
     request = ModelRequest(model="m", system="s", prompt="p" * 400, schema=SCHEMA, deadline_s=deadline_s)
 
     async def asked() -> ModelReply | ModelError:
-        opened = provider(name, server)
+        opened = provider(name, server, **options)
         try:
             return await opened.ask(request)
         except ModelError as error:
@@ -69,6 +69,17 @@ def test_every_family_on_both_wires(wire: str, family: str) -> None:
             assert (json.loads(found.text)["action"] if family in ("ok", "slow") else "GO") == "GO"
         if isinstance(found, ModelError):
             assert found.cost_usd is not None or found.may_be_billed or served.billed_usd == 0.0, "the bill is not lost"
+
+
+@pytest.mark.parametrize(
+    ("wire", "options"),
+    [("openai", {}), ("openai", {"wire": "responses"}), ("google", {}), ("google", {"vertexai": True})],
+)
+def test_the_first_legal_action_is_found_where_a_function_has_to_be_called(wire: str, options: dict[str, Any]) -> None:
+    with FaultServer(script(), prices=PRICES) as server:
+        found = ask(wire, server, form="function", **options)
+    assert isinstance(found, ModelReply), found
+    assert json.loads(found.text)["action"] == "GO"
 
 
 def test_scripted_answers_are_used_up_by_what_comes_whole() -> None:

@@ -178,3 +178,13 @@ def test_the_development_data(tmp_path: Path) -> None:
 def test_a_step_has_no_field_for_what_came_afterwards() -> None:
     assert not set(Step.__struct_fields__) & {"score", "outcome", "success", "n_steps", "failure", "judges"}
     assert isinstance(msgspec.structs.asdict(Step(0, "a", "message")), dict)
+
+
+def test_a_mark_before_the_first_line_is_no_part_of_it(tmp_path: Path) -> None:
+    """Editors of some systems put one there, and end lines otherwise."""
+    file = tmp_path / "runs.jsonl"
+    line = b'{"run_id": "%s", "steps": [{"i": 0, "agent": "a", "kind": "message"}]}\r\n'
+    file.write_bytes(b"\xef\xbb\xbf" + line % b"a" + line % b"b" + line % b"")
+    problems: list[Problem] = []
+    assert [each.run_id for each in read_recordings([file], problems.append)] == ["a", "b"]
+    assert [(each.line, each.where) for each in problems] == [(3, "run_id")]

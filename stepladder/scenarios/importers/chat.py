@@ -70,7 +70,7 @@ def _recording(run: Mapping[str, Any], about: Mapping[str, Any], document: Docum
         return "no message but the system's"
     task, trial = word(run.get("task_id")), whole(run.get("trial"))
     domain = word(mapping(about.get("environment_info")).get("domain_name")) or word(run.get("domain"), "chat")
-    name = word(run.get("id")) or f"{document.file.name}:{document.number}:{place}"
+    name = word(run.get("id")) or f"{document.name}:{document.number}:{place}"
     reward = number(mapping(run.get("reward_info")).get("reward", run.get("reward")))
     model = word(mapping(about.get("agent_info")).get("llm")) or word(run.get("model"))
     outcome = Outcome(_success(run, reward), reward, word(run.get("termination_reason")) or None)
@@ -97,7 +97,7 @@ def _success(run: Mapping[str, Any], reward: float | None) -> bool | None:
 
 def write_message(writer: Writer, message: Mapping[str, Any]) -> None:
     """One message as steps: what is said first, then each call."""
-    role, text = message["role"], text_of(message.get("content"))
+    role, text = message["role"], text_of(message.get("content")) or text_of(message.get("refusal"))
     usage = mapping(message.get("usage"))
     more = {
         "tokens": whole(usage.get("completion_tokens")),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import codecs
 import gzip
 import json
+import os
 import re
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, Final, NamedTuple
@@ -28,11 +30,12 @@ _DECODER: Final = json.JSONDecoder()
 
 
 class Document(NamedTuple):
-    """A JSON value, the file it stands in, and its number there."""
+    """A JSON value, the file it stands in, its number there, and what the file is called among those read with it."""
 
     value: Any
     file: Path
     number: int
+    name: str
 
     def problem(self, found: str, expected: str, where: str = "") -> Problem:
         """A problem with it."""
@@ -47,12 +50,27 @@ def documents(files: Iterable[Path], told: OnProblem, on_bytes: OnBytes) -> Iter
     Raises:
         InputError: a file cannot be opened.
     """
-    for file in files:
+    for file, name in labelled(files):
         try:
             with file.open("rb") as raw:
-                yield from _values(_Reader(raw, file, told, on_bytes))
+                for number, value in _values(_Reader(raw, file, told, on_bytes)):
+                    yield Document(value, file, number, name)
         except OSError as error:
             raise InputError("import", str(file), str(error.strerror or error).lower(), "a readable file") from None
+
+
+def labelled(files: Iterable[Path]) -> list[tuple[Path, str]]:
+    """The files with what each is called: its name, or where others have it too, its way from their common folder."""
+    files = list(files)
+    times = Counter(file.name for file in files)
+    found = list[tuple[Path, str]]()
+    for file in files:
+        if times[file.name] > 1:
+            folders = [str(each.absolute().parent) for each in files if each.name == file.name]
+            found.append((file, Path(os.path.relpath(file.absolute(), os.path.commonpath(folders))).as_posix()))
+        else:
+            found.append((file, file.name))
+    return found
 
 
 class _Reader:
@@ -86,7 +104,7 @@ class _Reader:
         self.told(Problem("", found, expected, str(self.file), self.number, "warning", "import"))
 
 
-def _values(reader: _Reader) -> Iterator[Document]:
+def _values(reader: _Reader) -> Iterator[tuple[int, Any]]:
     while not reader.text.strip() and reader.more():
         pass
     reader.text = reader.text.lstrip("\ufeff \t\r\n")
@@ -103,7 +121,7 @@ def _values(reader: _Reader) -> Iterator[Document]:
         reader.number += 1
         found = _next(reader)
         if found is not None:
-            yield Document(found[0], reader.file, reader.number)
+            yield reader.number, found[0]
         elif reader.over and not reader.text.strip():
             return
 

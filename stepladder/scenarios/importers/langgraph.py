@@ -1,4 +1,4 @@
-"""LangGraph: logs of `stream` and checkpoints (state snapshots), as JSON.
+"""LangGraph: logs of `stream` and checkpoints (state snapshots), as JSON or as SqliteSaver keeps them.
 
     {"agent": {"messages": [...]}}                       an update, as `stream_mode="updates"` gives it
     ["updates", {"agent": {"messages": [...]}}]          the same with its mode, as several modes give it
@@ -6,9 +6,11 @@
     {"thread_id": ..., "update" or "values": {...}}      any of them with the thread beside it
     [["graph:1"], "updates", {...}]    {"type": "updates", "ns": [], "data": {...}}    as other versions give them
     {"type": "checkpoint", "payload": {"values": ...}}   {"checkpoint": {"channel_values": ...}, "config": ...}
+    {"type": "task_result", "payload": {"name": "agent", "result": {"messages": [...]}}}
 
-A run is a thread; a file without threads is one run. Messages are LangChain's, in any of the forms that its dumps
-have. A message comes once, however often later states repeat it: by its id, else by its place.
+A run is a thread; a file without threads is one run, and what names no thread belongs to the one that its file named
+last. Messages are LangChain's, in any of the forms that its dumps have. A message comes once, however often later
+states repeat it: by its id, else by its place. An update or event of a graph that holds no message is no step.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from stepladder.scenarios.importers.documents import documents
+from stepladder.errors import Problem
+from stepladder.scenarios.importers.documents import Document, documents, labelled
+from stepladder.scenarios.importers.langgraph_sqlite import is_sqlite, kept_checkpoints
 from stepladder.scenarios.importers.writer import Writer, mapping, text_of, whole, word
 from stepladder.scenarios.recording import Identity, Recording
 from stepladder.scenarios.recording_files import OnBytes, OnProblem
@@ -75,15 +79,33 @@ class _Thread:
 def read_langgraph(files: Iterable[Path], told: OnProblem, on_bytes: OnBytes) -> Iterator[Recording]:
     """The runs in LangGraph's logs and checkpoints. Raises InputError: a file cannot be opened."""
     threads: dict[str, _Thread] = {}
-    for document in documents(files, told, on_bytes):
-        value = _inside(document.value)
-        thread_id = _thread_of(mapping(document.value)) or _thread_of(value) or document.file.name
-        if not _take(threads.setdefault(thread_id, _Thread()), value):
-            told(document.problem("no messages", "an update or a snapshot of a state with messages"))
+    for file, label in labelled(files):
+        if is_sqlite(file):
+            for thread_id, state in kept_checkpoints(file, told, on_bytes):
+                _take(threads.setdefault(thread_id, _Thread()), state)
+        elif not _read(documents([file], told, on_bytes), label, threads, told):
+            found, expected = "no messages", "updates or snapshots of a state with messages"
+            told(Problem("", found, expected, str(file), level="warning", code="import"))
     for name, thread in threads.items():
         if thread.writer.steps:
             identity = Identity(thread.model or None, agent_system="LangGraph")
             yield Recording(name, "langgraph", "langgraph", "langgraph", name, tuple(thread.writer.steps), identity)
+
+
+def _read(listed: Iterable[Document], label: str, threads: dict[str, _Thread], told: OnProblem) -> bool:
+    """Take what one file says; False where it has something to say, and no message."""
+    current, took, any_ = label, False, False
+    for document in listed:
+        any_, value = True, _inside(document.value)
+        named = _thread_of(mapping(document.value)) or _thread_of(value)
+        if named and named not in threads and current == label and label in threads:
+            threads[named] = threads.pop(label)  # what came before belongs to it
+        current = named or current
+        if not value:
+            told(document.problem("no messages", "an update or a snapshot of a state with messages"))
+        else:
+            took |= _take(threads.setdefault(current, _Thread()), value)
+    return took or not any_
 
 
 def _inside(value: Any) -> Mapping[str, Any]:
@@ -97,6 +119,12 @@ def _inside(value: Any) -> Mapping[str, Any]:
     for name in ("payload", "checkpoint"):
         if isinstance(found.get(name), Mapping):
             return _inside({"config": found.get("config"), **found[name]})
+    if isinstance(found.get("name"), str) and "triggers" in found and "input" in found:  # a task that begins
+        return {"values": found["input"]}
+    if isinstance(found.get("name"), str) and "result" in found and "id" in found:  # one that has ended
+        result = found["result"]
+        pairs = isinstance(result, list) and all(isinstance(each, list) and len(each) == 2 for each in result)
+        return {"update": {found["name"]: {word(key): each for key, each in result} if pairs else result}}
     return found
 
 

@@ -31,10 +31,10 @@ FLAGS: Final = ("is_request_satisfied", "is_in_loop", "is_progress_being_made")
 TERMINAL: Final = "Computer_terminal"
 PEOPLE: Final = ("human", "user", "UserProxy")
 ORCHESTRATORS: Final = ("Orchestrator", "MagenticOneOrchestrator")
-TOLD: Final = ("OrchestrationEvent", "AgentEvent", "TextMessage")
+TOLD: Final = ("OrchestrationEvent", "AgentEvent", "TextMessage", "MultiModalMessage")
 """Events in which somebody says something; those of older logs have no type."""
-_ROLE: Final = re.compile(r"(?P<agent>\w+)\s*\((?P<aside>[^)]*)\)")
-_HANDS: Final = re.compile(r"->\s*(?P<to>\w+)")
+_ROLE: Final = re.compile(r"(?P<agent>\w[^()]*?)\s*\((?P<aside>[^)]*)\)")
+_HANDS: Final = re.compile(r"->\s*(?P<to>\w.*?)\s*$")
 _EXIT: Final = re.compile(r"exitcode:\s*(\d+)")
 
 
@@ -90,7 +90,7 @@ def _recording(run: Mapping[str, Any], document: Document) -> Recording | str:
     failure = Failure(step, word(run.get("mistake_agent")) or None, reason=word(run.get("mistake_reason")) or None)
     success = correct if isinstance(correct, bool) else (False if step is not None else None)
     return Recording(
-        f"{document.file.name}:{document.number}",
+        f"{document.name}:{document.number}",
         "magentic-one" if ledger else "captain-agent",
         "magentic-one/ledger" if ledger else "magentic-one/chat",
         "magentic-one",

@@ -15,6 +15,7 @@ failed. Spans of other kinds are left out.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -157,16 +158,18 @@ class _Run:
 
     def __init__(self) -> None:
         self.writer = Writer()
-        self.heard, self.returned = set[str](), set[str]()
+        self.heard, self.returned = Counter[str](), set[str]()
         self.open: dict[str, list[str]] = {}
 
     def chat(self, span: Span) -> None:
         """What the model was given that is new, and what it said."""
-        agent, writer = word(span.said.get("gen_ai.agent.name"), "assistant"), self.writer
+        agent, writer, times = word(span.said.get("gen_ai.agent.name"), "assistant"), self.writer, Counter[str]()
         for message in heard(span.said, list(span.events)):
-            if message.role == "user" and message.text and message.text not in self.heard:  # each span repeats the past
-                self.heard.add(message.text)
-                writer.asked(message.text, ts=_time(span.began))
+            if message.role == "user" and message.text:  # each span repeats the past
+                times[message.text] += 1
+                if times[message.text] > self.heard[message.text]:
+                    self.heard[message.text] += 1
+                    writer.asked(message.text, ts=_time(span.began))
             for call_id, text in message.results:
                 if writer.knows(call_id) and call_id not in self.returned:
                     self.returned.add(call_id)

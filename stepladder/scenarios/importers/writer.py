@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite, nan
 from typing import Any
 
 from stepladder.scenarios.recording import Step
@@ -16,6 +17,7 @@ class Writer:
         self.steps: list[Step] = []
         self._calls: dict[str, int] = {}
         self._last: dict[str, int] = {}
+        self._batch: list[int] = []
 
     def asked(self, text: str, **more: Any) -> None:
         """A person says something."""
@@ -31,6 +33,9 @@ class Writer:
     ) -> None:
         """An agent calls a tool, or hands over to another agent."""
         self._last[tool] = len(self.steps)
+        if self.steps and self.steps[-1].kind not in ("tool_call", "handoff"):
+            self._batch = []
+        self._batch.append(len(self.steps))
         if call_id:
             self._calls[call_id] = len(self.steps)
         self._add(agent, kind, str(more.pop("text", "")), tool=tool, args=args, **more)
@@ -49,10 +54,17 @@ class Writer:
         agent: str = "environment",
         **more: Any,
     ) -> None:
-        """A call returned: the one of this id, else the newest of this tool."""
-        ref = self._calls.get(call_id) if call_id else self._last.get(tool)
+        """A call returned: the one of this id, else the first of this tool among the newest calls, which were made
+        together, that has not returned, else the newest of this tool."""
+        ref = self._calls.get(call_id) if call_id else self._unanswered(tool)
+        if ref in self._batch:
+            self._batch.remove(ref)
         name = self.steps[ref].tool if ref is not None else tool or None
         self._add(agent, "tool_result", text, tool=name, ref=ref, is_error=error, **more)
+
+    def _unanswered(self, tool: str) -> int | None:
+        waiting = (place for place in self._batch if self.steps[place].tool == tool)
+        return next(waiting, self._last.get(tool))
 
     def _add(self, agent: str, kind: str, text: str, **more: Any) -> None:
         args = more.pop("args", None)
@@ -60,7 +72,8 @@ class Writer:
 
 
 def text_of(content: Any) -> str:
-    """The text of a message's content: text as it stands, the text parts of a list, nothing of anything else."""
+    """The text of a message's content: text as it stands, the text parts (and refusals) of a list, nothing of anything
+    else."""
     if isinstance(content, str):
         return content
     if isinstance(content, list):
@@ -72,7 +85,7 @@ def _part_text(part: Any) -> str:
     if isinstance(part, str):
         return part
     if isinstance(part, Mapping):
-        found = part.get("text", part.get("content"))
+        found = part.get("text", part.get("content", part.get("refusal")))
         return found if isinstance(found, str) else ""
     return ""
 
@@ -83,8 +96,12 @@ def word(value: Any, otherwise: str = "") -> str:
 
 
 def number(value: Any) -> float | None:
-    """The value where it is a number."""
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    """The value where it is a number, also as text; not what is none (NaN) or has no end."""
+    try:
+        found = nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return found if isfinite(found) else None
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
