@@ -131,7 +131,8 @@ def _of_recordings(
     files: list[Path], only: list[str] | None, design: str, meant: Meant, point: str, criteria: Criteria, screen: Screen
 ) -> Exit:
     from stepladder.cli.failures import UsageError
-    from stepladder.cli.recordings import Progress, wanted_of
+    from stepladder.cli.only import OnlyThese
+    from stepladder.cli.recordings import Progress
     from stepladder.evaluation.trial import judge
     from stepladder.evaluation.trial_recordings import (
         FIELDS,
@@ -144,13 +145,9 @@ def _of_recordings(
     by = meant.by or "model"
     if not can_differ_in(by):
         raise UsageError(f"--by {by}: expected {', '.join(FIELDS)} or provenance.KEY")
-    wanted, listed = wanted_of(only, FIELDS), recording_files(files)
+    these, listed = OnlyThese(only, FIELDS), recording_files(files)
     with Progress(listed, "reading", json=screen.json) as progress:
-        found = (
-            run
-            for run in read_recordings(listed, progress.on_problem, progress.on_bytes)
-            if wanted is None or wanted(run)
-        )
+        found = these.of(read_recordings(listed, progress.on_problem, progress.on_bytes))
         if design == "shadow":
             return _tell_shadow(shadow_of_recordings(found, point, criteria.level, meant.b), criteria, screen)
         trial = trial_of_recordings(found, by, a=meant.a, b=meant.b, design=_held(design), pair_by=meant.pair_by)

@@ -15,6 +15,7 @@ from stepladder.cli.options import DEFAULT_JOURNAL, AgentsFile, JournalFile, Jso
 if TYPE_CHECKING:
     from stepladder.cli.screen import Screen
     from stepladder.evaluation.choices import Chosen
+    from stepladder.evaluation.minds import Change
     from stepladder.evaluation.mining import Proposal
 
 
@@ -71,16 +72,18 @@ def mine(
             raise UsageError("mine: --review looks at a journal and a file, nothing else")
         return _review(review, apply, min_agreement, (journal, agents, option), screen)
     chosen = _from_files(recordings, step) if recordings else _from_journal((journal, agents, option), workflow, point)
-    found, routes, measured = _mined(chosen, min_agreement, partitions, seed, screen)
+    found, routes, changes, measured = _mined(chosen, min_agreement, partitions, seed, screen)
     if into is not None:
         _accept(found, routes, accept, into, screen)
     elif screen.json:
         import msgspec
 
-        screen.emit({"choices": len(chosen), "proposals": msgspec.to_builtins(found), "coverage": measured})
+        told, minds = msgspec.to_builtins(found), msgspec.to_builtins(changes)
+        screen.emit({"choices": len(chosen), "proposals": told, "changes": minds, "coverage": measured})
     else:
-        from stepladder.cli.mining_telling import tell_proposals, tell_python
+        from stepladder.cli.mining_telling import tell_changes, tell_proposals, tell_python
 
+        tell_changes(changes, screen)
         tell_proposals(found, len(chosen), measured, screen)
         if not recordings and found and not found[0].step:
             tell_python(found, routes, screen)
@@ -128,22 +131,25 @@ def _from_journal(where: tuple[Any, Any, Any], workflow: Path | None, point: str
 
 def _mined(
     chosen: list[Chosen], agreement: float, partitions: int, seed: int, screen: Screen
-) -> tuple[list[Proposal], dict[int, list[str]], dict[str, Any] | None]:
-    """The proposals of each step, the routes that each was seen on, and what they take over out of fold."""
+) -> tuple[list[Proposal], dict[int, list[str]], list[Change], dict[str, Any] | None]:
+    """The proposals of each step, the routes that each was seen on, the changes of mind, and what the rules take over
+    out of fold."""
+    from stepladder.evaluation.minds import current
     from stepladder.evaluation.mined_rules import Terms
-    from stepladder.evaluation.mining import Mine, coverage, proposals
+    from stepladder.evaluation.mining import coverage, proposals
 
     found: list[Proposal] = []
-    routes, measured = dict[int, list[str]](), None
+    routes, changes, measured = dict[int, list[str]](), list["Change"](), None
     for step in dict.fromkeys(each.step for each in chosen):
-        mining = Mine([each for each in chosen if each.step == step], Terms(agreement=agreement))
-        rules = mining.rules(seed=seed)
+        now = current([each for each in chosen if each.step == step], Terms(agreement=agreement), seed)
+        mining, rules = now.mine, now.rules
+        changes += now.changes
         for rule, proposal in zip(rules, proposals(mining, rules, len(found) + 1, step), strict=True):
             found.append(proposal)
             routes[proposal.number] = sorted({each.route for each in mining.rows_of(rule)} & {"hybrid", "complex"})
         if partitions and len(set(mining.groups)) >= 5:
             measured = _coverage(coverage(mining, partitions, on_partition=_progress(screen)))
-    return found, routes, measured
+    return found, routes, changes, measured
 
 
 def _coverage(found: Any) -> dict[str, Any]:

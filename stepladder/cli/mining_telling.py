@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.text import Text
 
 from stepladder.cli.screen import Screen, clean
-from stepladder.cli.tell import cost, many, seconds
+from stepladder.cli.tell import cost, many, moment, seconds
 
 if TYPE_CHECKING:
     from stepladder.evaluation.accepted import Watched
+    from stepladder.evaluation.minds import Change
     from stepladder.evaluation.mining import Proposal
 
 STYLES: Final = {"promote": "green", "keep": "green", "wait": "yellow", "retire": "red"}
@@ -39,6 +40,17 @@ def tell_proposals(found: Sequence[Proposal], choices: int, measured: dict[str, 
         screen.out.print(line, style="green", soft_wrap=True)
 
 
+def tell_changes(changes: Sequence[Change], screen: Screen) -> None:
+    """Where the model changed its mind, and what of before does not count."""
+    for each in changes:
+        clauses, where = ", ".join(map(clean, each.when)), f" in {clean(each.step)}" if each.step else ""
+        told = f"when [{clauses}]{where} the model changed its mind on {moment(each.at)}: {clean(each.action)} in "
+        told += (
+            f"{each.before:.0%} of the runs before, {each.after:.0%} since; {many(each.choices, 'choice')} from before"
+        )
+        screen.out.print(Text(f"{told} {'does' if each.choices == 1 else 'do'} not count", "yellow"), soft_wrap=True)
+
+
 def _rule(each: Proposal) -> Text:
     where = f" in {clean(each.step)}" if each.step else ""
     clauses = ", ".join(map(clean, each.when))
@@ -51,6 +63,9 @@ def _evidence(each: Proposal) -> list[str]:
     support = f"{many(each.support, 'choice')} of {many(each.runs, 'run')}"
     agrees = f"agrees in {each.agreement:.1%} of {each.held} held out, surely {each.lower:.1%} (p {each.p:.1g})"
     told = [f"{support}; {agrees}"]
+    if each.drift is not None:
+        newest, before, p = each.drift.newest, each.drift.before, each.drift.p
+        told.append(f"agrees in {newest:.1%} of the newest quarter of runs, {before:.1%} of those before (p {p:.1g})")
     if each.success is not None and each.otherwise is not None:
         told.append(f"{each.success:.0%} of the runs it fired in ended well, {each.otherwise:.0%} of the others")
     if each.saves_usd or each.saves_s:

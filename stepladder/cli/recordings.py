@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from stepladder.errors import Problem
-    from stepladder.evaluation.steps import Read, Wanted
-    from stepladder.scenarios.recording import Recording
+    from stepladder.evaluation.steps import Read
 
 PANEL = "Recordings"
 SHOWN_PROBLEMS = 20
@@ -77,47 +76,19 @@ class Progress:
             self.kept.append(problem)
 
 
-def wanted_of(only: Sequence[str] | None, keys: Sequence[str] = ("source", "family", "domain")) -> Wanted | None:
-    """Which runs are meant, by what they say of these keys. Raises UsageError."""
-    from fnmatch import fnmatchcase
-
-    from stepladder.cli.failures import UsageError
-
-    asked: dict[str, list[str]] = {}
-    for each in only or ():
-        key, equals, pattern = each.partition("=")
-        if not equals or key not in keys or not pattern:
-            *others, last = (f"{name}=" for name in keys)
-            raise UsageError(
-                f"--only {each}: expected {', '.join(others)} or {last} and a pattern, such as domain=retail"
-            )
-        asked.setdefault(key, []).append(pattern)
-    if not asked:
-        return None
-
-    def wanted(run: Recording) -> bool:
-        return all(any(fnmatchcase(run.said(key), each) for each in patterns) for key, patterns in asked.items())
-
-    return wanted
-
-
 def steps_of(given: Sequence[Path], only: Sequence[str] | None, names: Sequence[str] = (), *, json: bool) -> Read:
     """The steps of the recordings that are meant, with columns of these names (none: of every number).
 
     Raises InputError, UsageError.
     """
-    from stepladder.evaluation.steps import NUMERIC, read_steps
-    from stepladder.scenarios.recording_files import recording_files
+    from stepladder.cli.only import OnlyThese
+    from stepladder.evaluation import steps
+    from stepladder.scenarios.recording_files import read_recordings, recording_files
 
-    files = recording_files(given)
+    meant, files = OnlyThese(only), recording_files(given)
     with Progress(files, "reading", json=json) as progress:
-        return read_steps(
-            files,
-            names or NUMERIC,
-            wanted=wanted_of(only),
-            on_problem=progress.on_problem,
-            on_bytes=progress.on_bytes,
-        )
+        runs = read_recordings(files, progress.on_problem, progress.on_bytes)
+        return steps.steps_of(meant.of(runs), names or steps.NUMERIC, ", ".join(map(str, files)))
 
 
 @contextmanager

@@ -34,6 +34,16 @@ CatchValue = Annotated[float, typer.Option("--catch-value", metavar="N", min=0.0
 EscalationCost = Annotated[
     float, typer.Option("--escalation-cost", metavar="N", min=0.0, help="What an escalation costs, in the same unit.")
 ]
+LateValue = Annotated[
+    float,
+    typer.Option(
+        "--late-value",
+        metavar="N",
+        min=0.01,
+        max=1.0,
+        help="With --learn: what a catch after 75% of its run is worth, against one before.",
+    ),
+]
 Trials = Annotated[
     int | None,
     typer.Option(
@@ -66,6 +76,7 @@ def tune(
     one_for_all: OneForAll = False,
     catch_value: CatchValue = 1.0,
     escalation_cost: EscalationCost = 0.0,
+    late_value: LateValue = 0.3,
     trials: Trials = None,
     partitions: Partitions = 20,
     study: Study = None,
@@ -82,7 +93,8 @@ def tune(
     from stepladder.evaluation.policy_text import policy_text
     from stepladder.evaluation.tuning import tune as tuned_of
 
-    asked = Asked(budget, learn, not one_for_all, catch_value, escalation_cost, trials or 0, partitions, seed)
+    per_domain = not one_for_all
+    asked = Asked(budget, learn, per_domain, catch_value, escalation_cost, trials or 0, partitions, seed, late_value)
     read, screen = steps_of(recordings, only, json=as_json), Screen(json=as_json)
     with _Telling(json=as_json) as tell:
         tuned = tuned_of(read, asked, study, tell)

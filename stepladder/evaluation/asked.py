@@ -7,12 +7,14 @@ from typing import Any
 
 import msgspec
 
+from stepladder.evaluation.learn import LATE_VALUE
 from stepladder.evaluation.ranking import Held, Spread
 
 
 class Asked(msgspec.Struct, frozen=True):
     """What to tune for. `budget`: the share of runs that may be escalated; `catch_value` against `escalation_cost`:
-    where a catch is worth less than the escalations it takes, fewer are made; `per_domain`: a threshold for each."""
+    where a catch is worth less than the escalations it takes, fewer are made; `per_domain`: a threshold for each;
+    `late_value`: what a catch after 75% of its run is worth to a learned risk, against one before."""
 
     budget: float = 0.2
     learn: bool = False
@@ -22,6 +24,7 @@ class Asked(msgspec.Struct, frozen=True):
     trials: int = 0
     partitions: int = 20
     seed: int = 0
+    late_value: float = LATE_VALUE
 
 
 class Point(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from stepladder.scenarios.observing import observations
+from stepladder.scenarios.observing import observations, seconds_of
 from stepladder.scenarios.recording import Recording, Step
 from stepladder.signals import BUILTIN, MESSAGE, Fold
 from stepladder.signals.habits import HABITS, named
@@ -26,7 +26,7 @@ class Chosen(msgspec.Struct, frozen=True):
 
     `group`: choices that share it are never on both sides of a split. `success` is how its run ended. `rule` is what
     the rules said, where they said something; `step`, `route` and `workflow` are where it was made ("" for an imported
-    run).
+    run). `at` is when, in seconds since 1970 (None: nobody knows).
     """
 
     run_id: str
@@ -40,6 +40,7 @@ class Chosen(msgspec.Struct, frozen=True):
     step: str = ""
     route: str = ""
     workflow: str = ""
+    at: float | None = None
 
 
 def chosen_in(recordings: Iterable[Recording], agents: Iterable[str] = ()) -> Iterator[Chosen]:
@@ -62,7 +63,8 @@ def _in_run(run: Recording, fold: Fold, wanted: frozenset[str]) -> Iterator[Chos
                 values, _ = fold.values(memory, broken)
                 facts = flat({**values, **(ours.signals if ours else {}), "taken": taken})
                 told = (ours.rule_action, "", ours.route) if ours else ("", "", "")
-                yield Chosen(run.run_id, run.split_key, facts, said, success, step.cost, None, *told)
+                given = run.run_id, run.split_key, facts, said, success, step.cost, None
+                yield Chosen(*given, *told, at=seconds_of(step.ts) or None)
             taken = {**taken, action: taken.get(action, 0) + 1}
         memory, broken = fold.update(memory, broken, seen)
 

@@ -92,7 +92,7 @@ def _chosen(
     seconds = sum(call.elapsed_s for call in record.calls)
     opened, (step, workflow) = record.opened, where
     told = opened.verdict.action, step, opened.route, workflow
-    return Chosen(run_id, group, facts, verdict.action, success, record.cost_usd, seconds, *told)
+    return Chosen(run_id, group, facts, verdict.action, success, record.cost_usd, seconds, *told, at=record.at)
 
 
 def points_in(journal: Journal) -> dict[str, int]:

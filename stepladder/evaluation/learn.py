@@ -7,6 +7,9 @@ and so does each source.
 
 The target of a step is whether its run fails. Where a source has no run that succeeds, but says which step the decisive
 error was, it is whether the step is near that one.
+
+Among the steps of a run each counts by what a catch there is worth: those after 75% of it a part (`Recipe.late_value`)
+of the others. Else much is learned of states that all but tell how a run will end, when little of it is left to save.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from numpy.typing import NDArray
 
 from stepladder.errors import InputError
 from stepladder.evaluation.extras import needed
+from stepladder.evaluation.outcomes import LATE
 from stepladder.evaluation.steps import NUMERIC, Steps, Truth
 from stepladder.signals import Part, Scorecard, Term
 
@@ -34,17 +38,21 @@ CLOCKS: Final = frozenset({"steps_taken", "calls_made", "messages_said", "person
 length of the run has all but told its outcome."""
 LEARNED: Final = tuple(name for name in NUMERIC if name not in CLOCKS)
 """The signals that a scorecard may read."""
+LATE_VALUE: Final = 0.3
+"""What a catch after 75% of its run is worth against one before, where nothing else is said."""
 
 
 class Recipe(msgspec.Struct, frozen=True):
     """How a scorecard is learned: bands for each signal, strength of the data against the penalty, weight of the
-    domains' own points, how many (signal, domain) entries are left, and which signals may be read."""
+    domains' own points, how many (signal, domain) entries are left, which signals may be read, and what a catch after
+    75% of its run is worth against one before."""
 
     bands: int = 6
     strength: float = 0.05
     own: float = 1.5
     entries: int = 80
     signals: tuple[str, ...] = LEARNED
+    late_value: float = LATE_VALUE
 
 
 class Target(msgspec.Struct, frozen=True, eq=False):
@@ -99,11 +107,21 @@ def learn(steps: Steps, truth: Truth, recipe: Recipe = RECIPE) -> Scorecard:
     A run is escalated at its riskiest step. So half of a run's weight goes to the step that a first scorecard finds
     riskiest, and the scorecard is learned again (what multiple-instance learning does: Andrews 2003).
     """
-    target = target_of(steps, truth)
+    target = _worth(steps, truth, target_of(steps, truth), recipe.late_value)
     first = _learned(steps, target, recipe)
     return _learned(
         steps, Target(target.wanted, _half_on_riskiest(steps, target.weight, log_odds(first, steps))), recipe
     )
+
+
+def _worth(steps: Steps, truth: Truth, target: Target, late_value: float) -> Target:
+    """The target, the steps of each run weighed by what a catch there is worth; the run as a whole weighs what it did.
+    Where a step is sought, and not an outcome, late ones are worth as much."""
+    late = ~steps.within(LATE) & ~labelled_only(truth)[steps.run]
+    weight = np.where(late, late_value, 1.0) * target.weight
+    before, after = (np.add.reduceat(each, steps.first) for each in (target.weight, weight))
+    scale = np.divide(before, after, out=np.zeros_like(before), where=after > 0)
+    return Target(target.wanted, weight * scale[steps.run])
 
 
 def _half_on_riskiest(steps: Steps, weight: Array, scores: Array) -> Array:

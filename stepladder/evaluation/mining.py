@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from stepladder.clauses import Clause
 from stepladder.evaluation.choices import Chosen
+from stepladder.evaluation.drift import Drift, drift_of, witnesses
 from stepladder.evaluation.extras import scipy_stats
 from stepladder.evaluation.folds import grouped_folds
 from stepladder.evaluation.intervals import lower_bound
@@ -43,6 +44,7 @@ class Proposal(msgspec.Struct, frozen=True):
     else, or nothing. `held` of them were held out when it was found: `agreement` of these are its action, `lower` is
     what that exceeds with 95% confidence. `p` is corrected. `success` is the share of runs it fired in that ended well,
     `otherwise` that of the other runs. `saves_usd` and `saves_s` are what the model's answers cost that it replaces.
+    `drift` is of all the choices it takes; None where it is not known when they were made.
     """
 
     number: int
@@ -62,6 +64,7 @@ class Proposal(msgspec.Struct, frozen=True):
     otherwise: float | None
     saves_usd: float | None
     saves_s: float | None
+    drift: Drift | None = None
 
 
 class Mine:
@@ -180,7 +183,7 @@ class Mine:
 
     def rows_of(self, rule: Rule) -> list[Chosen]:
         """The choices that the rule takes."""
-        return [self.chosen[row] for row in _places(rule.bits, len(self.chosen))]
+        return [self.chosen[row] for row in places_of(rule.bits, len(self.chosen))]
 
 
 def _chance(sure: Sure, base: float) -> float:
@@ -223,10 +226,21 @@ def _told(mine: Mine, rule: Rule, number: int, step: str, behind: tuple[int, ...
         _share_of(mine.chosen, fired, inside=False),
         sum(usd) if usd else None,
         sum(seconds) if seconds else None,
+        _drift(mine, rule),
     )
 
 
-def _places(bits: Bits, rows: int) -> NDArray[np.intp]:
+def _drift(mine: Mine, rule: Rule) -> Drift | None:
+    own = [(mine.chosen[place], mine.actions[place] == rule.action) for place in places_of(rule.bits, len(mine.chosen))]
+    if any(choice.at is None for choice, _ in own):
+        return None
+    own.sort(key=lambda each: each[0].at or 0.0)
+    hits = np.array([hit for _, hit in own], np.bool_)
+    return drift_of(hits[witnesses([choice.run_id for choice, _ in own])])
+
+
+def places_of(bits: Bits, rows: int) -> NDArray[np.intp]:
+    """The rows that have their bit set, of so many."""
     return np.flatnonzero(np.unpackbits(bits.view(np.uint8), count=rows))
 
 

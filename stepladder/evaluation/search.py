@@ -131,10 +131,11 @@ class _Search:
 
     def _grow(self, each: Found, grown: list[tuple[float, int, Found]], most: int) -> Found | None:
         """Put every clause behind it; gives the widest of these that will do, if it has more than `most` hits."""
-        bits = self.bits & each.bits
-        k = count(bits & self.hits)
+        hits = each.bits & self.hits
+        words = np.flatnonzero(hits)  # most actions are rare: few words of 64 rows have one
+        k = count(self.bits[:, words] & hits[words])
         able = np.flatnonzero(k >= self.wanted.rows)
-        bits, k = bits[able], k[able]
+        k, bits = k[able], self.bits[able] & each.bits
         n, clauses = count(bits), self.able[able]
         before = int(count(each.bits & self.hits)) / max(1, int(count(each.bits)))
         better = np.flatnonzero(k > before * n)

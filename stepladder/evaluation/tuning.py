@@ -38,9 +38,8 @@ def tune(read: Read, asked: Asked, study: Path | None = None, tell: Tell = quiet
     """
     order = np.argsort(np.array(read.truth.run), kind="stable")
     steps, truth = read.steps.take(order), read.truth.take(order)
-    studies = Studies(
-        study, f"{read.digest[:16]}/{asked.seed}/{asked.budget:g}/{asked.catch_value:g}/{asked.escalation_cost:g}"
-    )
+    worth = f"{asked.catch_value:g}/{asked.escalation_cost:g}/{asked.late_value:g}"
+    studies = Studies(study, f"{read.digest[:16]}/{asked.seed}/{asked.budget:g}/{worth}")
     only = labelled_only(truth)
     outcome = np.flatnonzero(~only)
     checked = np.flatnonzero(only & (truth.label >= 0))

@@ -16,7 +16,7 @@ from stepladder.evaluation.held_out import (
     held_figures,
     partition_scores,
 )
-from stepladder.evaluation.learn import RECIPE, Recipe, learn, log_odds, probabilities, target_of
+from stepladder.evaluation.learn import Recipe, learn, log_odds, probabilities, target_of
 from stepladder.evaluation.ranking import SHARES, Ranked, thresholds
 from stepladder.evaluation.steps import Steps, Truth
 from stepladder.evaluation.study import Studies
@@ -70,7 +70,7 @@ def _errors(scored: list[Array], wanted: Array, weight: Array) -> dict[str, floa
 
 def _recipe(steps: Steps, truth: Truth, asked: Asked, studies: Studies, tell: Tell) -> Recipe:
     if not asked.trials:
-        return RECIPE
+        return Recipe(late_value=asked.late_value)
 
     def objective(trial: Any) -> float:
         recipe = Recipe(
@@ -78,6 +78,7 @@ def _recipe(steps: Steps, truth: Truth, asked: Asked, studies: Studies, tell: Te
             trial.suggest_float("strength", 0.01, 1.0, log=True),
             trial.suggest_float("own", 0.5, 2.5),
             trial.suggest_int("entries", 20, 80, step=10),
+            late_value=asked.late_value,
         )
         ranked = Ranked.of(steps, partition_scores(steps, truth, recipe, CHOOSING + asked.seed))
         figures = ranked.at(truth.failed, asked.budget)
@@ -86,7 +87,8 @@ def _recipe(steps: Steps, truth: Truth, asked: Asked, studies: Studies, tell: Te
     best, _ = studies.best(
         "recipe", objective, asked.trials, asked.seed, lambda n, _: tell("choosing a recipe", n, asked.trials)
     )
-    return Recipe(best["bands"], round(best["strength"], 4), round(best["own"], 2), best["entries"])
+    strength, own = round(best["strength"], 4), round(best["own"], 2)
+    return Recipe(best["bands"], strength, own, best["entries"], late_value=asked.late_value)
 
 
 def scaled(card: Scorecard, factor: float, shift: float) -> Scorecard:

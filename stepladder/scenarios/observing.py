@@ -26,7 +26,7 @@ def observations(steps: Iterable[Step]) -> Iterator[Observation]:
     """One observation for each step, in order."""
     calls: dict[int, tuple[str, str, str]] = {}
     for step in steps:
-        at = _seconds(step.ts)
+        at = seconds_of(step.ts)
         if step.kind in ("tool_call", "handoff", "decision"):
             tool = step.tool or step.kind
             call = digest(step.agent, tool, step.args_sha)
@@ -55,7 +55,7 @@ def _said(step: Step) -> Mapping[str, Any]:
     return said
 
 
-def _seconds(ts: str | None) -> float:
+def seconds_of(ts: str | None) -> float:
     """Seconds since 1970; 0 where the recording has no time, or one that cannot be read."""
     if not ts:
         return 0.0

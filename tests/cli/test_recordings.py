@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from stepladder.scenarios.recording_files import read_recordings, write_recordings
 from tests.cli.desk import Desk
@@ -57,9 +58,25 @@ def test_evaluate_by_parts(desk: Desk, runs: str) -> None:
     assert "model 1" in desk("evaluate", runs, "--models").out
     assert desk("evaluate", runs, "--only", "domain=de*").code == 0
     assert desk("evaluate", runs, "--escalates", "hybrid").code == 0
-    nothing = desk("evaluate", runs, "--only", "domain=other")
-    assert nothing.code == 2
-    assert "no run" in nothing.err
+
+
+@pytest.mark.parametrize("verb", [("evaluate",), ("tune", "-o", "policy.yaml"), ("ab",), ("ab", "--design", "shadow")])
+def test_a_part_that_is_nowhere_is_said_in_one_line(desk: Desk, runs: str, verb: tuple[str, ...]) -> None:
+    nothing = desk(verb[0], runs, *verb[1:], "--only", "domain=other")
+    assert (nothing.code, nothing.out) == (2, "")
+    found = "recordings: --only domain=other: found none of 80 runs; expected a domain of: 'desk' (80)"
+    assert nothing.err.strip() == f"error: {found}"
+    both = desk(verb[0], runs, *verb[1:], "--only", "domain=desk", "--only", "source=x")
+    assert "--only domain=desk source=x: found none of 80 runs; expected a domain of: 'desk' (80)" in both.err
+    assert "a source of: 'made' (80), all in one run" in both.err
+
+
+def test_of_many_values_some_are_shown(desk: Desk) -> None:
+    runs = [replace(run, domain=f"d{number % 11:02}") for number, run in enumerate(runs_of(23))]
+    write_recordings(runs, desk.folder / "many.jsonl")
+    told = desk("evaluate", "many.jsonl", "--only", "domain=other")
+    shown = ", ".join(f"'d{number:02}' ({3 if number == 0 else 2})" for number in range(8))
+    assert f"expected a domain of: {shown}, 3 more" in told.err
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,13 +48,22 @@ def looker(kind: str, number: int) -> dict[str, Any]:
     return {"kind": kind, "odd": kind != "plain"}
 
 
-def filled(journal: Path, kinds: list[str], text: str = WORKFLOW, prefix: str = "r") -> Workflow:
-    """A journal with a run for each of these."""
+def filled(
+    journal: Path,
+    kinds: list[str],
+    text: str = WORKFLOW,
+    prefix: str = "r",
+    *,
+    says: Callable[[ModelRequest], Mapping[str, Any]] | None = None,
+    day: int = 0,
+) -> Workflow:
+    """A journal with a run for each of these, a minute apart, from this day on."""
     workflow = Workflow.parse(text)
 
     async def body() -> None:
         clock = ManualClock()
-        provider = ScriptedProvider([answer] * len(kinds))
+        clock.move(86_400 * day)
+        provider = ScriptedProvider([says or answer] * len(kinds))
         agents = {"looker": looker}
         async with Orchestrator(
             workflow, journal=str(journal), agents=agents, providers={"scripted": provider}, clock=clock

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from random import Random
 
 import msgspec
 import numpy as np
@@ -15,13 +16,14 @@ from stepladder.evaluation.agent_policy import parse_policy
 from stepladder.evaluation.checkpoints import learn_checkpoints
 from stepladder.evaluation.evaluate import evaluate
 from stepladder.evaluation.held_out import calibration, calibration_error, partition_scores
-from stepladder.evaluation.learn import Recipe, band_cuts, learn, log_odds, probabilities
+from stepladder.evaluation.learn import LATE_VALUE, Recipe, band_cuts, learn, log_odds, probabilities
 from stepladder.evaluation.plots import pareto, write_plots
 from stepladder.evaluation.policy_text import policy_text
 from stepladder.evaluation.steps import KNOWN, NUMERIC, Read, steps_of
 from stepladder.evaluation.tuning import Asked, Point, Tuned, tune
 from stepladder.scenarios.observing import observations
-from stepladder.scenarios.recording import Afterwards, Outcome
+from stepladder.scenarios.recording import Afterwards, Outcome, Recording
+from stepladder.scenarios.recording_line import new_step
 from stepladder.signals import Fold, risk_signal
 from tests.evaluation.recordings import labelled, runs_of
 
@@ -48,6 +50,37 @@ def test_shuffled_outcomes_teach_nothing() -> None:
         shuffled = Read(READ.steps, msgspec.structs.replace(READ.truth, failed=failed), READ.digest)
         lifts.append(held(tune(shuffled, LEARN), "lift"))
     assert np.mean(lifts) == pytest.approx(1.0, abs=0.2)
+
+
+def told_twice(number: int, random: Random) -> Recording:
+    """A run that goes round in circles early on, a weak sign, and has errors near its end, a strong one."""
+    failed = random.random() < 0.5
+    circles, wrong = (random.random() < (likely if failed else 1 - likely) for likely in (0.75, 0.97))
+    steps = [new_step(0, "user", "user_message", "Please help")]
+    for turn in range(10):
+        page = 1 if circles and 1 <= turn <= 5 else turn
+        at = len(steps)
+        steps.append(new_step(at, "assistant", "tool_call", tool="look", args={"page": page}))
+        steps.append(new_step(at + 1, "env", "tool_result", f"page {page}", ref=at, is_error=wrong and turn >= 8))
+    steps.append(new_step(len(steps), "assistant", "message", "Done."))
+    after = Afterwards(Outcome(success=not failed))
+    return Recording(f"r{number}", "made", "made/desk", "desk", f"r{number}", tuple(steps), after=after)
+
+
+def test_what_is_told_late_counts_for_what_a_late_catch_is_worth() -> None:
+    random = Random(4)
+    read = steps_of([told_twice(number, random) for number in range(300)])
+    early, late = (tune(read, Asked(learn=True, partitions=2, late_value=worth)) for worth in (0.01, 1.0))
+    assert held(early, "recall_by_75") > held(late, "recall_by_75") + 0.1
+    assert held(late, "precision") > held(early, "precision")
+    assert early.policy["policy"]["provenance"]["asked"]["late_value"] == 0.01
+    assert tune(READ, LEARN).policy["policy"]["provenance"]["asked"]["late_value"] == LATE_VALUE
+
+
+def test_of_a_step_that_is_sought_late_ones_are_worth_as_much() -> None:
+    read = steps_of(labelled(60))
+    cards = [learn(read.steps, read.truth, Recipe(late_value=worth)) for worth in (0.01, 1.0)]
+    assert cards[0] == cards[1]
 
 
 @pytest.mark.parametrize("asked", [LEARN, CLAUSES], ids=["learn", "clauses"])

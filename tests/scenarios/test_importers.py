@@ -370,3 +370,26 @@ def test_lists_of_runs_and_runs_that_are_lists(tmp_path: Path, text: str, runs: 
     assert not problems
     assert [len(each.steps) for each in found] == [2] * runs
     assert len({each.run_id for each in found}) == runs
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        (r"cut \ud83d", "cut \ufffd"),
+        (r"cut \uDE00 here", "cut \ufffd here"),
+        (r"\ud83d\ud83d\ude00", "\ufffd\U0001f600"),
+        (r"whole \ud83d\ude00", "whole \U0001f600"),
+        (r"a path \\ud83d", r"a path \ud83d"),
+        (r"\\\ud83d", "\\\ufffd"),
+    ],
+)
+def test_half_a_character_is_no_reason_to_break_off(tmp_path: Path, written: str, meant: str) -> None:
+    arguments = json.dumps(f'{{"where": "{written}"}}')
+    call = f'{{"id": "x", "function": {{"name": "find", "arguments": {arguments}}}}}'
+    said = (
+        f'{{"messages": [{{"role": "user", "content": "{written}"}}, {{"role": "assistant", "tool_calls": [{call}]}}]}}'
+    )
+    (run,), problems = read("chat", tmp_path, said)
+    assert not problems
+    assert run.steps[0].text == meant
+    assert json.loads(run.steps[1].args or "") == {"where": meant}

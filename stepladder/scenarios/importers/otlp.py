@@ -25,6 +25,7 @@ import msgspec
 
 from stepladder.scenarios.importers.chat import parsed
 from stepladder.scenarios.importers.documents import documents
+from stepladder.scenarios.importers.gathered import gathered
 from stepladder.scenarios.importers.otlp_messages import answered, heard
 from stepladder.scenarios.importers.writer import Writer, mapping, whole, word
 from stepladder.scenarios.recording import Afterwards, Identity, Outcome, Recording
@@ -61,18 +62,33 @@ class Span(msgspec.Struct, frozen=True):
 
 
 def read_otlp(files: Iterable[Path], told: OnProblem, on_bytes: OnBytes) -> Iterator[Recording]:
-    """The runs in OTLP JSON. Spans of one run may stand anywhere, so all are read first. Raises InputError."""
-    runs: dict[str, list[Span]] = {}
+    """The runs in OTLP JSON.
+
+    Spans of one run may stand anywhere, so all are read first, and kept on disk meanwhile: memory holds one run.
+
+    Raises:
+        InputError: a file cannot be opened, or there is no room on disk.
+    """
+    for name, kept in gathered(_named(files, told, on_bytes)):
+        spans = [Span(*json.loads(each)) for each in kept]
+        found = _recording(name, sorted(spans, key=lambda each: (each.began, -each.ended)))
+        if found is not None:
+            yield found
+
+
+def _named(files: Iterable[Path], told: OnProblem, on_bytes: OnBytes) -> Iterator[tuple[str, str]]:
+    """The name of its run and the fields, as JSON, of every span."""
     for document in documents(files, told, on_bytes):
         spans = list(_spans(document.value))
         if not spans:
             told(document.problem("no span of generative AI", "OTLP JSON with resourceSpans"))
         for span in spans:
-            runs.setdefault(word(span.said.get("gen_ai.conversation.id")) or span.trace, []).append(span)
-    for name, spans in runs.items():
-        found = _recording(name, sorted(spans, key=lambda each: (each.began, -each.ended)))
-        if found is not None:
-            yield found
+            try:
+                fields = json.dumps(msgspec.structs.astuple(span))
+            except RecursionError:
+                told(document.problem("a span whose values are nested too deeply", "flat attributes"))
+                continue
+            yield word(span.said.get("gen_ai.conversation.id")) or span.trace, fields
 
 
 def _spans(document: Any) -> Iterator[Span]:
