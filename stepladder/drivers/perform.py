@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import threading
 from collections.abc import Awaitable
 
 from stepladder.commands import AskModel, CallAgent
@@ -39,6 +40,10 @@ async def call_agent(resources: Resources, machine: Machine, run_id: str, comman
             raise
         result = Raised(error)  # it was the agent that said so
     except (Exception, SystemExit, BaseExceptionGroup) as error:
+        result = Raised(error)
+    except KeyboardInterrupt as error:
+        if threading.current_thread() is threading.main_thread():  # elsewhere no signal raises it
+            raise
         result = Raised(error)
     at = clock.now()
     elapsed_s = max(0, int((at - started) * 1e6 + 0.5)) / 1e6

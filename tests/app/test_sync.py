@@ -139,3 +139,15 @@ def test_close_cuts_off_what_is_in_flight(tmp_path: Path) -> None:
     orchestrator.close()
     with SyncOrchestrator(workflow(ONE), agents={"worker": dict}, journal=file) as later:
         assert later.resume("r").end == "done"
+
+
+def test_an_agent_whose_thread_is_interrupted_does_not_end_the_loop() -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt("mine")
+
+    async def agent(x: Any) -> None:
+        await asyncio.to_thread(interrupted)
+
+    with SyncOrchestrator(workflow(ONE), agents={"worker": agent}) as orchestrator:
+        run = orchestrator.run({"x": 1})
+    assert (run.end, run.output["error_type"]) == ("failed", "KeyboardInterrupt")
