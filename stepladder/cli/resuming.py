@@ -43,11 +43,8 @@ def resume_all(path: Path, said: Said, at_once: int, screen: Screen) -> Exit:
             stopped = asyncio.run(crew.work(groups))
     if stopped is not None:
         left = len(names) - len(crew.told)
-        interrupted(
-            f"stopped, with {many(left, 'run')} left; go on with: stepladder resume --all{on_journal(path)}",
-            json=screen.json,
-            code=stopped,
-        )
+        go_on = f"; go on with: stepladder resume --all{on_journal(path)}" if left else ""
+        interrupted(f"stopped, with {many(left, 'run')} left{go_on}", json=screen.json, code=stopped)
         return stopped
     if screen.json:
         screen.emit({"runs": [crew.told[name] for name in names]})
