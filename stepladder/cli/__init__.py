@@ -81,6 +81,6 @@ for _module in (
         "scenarios",
         "rehearsing",
     ),
-    *("ab", "rollout", "mining", "whatif", "fork", "recommend", "recording", "recordings", "tuning"),
+    *("ab", "rollout", "mining", "whatif", "fork", "recommend", "setting", "recording", "recordings", "tuning"),
 ):
     import_module(f"stepladder.cli.{_module}")

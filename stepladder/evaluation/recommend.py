@@ -161,7 +161,8 @@ def _failing(runs: Sequence[PastRun], at: _At) -> Iterable[Recommendation]:
 
 
 def _limits(runs: Sequence[PastRun], at: _At) -> Iterable[Recommendation]:
-    """Limits that end runs."""
+    """Limits that end runs. One is to be raised where runs that ended well came near it; otherwise runs go in circles,
+    or dwell, and are to be looked at."""
     if len(runs) < FEWEST:
         return
     ends, newest = Counter[str](), dict[str, str]()
@@ -173,13 +174,39 @@ def _limits(runs: Sequence[PastRun], at: _At) -> Iterable[Recommendation]:
     for reason, hits in ends.items():
         low, high = wilson(hits, len(runs))
         if lower_bound(hits, len(runs)) > 0.05:
+            near, command = _raised(runs, reason, at)
             yield Recommendation(
                 "limit",
                 reason,
                 f"a limit often ends runs: {reason}",
-                f"{hits} of {len(runs)} runs ({low:.0%} to {high:.0%}) ended there",
-                f"stepladder show {shlex.quote(newest[reason])}{at.where}   # the newest of them",
+                f"{hits} of {len(runs)} runs ({low:.0%} to {high:.0%}) ended there{near}",
+                command or f"stepladder show {shlex.quote(newest[reason])}{at.where}   # the newest of them",
             )
+
+
+def _raised(runs: Sequence[PastRun], reason: str, at: _At) -> tuple[str, str]:
+    """How near to the limit the runs came that ended well, and the command that doubles it if that was over half."""
+    for name, pattern in _REASONS.items():
+        if found := re.match(pattern, reason):
+            limit, most = float(found[1]), max((_used(run, name) for run in runs if run.success), default=0.0)
+            near = f"; of those that ended well, none used more than {most:.3g}"
+            raised = f"stepladder set {at.file} limits.{name}={2 * limit:.12g}   # it is {limit:.12g}"
+            return near, raised if most > limit / 2 else ""
+    return "", ""
+
+
+_REASONS: Final = {
+    "decisions": r"limit of (\d+) decisions? reached",
+    "working_s": r"limit of (\S+) s of working time reached",
+    "usd": r"budget of \$(\S+) is spent",
+}
+"""How the reason of a STOP names the limit that forced it."""
+
+
+def _used(run: PastRun, limit: str) -> float:
+    if limit == "decisions":
+        return len(run.records)
+    return (run.time_s if limit == "working_s" else run.usd) or 0.0
 
 
 def _costs(runs: Sequence[PastRun], records: Sequence[DecisionRecord], at: _At) -> Iterable[Recommendation]:

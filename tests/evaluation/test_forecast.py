@@ -101,3 +101,17 @@ def test_what_is_recommended(records: list[DecisionRecord], about: str, says: st
 @pytest.mark.parametrize("records", [[], [OVER] * 10, [OVER] * 15 + [SAME] * 14, [SAME] * 25 + [OVER] * 24])
 def test_what_is_not_sure_is_not_recommended(records: list[DecisionRecord]) -> None:
     assert [each for each in recommend(past(*records)) if each.about != "cost"] == []
+
+
+ENDED = record("none", "failed", "limit", "limit of 8 decisions reached")
+
+
+@pytest.mark.parametrize(("most", "raised"), [(4, False), (5, True), (8, True)])
+def test_a_limit_is_raised_where_good_runs_come_near_it(most: int, raised: bool) -> None:
+    good = PastRun("good", 0.0, {}, (SAME,) * most, True)
+    ended = [PastRun(f"over-{n}", 0.0, {}, (ENDED,), False) for n in range(15)]
+    (found,) = [each for each in recommend([good] * 30 + ended, "w.yaml") if each.about == "limit"]
+    assert found.evidence.endswith(f"; of those that ended well, none used more than {most}")
+    assert found.command.startswith(
+        "stepladder set w.yaml limits.decisions=16 " if raised else "stepladder show over-14"
+    )
