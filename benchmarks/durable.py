@@ -65,13 +65,13 @@ def main() -> None:
 
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="What a durable step costs, ours and our peers'.")
-    parser.add_argument("--rounds", type=int, default=0, help="repetitions, all in turn (default: 5, quick: 2)")
+    parser.add_argument("--rounds", type=int, default=0, help="repetitions, all in turn (default: 3, quick: 2)")
     parser.add_argument("--quick", action="store_true", help="two short rounds, and less memory")
     parser.add_argument("--postgres", default="", metavar="URL", help="a server to use (default: one is started)")
     parser.add_argument("--folder", type=Path, default=Path.cwd(), help="on the disk to measure (default: here)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to FILE as well")
     options = parser.parse_args()
-    options.rounds = options.rounds or (2 if options.quick else 5)
+    options.rounds = options.rounds or (2 if options.quick else 3)
     return options
 
 
