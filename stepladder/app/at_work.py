@@ -264,9 +264,7 @@ class AtWork:
         return lambda: self._listeners.remove(listener)
 
     def _heard(self, runner: Runner, entries: Sequence[Event | Entry]) -> None:
-        if not self._listeners and not self._streams:
-            return
-        streams = self._streams.get(runner.state.run_id, ())
+        streams = self._streams.get(runner.state.run_id, ()) if self._streams else ()
         if not self._listeners and not streams:
             return
         run = self.seen(runner)

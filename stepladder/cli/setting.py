@@ -18,7 +18,6 @@ from stepladder.cli.options import AgentsFile, Json, Options
 if TYPE_CHECKING:
     from stepladder.cli.screen import Screen
 
-MISSING: Final = "nothing"
 VALUE: Final = "value"
 
 Changed = dict[str, tuple[Any, Any]]
@@ -62,13 +61,13 @@ def set_values(
 
 def _with(text: str, key: str, value: str, file: str) -> tuple[str, tuple[Any, Any]]:
     """The text with this value of the policy, and what it was and is."""
+    from stepladder.clauses import MISSING
+    from stepladder.cli.failures import UsageError
     from stepladder.workflow.yaml_edit import added, replaced
     from stepladder.workflow.yaml_text import read_yaml
 
     read = read_yaml(f"{VALUE}: {value}", f"KEY=VALUE {key}")[0]
     if read.keys() != {VALUE}:
-        from stepladder.cli.failures import UsageError
-
         raise UsageError(f"{key}: expected one value on one line, such as 60 or [error_count > 3]")
     new, *place = read[VALUE], "policy", *key.split(".")
     old: Any = read_yaml(text, file)[0]

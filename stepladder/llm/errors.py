@@ -47,8 +47,7 @@ Reason = Literal[
     "closed",
 ]
 """Why a call was rejected; each wants another remedy (prompt, key, model name, base_url, money, time, shorter prompt,
-another kind of attachment, base_url, a look at what stands in between, base_url or patience, an address that is
-one)."""
+another kind of attachment, base_url, a look at what stands in between, an address that is one)."""
 
 
 @dataclass(eq=False)
