@@ -32,10 +32,11 @@ from stepladder.evaluation.steps import KNOWN, Steps, unreadable
 from stepladder.evaluation.verdicts import Masks, classify_columns, names_read
 from stepladder.scenarios.recording import AFTERWARDS
 from stepladder.signals import Scorecard
-from stepladder.workflow.file import ClassifierFile, RiskFile, Section
 from stepladder.workflow.misfits import from_pydantic
+from stepladder.workflow.policy_file import ClassifierFile, RiskFile
 from stepladder.workflow.problems import Problems
 from stepladder.workflow.risk import misfits, scorecard
+from stepladder.workflow.section import Section
 from stepladder.workflow.yaml_text import Lines, read_yaml
 
 Array = NDArray[Any]

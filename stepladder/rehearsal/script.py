@@ -27,9 +27,9 @@ from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError
 
 from stepladder.errors import DefinitionError, Problem
 from stepladder.rehearsal.faults import FAMILIES, TIMED
-from stepladder.workflow.file import Seconds, Section, Share
 from stepladder.workflow.misfits import from_pydantic
 from stepladder.workflow.problems import Problems
+from stepladder.workflow.section import Seconds, Section, Share
 from stepladder.workflow.yaml_text import read_yaml
 
 

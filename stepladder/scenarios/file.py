@@ -23,9 +23,9 @@ from pydantic import BeforeValidator, Field, PrivateAttr, TypeAdapter, Validatio
 
 from stepladder.errors import DefinitionError, Problem
 from stepladder.scenarios.script import CODES
-from stepladder.workflow.file import Name, Section
 from stepladder.workflow.misfits import from_pydantic
 from stepladder.workflow.problems import Problems, shown
+from stepladder.workflow.section import Name, Section
 from stepladder.workflow.yaml_text import read_yaml
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from stepladder.decision import CACHE, Budget, Caching
 from stepladder.workflow.compiler import Compiler, Key
-from stepladder.workflow.file import MoneyFile, RungFile
+from stepladder.workflow.policy_file import MoneyFile, RungFile
 from stepladder.workflow.problems import Problems
 
 CACHING_KEYS: Final = ("features", "ttl_s", "entries", "shared", "similar")

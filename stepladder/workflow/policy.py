@@ -14,7 +14,8 @@ from stepladder.workflow.arguments import Arguments
 from stepladder.workflow.compiler import Compiler, Key
 from stepladder.workflow.definition import Approval, Limits, Move, NoProgress, Policy
 from stepladder.workflow.economy import CACHING_KEYS, budget_of, caching_of, check_model_name
-from stepladder.workflow.file import ApprovalFile, LinkFile, RouteFile, RuleFile, RungFile, WorkflowFile
+from stepladder.workflow.file import RuleFile, WorkflowFile
+from stepladder.workflow.policy_file import ApprovalFile, LinkFile, RouteFile, RungFile
 from stepladder.workflow.problems import shown
 from stepladder.workflow.schemas import misfit
 from stepladder.workflow.targets import targets_of

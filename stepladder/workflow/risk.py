@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from stepladder.signals import AGENTS, BUILTIN, Part, Scorecard, Signal, Term, risk_signal
 from stepladder.values import digest
 from stepladder.workflow.compiler import Key
-from stepladder.workflow.file import PartFile, RiskFile
+from stepladder.workflow.policy_file import PartFile, RiskFile
 from stepladder.workflow.problems import Problems
 
 WORDS = frozenset({"score", "trend", "situation", "called"})

@@ -7,7 +7,7 @@ from typing import Final
 
 from stepladder.fallback import BreakerPolicy, Rate, Retries, TargetPolicy
 from stepladder.workflow.compiler import Key
-from stepladder.workflow.file import BreakerFile, ModelsFile
+from stepladder.workflow.policy_file import BreakerFile, ModelsFile
 from stepladder.workflow.problems import Problems
 
 PATH: Final[Key] = ("policy", "models")

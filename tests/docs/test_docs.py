@@ -33,8 +33,10 @@ from stepladder.rehearsal import script as rehearsal_script
 from stepladder.scenarios import file as scenario_file
 from stepladder.signals import AGENTS, BUILTIN
 from stepladder.workflow import file as workflow_file
+from stepladder.workflow import policy_file
 from stepladder.workflow.build import MEASURES, ROOTS
 from stepladder.workflow.lint import lint
+from stepladder.workflow.section import Section
 from stepladder.workflow.yaml_text import read_yaml
 from tests.classifier.test_classify import CLASSIFIER, STATES, facts, spelled, w_order
 from tests.docs.pages import KINDS, PAGES, Block, anchors, blocks, links, path_of, prose, read, rows, ticked
@@ -241,25 +243,25 @@ SECTIONS: Final[Mapping[str, tuple[str, type[BaseModel]]]] = {
     "Ends": ("workflow-file", workflow_file.EndFile),
     "Actions": ("workflow-file", workflow_file.ActionFile),
     "Rules": ("workflow-file", workflow_file.RuleFile),
-    "Policy": ("workflow-file", workflow_file.PolicyFile),
-    "Limits": ("workflow-file", workflow_file.LimitsFile),
-    "Going in circles": ("workflow-file", workflow_file.NoProgressFile),
-    "Classifier": ("workflow-file", workflow_file.ClassifierFile),
-    "Risk": ("workflow-file", workflow_file.RiskFile),
-    "Part": ("workflow-file", workflow_file.PartFile),
-    "Term": ("workflow-file", workflow_file.TermFile),
-    "Rungs": ("workflow-file", workflow_file.RungFile),
-    "Money": ("workflow-file", workflow_file.MoneyFile),
-    "Models": ("workflow-file", workflow_file.ModelsFile),
-    "Breaker": ("workflow-file", workflow_file.BreakerFile),
-    "Rates": ("workflow-file", workflow_file.RateFile),
-    "Retries": ("workflow-file", workflow_file.RetriesFile),
-    "Chain": ("workflow-file", workflow_file.LinkFile),
-    "Attempts": ("workflow-file", workflow_file.RetryModelFile),
-    "Attachments": ("workflow-file", workflow_file.AttachmentsFile),
-    "Routes": ("workflow-file", workflow_file.RouteFile),
-    "Rollout": ("workflow-file", workflow_file.RolloutFile),
-    "Approvals": ("workflow-file", workflow_file.ApprovalFile),
+    "Policy": ("workflow-file", policy_file.PolicyFile),
+    "Limits": ("workflow-file", policy_file.LimitsFile),
+    "Going in circles": ("workflow-file", policy_file.NoProgressFile),
+    "Classifier": ("workflow-file", policy_file.ClassifierFile),
+    "Risk": ("workflow-file", policy_file.RiskFile),
+    "Part": ("workflow-file", policy_file.PartFile),
+    "Term": ("workflow-file", policy_file.TermFile),
+    "Rungs": ("workflow-file", policy_file.RungFile),
+    "Money": ("workflow-file", policy_file.MoneyFile),
+    "Models": ("workflow-file", policy_file.ModelsFile),
+    "Breaker": ("workflow-file", policy_file.BreakerFile),
+    "Rates": ("workflow-file", policy_file.RateFile),
+    "Retries": ("workflow-file", policy_file.RetriesFile),
+    "Chain": ("workflow-file", policy_file.LinkFile),
+    "Attempts": ("workflow-file", policy_file.RetryModelFile),
+    "Attachments": ("workflow-file", policy_file.AttachmentsFile),
+    "Routes": ("workflow-file", policy_file.RouteFile),
+    "Rollout": ("workflow-file", policy_file.RolloutFile),
+    "Approvals": ("workflow-file", policy_file.ApprovalFile),
     "Migrates": ("workflow-file", workflow_file.MigrationFile),
     "The file": ("scenarios", scenario_file.Scenario),
     "Script": ("scenarios", scenario_file.ScriptSection),
@@ -290,10 +292,10 @@ def _written(value: object) -> str:
 
 def test_every_model_of_a_file_has_its_table() -> None:
     told = {model for _, model in SECTIONS.values()}
-    for module in (workflow_file, scenario_file, rehearsal_script):
+    for module in (workflow_file, policy_file, scenario_file, rehearsal_script):
         for each in vars(module).values():
-            section = isinstance(each, type) and issubclass(each, workflow_file.Section)
-            if section and each is not workflow_file.Section and not each.__name__.startswith("_"):
+            section = isinstance(each, type) and issubclass(each, Section)
+            if section and each is not Section and not each.__name__.startswith("_"):
                 assert each in told
 
 
