@@ -24,7 +24,7 @@ from stepladder.drivers.clock import Clock, SystemClock
 from stepladder.errors import InputError, RunConflict, RunNotWaiting, RunPruned, WrongDefinition
 from stepladder.events import Event, OutcomeAttached, PersonAnswered, QuestionPut
 from stepladder.fallback import Link, Retry, full_name
-from stepladder.journal import Journal, Redactor
+from stepladder.journal import Journal, Redactor, entries_in, turns_of
 from stepladder.llm import Provider, Providers
 from stepladder.llm.purse import Purse
 from stepladder.points import Standing, advance_alone, make_point
@@ -205,7 +205,7 @@ class DecisionPoint:
 
     def replay(self, decision_id: str) -> bool:
         """Whether deciding again gives the same entries. No model is asked. Raises RunNotFound, RunPruned."""
-        recorded = self._desk.entries(decision_id)
+        recorded = entries_in(turns_of(self.journal, decision_id))
         if is_pruned(recorded):
             raise RunPruned(decision_id)
         standing, again = Standing(), list[Event | Entry]()

@@ -14,7 +14,7 @@ import msgspec
 from stepladder.app.loading import Workflow, restored
 from stepladder.errors import DefinitionError, InputError, JournalError
 from stepladder.events import Event, PolicyChanged, RunStarted, WorkflowChanged
-from stepladder.journal import Journal
+from stepladder.journal import Journal, entries_in
 from stepladder.record import Entry
 from stepladder.signals import Signal
 
@@ -104,7 +104,7 @@ class Definitions:
 def day_cap_usd(journal: Journal) -> float | None:
     """The cap of a day that the newest run of a journal was decided under; None where there is none."""
     for row in journal.rows(1):
-        entries = [entry for turn in journal.turns(row.run_id) for entry in turn.entries]
+        entries = entries_in(journal.turns(row.run_id))
         if not entries or not isinstance(entries[0], RunStarted):
             return None
         pin = pin_of(entries[0], entries[1:])

@@ -9,7 +9,7 @@ from stepladder.app.upgrading import Upgrading
 from stepladder.drivers.checkpoints import state_at
 from stepladder.errors import RunPruned
 from stepladder.events import Event, PolicyChanged, WorkflowChanged
-from stepladder.journal import Journal, not_there
+from stepladder.journal import Journal, entries_in, turns_of
 from stepladder.orchestrator import Machine, fold
 from stepladder.record import Entry
 from stepladder.state import RunState
@@ -64,14 +64,12 @@ class History:
         if kept is None or state is None:
             return None
         turns = self.journal.turns(run_id, after=kept.entries)
-        entries = [entry for turn in turns for entry in turn.entries]
+        entries = entries_in(turns)
         if any(isinstance(entry, (WorkflowChanged, PolicyChanged)) for entry in entries):
             return None
         digest = turns[-1].digest if turns else kept.digest
         return Found(machine, fold(machine, entries, state), kept.entries + len(entries), digest)
 
     def _entries(self, run_id: str) -> tuple[list[Event | Entry], bytes]:
-        turns = self.journal.turns(run_id)
-        if not turns:
-            raise not_there(self.journal, run_id)
-        return [entry for turn in turns for entry in turn.entries], turns[-1].digest
+        turns = turns_of(self.journal, run_id)
+        return entries_in(turns), turns[-1].digest

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -25,17 +24,17 @@ from stepladder.journal import (
     Journal,
     Redactor,
     RunRow,
-    StoredTurn,
     Turn,
     append,
     chain,
     encode_turn,
-    not_there,
+    entries_in,
+    turns_of,
 )
 from stepladder.llm import Providers
 from stepladder.llm.owner import Owner
 from stepladder.llm.purse import Purse
-from stepladder.money import LedgerPurse, Till, open_ledger
+from stepladder.money import LedgerPurse, Till
 from stepladder.orchestrator import DecisionRecord, decision_records
 from stepladder.points import Moved, Point, Standing, advance_alone, fold_alone
 from stepladder.prompts import DECISION_PROMPT, decision_prompt
@@ -104,9 +103,7 @@ class Desk:
     ) -> None:
         self.point, self.journal, self.clock = point, journal, clock
         self.providers, self.redactor, self.prompts = providers, redactor, prompts
-        path = getattr(journal, "path", None)
-        self.verdicts = Verdicts(clock.now, path if isinstance(path, Path) else None)
-        self.till = Till(lambda: open_ledger(journal))
+        self.till, self.verdicts = Till(journal), Verdicts(clock.now, journal)
         self.owner = Owner(providers, purse=purse or LedgerPurse(self.till, providers, clock))
         self._shadows: set[asyncio.Task[None]] = set()
 
@@ -119,21 +116,11 @@ class Desk:
 
     def lone(self, decision_id: str) -> Lone:
         """A decision from the journal, its deadline kept. Raises RunNotFound."""
-        turns = self._turns(decision_id)
-        entries: list[Event | Entry] = [entry for turn in turns for entry in turn.entries]
+        turns = turns_of(self.journal, decision_id)
+        entries = entries_in(turns)
         lone = Lone(self, decision_id, fold_alone(entries), entries, turns[-1].digest)
         lone.keep_deadline()
         return lone
-
-    def entries(self, decision_id: str) -> list[Event | Entry]:
-        """Everything in its journal. Raises RunNotFound."""
-        return [entry for turn in self._turns(decision_id) for entry in turn.entries]
-
-    def _turns(self, decision_id: str) -> list[StoredTurn]:
-        turns = self.journal.turns(decision_id)
-        if not turns:
-            raise not_there(self.journal, decision_id)
-        return turns
 
     async def ask(self, standing: Standing, command: AskModel) -> ModelEvent:
         """A model's answer."""

@@ -17,7 +17,7 @@ from stepladder.drivers import Divergence, Replayed, replay
 from stepladder.drivers.rows import row_of
 from stepladder.errors import RunConflict, RunError, RunPruned
 from stepladder.events import Event, OutcomeAttached, QuestionPut, RunStarted
-from stepladder.journal import Journal, StoredTurn, Turn, append, chain, encode_turn, not_there
+from stepladder.journal import Journal, StoredTurn, Turn, append, chain, encode_turn, entries_in, turns_of
 from stepladder.orchestrator import Machine, advance, fold, retold
 from stepladder.record import Entry
 from stepladder.signals import Signal
@@ -41,7 +41,7 @@ def read_run(journal: Journal, run_id: str, signals: Iterable[Signal] = ()) -> R
 
 def entries_of(journal: Journal, run_id: str) -> tuple[Event | Entry, ...]:
     """Everything in the run's journal, in order. Raises RunNotFound."""
-    return tuple(entry for turn in _turns(journal, run_id) for entry in turn.entries)
+    return tuple(entries_in(turns_of(journal, run_id)))
 
 
 def is_lone(entries: Sequence[Event | Entry]) -> bool:
@@ -73,7 +73,7 @@ def replay_run(
         WrongDefinition: `under` is of another workflow than the run.
         And as `read_run`.
     """
-    turns = _turns(journal, run_id)
+    turns = turns_of(journal, run_id)
     if any(is_pruned(turn.entries) for turn in turns):
         raise RunPruned(run_id)
     first = next(iter(turns[0].entries), None)
@@ -82,7 +82,7 @@ def replay_run(
     started = _started(run_id, turns[0].entries)
     definitions, pin = definitions or Definitions(journal, signals), pin_of(started, ())
     if under is not None:
-        now = pin_of(started, [entry for turn in turns for entry in turn.entries])
+        now = pin_of(started, entries_in(turns))
         if under.hash != now.workflow_hash:
             raise wrong_definition(definitions, under, run_id, now, "load that version")
         return replay(under.machine, run_id, _retold(turns))
@@ -117,16 +117,9 @@ def attach_outcome(journal: Journal, run_id: str, outcome: OutcomeAttached, sign
     return Run(machine, moved.state, journal)
 
 
-def _turns(journal: Journal, run_id: str) -> list[StoredTurn]:
-    turns = journal.turns(run_id)
-    if not turns:
-        raise not_there(journal, run_id)
-    return turns
-
-
-def _retold(turns: list[StoredTurn]) -> list[StoredTurn]:
+def _retold(turns: Sequence[StoredTurn]) -> list[StoredTurn]:
     """The turns in the names that their workflow has now."""
-    told = iter(retold([entry for turn in turns for entry in turn.entries])[0])
+    told = iter(retold(entries_in(turns))[0])
     return [replace(turn, entries=tuple(islice(told, len(turn.entries)))) for turn in turns]
 
 

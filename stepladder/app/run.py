@@ -10,7 +10,7 @@ import msgspec
 
 from stepladder.commands import AskPerson
 from stepladder.events import Event, OutcomeAttached
-from stepladder.journal import Journal
+from stepladder.journal import Journal, entries_in
 from stepladder.orchestrator import DecisionRecord, Machine, decision_records, facts_of, retold
 from stepladder.record import Entry
 from stepladder.state import RunState
@@ -117,7 +117,7 @@ class Run:
     @cached_property
     def entries(self) -> tuple[Event | Entry, ...]:
         """Everything in its journal up to this moment, in order."""
-        return tuple(entry for turn in self._journal.turns(self.id) for entry in turn.entries)[: self._seq]
+        return tuple(entries_in(self._journal.turns(self.id))[: self._seq])
 
     @property
     def retold(self) -> Sequence[Event | Entry]:

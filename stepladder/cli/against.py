@@ -60,10 +60,11 @@ def _compared(journal: Journal, workflow: Workflow) -> Iterator[tuple[RunRow, Co
 def _one(journal: Journal, run_id: str, definitions: Definitions, workflow: Workflow) -> Compared:
     from stepladder.app.upgrading import compare_run
     from stepladder.errors import JournalError
+    from stepladder.journal import entries_in
     from stepladder.orchestrator import Compared
 
     try:
-        entries = [entry for turn in journal.turns(run_id) for entry in turn.entries]
+        entries = entries_in(journal.turns(run_id))
     except JournalError as error:
         return Compared("incomparable", cause=str(error))
     return compare_run(definitions, workflow, entries)

@@ -150,12 +150,13 @@ def _reconciled(ledger: Ledger | None, amounts: dict[str, float]) -> list[str]:
 def _rate(journal: Journal, since: float) -> tuple[int, int]:
     """How often the cache had the answer, and how often it was looked for, in the runs since then."""
     from stepladder.cli.journals import EVERYTHING
+    from stepladder.journal import entries_in
     from stepladder.verdicts import HitRate, hit_rate
 
     rate = HitRate()
     for row in journal.rows(EVERYTHING):
         if row.started_at >= since:
-            rate += hit_rate(entry for turn in journal.turns(row.run_id) for entry in turn.entries)
+            rate += hit_rate(entries_in(journal.turns(row.run_id)))
     return rate.hits, rate.hits + rate.misses
 
 

@@ -23,7 +23,7 @@ from stepladder.events import Event, ModelFailed
 from stepladder.journal import Journal, MemoryJournal, Redactor
 from stepladder.llm import ModelRequest, Providers
 from stepladder.llm.purse import Payer, Purse, Refusal, Reservation, Spent, Target
-from stepladder.money import LedgerPurse, Till, open_ledger
+from stepladder.money import LedgerPurse, Till
 from stepladder.orchestrator import Machine
 from stepladder.state import RunState
 
@@ -57,7 +57,7 @@ class LiveCalls:
         secrets, values = secrets_of({}, os.environ)
         options = {"openai": {"base_url": wanted.base_url}} if wanted.base_url else None
         providers = Providers(load_providers(wanted.agents) if wanted.agents else None, options=options)
-        self._till = Till(lambda: open_ledger(journal))
+        self._till = Till(journal)
         self._redactor = Redactor(values)
         self._resources = Resources(
             journal=_Reading(journal),

@@ -95,11 +95,12 @@ def _bounds(given: Sequence[str] | None) -> dict[str, float]:
 
 def _records(journal: Journal, since: float, workflow: str | None) -> Iterator[DecisionRecord]:
     from stepladder.cli.journals import EVERYTHING
+    from stepladder.journal import entries_in
     from stepladder.orchestrator import decision_records
 
     for row in journal.rows(EVERYTHING, workflow=workflow):
         if row.started_at >= since:
-            yield from decision_records(entry for turn in journal.turns(row.run_id) for entry in turn.entries)
+            yield from decision_records(entries_in(journal.turns(row.run_id)))
 
 
 def _alerts(whole: Service, bounds: dict[str, float]) -> Iterator[dict[str, Any]]:

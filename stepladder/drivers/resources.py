@@ -14,13 +14,13 @@ from stepladder.drivers.committer import Committer
 from stepladder.drivers.ownership import Ownership
 from stepladder.errors import InputError
 from stepladder.fallback import TargetPolicy
-from stepladder.journal import Journal, Redactor
+from stepladder.journal import Journal, Redactor, beside
 from stepladder.llm import Providers
 from stepladder.llm.breaker_place import SUFFIX as BREAKERS
 from stepladder.llm.health import Health
 from stepladder.llm.owner import Owner
 from stepladder.llm.purse import Purse
-from stepladder.money import LedgerPurse, Till, open_ledger
+from stepladder.money import LedgerPurse, Till
 from stepladder.verdicts import Verdicts
 
 THREADS: Final = 64
@@ -48,9 +48,7 @@ class Resources:
         targets: TargetPolicy | None = None,
         breakers: str | Path | None = None,
     ) -> None:
-        self.till = Till(lambda: open_ledger(journal))
-        path = getattr(journal, "path", None)
-        self.verdicts = Verdicts(clock.now, path if isinstance(path, Path) else None)
+        self.till, self.verdicts = Till(journal), Verdicts(clock.now, journal)
         self.journal, self.clock, self.providers, self.redactor = journal, clock, providers, redactor
         self._breakers = breakers
         health = self.health_under(targets)
@@ -69,8 +67,8 @@ class Resources:
         Raises:
             InputError, SdkMissing: breakers cannot be kept where they shall be.
         """
-        path = getattr(self.journal, "path", None)
-        kept = self._breakers or beside(path, BREAKERS if targets is not None and targets.shared else "")
+        shared = targets is not None and targets.shared
+        kept = self._breakers or (beside(self.journal, BREAKERS) if shared else None)
         return self.providers.health_under(targets, kept)
 
     @property
@@ -112,8 +110,3 @@ class Resources:
         for error in found:
             if error is not None:
                 raise error
-
-
-def beside(path: object, suffix: str) -> Path | None:
-    """The file beside a journal that is one, or None."""
-    return path.with_name(path.name + suffix) if suffix and isinstance(path, Path) else None

@@ -16,7 +16,7 @@ from stepladder.drivers.flights import Post
 from stepladder.drivers.resources import Resources
 from stepladder.drivers.rows import row_of
 from stepladder.events import Event
-from stepladder.journal import Checkpoint, RunRow, Turn, chain, joined
+from stepladder.journal import Checkpoint, RunRow, Turn, chain, entries_in, joined
 from stepladder.orchestrator import Advanced, Machine, advance, fold
 from stepladder.record import Entry
 from stepladder.state import RunState
@@ -62,7 +62,7 @@ class Turns:
         if self.state.status == "ended":
             return False
         turns = self._resources.journal.turns(self.state.run_id)
-        self.machine, self.state = machine, fold(machine, [entry for turn in turns for entry in turn.entries])
+        self.machine, self.state = machine, fold(machine, entries_in(turns))
         return True
 
     def append(self, post: Post, done: Done) -> bool:

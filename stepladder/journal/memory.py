@@ -11,7 +11,9 @@ import msgspec
 
 from stepladder.errors import RunOwned, StepladderError
 from stepladder.journal.owner import Owner
+from stepladder.journal.reading import stored
 from stepladder.journal.references import References
+from stepladder.journal.refusals import item_taken, moved_on, not_ended, not_mine, not_there, taken_id
 from stepladder.journal.store import (
     NONE,
     Checkpoint,
@@ -27,13 +29,6 @@ from stepladder.journal.store import (
     Swept,
     TakenItem,
     Turn,
-    item_taken,
-    moved_on,
-    not_ended,
-    not_mine,
-    not_there,
-    stored,
-    taken_id,
 )
 
 

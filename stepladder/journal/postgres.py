@@ -19,6 +19,8 @@ from stepladder.journal.address import shown
 from stepladder.journal.owner import Owner
 from stepladder.journal.postgres_raw import COLUMNS, Loose, raw_kept, raw_runs
 from stepladder.journal.postgres_turns import Appending, keep, transposed
+from stepladder.journal.reading import stored
+from stepladder.journal.refusals import item_taken, moved_on, not_ended, not_there
 from stepladder.journal.store import (
     NONE,
     Checkpoint,
@@ -32,11 +34,6 @@ from stepladder.journal.store import (
     StoredTurn,
     Swept,
     Turn,
-    item_taken,
-    moved_on,
-    not_ended,
-    not_there,
-    stored,
 )
 
 if TYPE_CHECKING:

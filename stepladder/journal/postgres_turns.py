@@ -13,7 +13,8 @@ import msgspec
 
 from stepladder.errors import StepladderError
 from stepladder.journal.postgres_raw import COLUMNS
-from stepladder.journal.store import Journal, Turn, item_taken, moved_on, not_mine, not_there, taken_id
+from stepladder.journal.refusals import item_taken, moved_on, not_mine, not_there, taken_id
+from stepladder.journal.store import Journal, Turn
 
 if TYPE_CHECKING:
     from stepladder.journal.postgres_server import PostgresServer, Transaction

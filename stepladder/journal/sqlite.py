@@ -16,6 +16,8 @@ import msgspec
 
 from stepladder.errors import RunError, RunOwned, StepladderError
 from stepladder.journal.owner import Owner
+from stepladder.journal.reading import stored
+from stepladder.journal.refusals import item_taken, moved_on, not_ended, not_mine, not_there, taken_id
 from stepladder.journal.sqlite_file import SqliteFile, Synchronous
 from stepladder.journal.sqlite_raw import COLUMNS, Loose, raw_kept, raw_runs, row_from
 from stepladder.journal.store import (
@@ -31,14 +33,7 @@ from stepladder.journal.store import (
     StoredTurn,
     Swept,
     Turn,
-    item_taken,
-    moved_on,
-    not_ended,
-    not_mine,
-    not_there,
     sound,
-    stored,
-    taken_id,
 )
 
 MOST_ROWS: Final = 128

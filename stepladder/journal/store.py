@@ -8,15 +8,14 @@ turn of anybody else is refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
 import msgspec
 
-from stepladder.errors import JournalError, RunConflict, RunError, RunNotFound, RunPruned, StepladderError
+from stepladder.errors import StepladderError
 from stepladder.events import AnyEvent
-from stepladder.journal.codec import decode_turn
 from stepladder.journal.owner import Owner
 from stepladder.record import AnyEntry
 
@@ -305,54 +304,3 @@ def append(journal: Journal, turn: Turn) -> None:
     (refused,) = journal.write([turn])
     if refused is not None:
         raise refused
-
-
-def stored(journal: str, run_id: str, rows: Iterable[tuple[int, bytes, object]], after: int = 0) -> list[StoredTurn]:
-    """The turns behind entry `after`, from number, body and digest of each, and of the one before the first of them.
-
-    Raises:
-        JournalError: a body is no turn.
-    """
-    found, before = [], NO_DIGEST
-    for seq, body, digest in rows:
-        if seq > after:
-            try:
-                entries = decode_turn(body)
-            except ValueError as error:
-                where = f"run {run_id!r}, entry {seq}: {error}"
-                raise JournalError(journal, where, "a turn as stepladder writes it") from None
-            found.append(StoredTurn(seq, entries, chain(before, body) == digest, sound(digest)))
-        before = sound(digest)
-    return found
-
-
-def not_there(journal: Journal, run_id: str) -> RunError:
-    """Why a run cannot be had: it was pruned, or there is none of this id."""
-    if journal.pruned(run_id):
-        return RunPruned(run_id, "nothing is left but its id, which stays taken")
-    return RunNotFound(run_id, journal.name)
-
-
-def not_ended(run_id: str) -> RunConflict:
-    """The refusal to prune what still goes on."""
-    return RunConflict(run_id, "has not ended, or is worked on; it is not pruned")
-
-
-def taken_id(run_id: str) -> RunConflict:
-    """The refusal of a second run of the same id."""
-    return RunConflict(run_id, "there is already a run of this id")
-
-
-def moved_on(run_id: str, seq: int) -> RunConflict:
-    """The refusal of a turn whose place is taken."""
-    return RunConflict(run_id, f"entry {seq} was written by another process, which has moved the run on")
-
-
-def item_taken(run_id: str, number: int) -> RunConflict:
-    """The refusal of a turn whose inbox item is gone."""
-    return RunConflict(run_id, f"inbox item {number} was taken by another process")
-
-
-def not_mine(run_id: str) -> RunConflict:
-    """The refusal of a turn by somebody who does not own the run (any more)."""
-    return RunConflict(run_id, "another process has taken it over; what this one still had to say was not written")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from weakref import WeakKeyDictionary
 
-from stepladder.journal import Journal
+from stepladder.journal import Journal, beside
 from stepladder.money.ledger import Ledger
 from stepladder.money.sqlite import SUFFIX, SqliteStore
 
@@ -21,9 +20,10 @@ def open_ledger(journal: Journal, *, create: bool = True) -> Ledger:
         NoJournal: it is missing, and `create` is false.
         JournalError: it cannot be opened.
     """
-    path, address = getattr(journal, "path", None), getattr(journal, "address", None)
-    if isinstance(path, Path):
-        return Ledger(SqliteStore(beside(path), create=create))
+    file = beside(journal, SUFFIX)
+    if file is not None:
+        return Ledger(SqliteStore(file, create=create))
+    address = getattr(journal, "address", None)
     if isinstance(address, str):
         from stepladder.money.postgres import PostgresStore
 
@@ -32,11 +32,6 @@ def open_ledger(journal: Journal, *, create: bool = True) -> Ledger:
         return _in_memory.setdefault(journal, _memory())
     except TypeError:  # a journal of somebody's own that cannot be held weakly
         return _memory()
-
-
-def beside(path: Path) -> Path:
-    """The ledger's file of a journal's file."""
-    return path.with_name(path.name + SUFFIX)
 
 
 def _memory() -> Ledger:

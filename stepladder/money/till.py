@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
 from stepladder.errors import StepladderError
+from stepladder.journal import Journal
 from stepladder.llm.purse import Refusal
 from stepladder.money.ledger import Booking, Ledger, Settlement
+from stepladder.money.opening import open_ledger
 
 
 class _Waiting(NamedTuple):
@@ -29,11 +30,11 @@ class Till:
     """A ledger that is opened when something is first booked.
 
     Args:
-        opened: opens the ledger.
+        journal: whose ledger it is.
     """
 
-    def __init__(self, opened: Callable[[], Ledger]) -> None:
-        self._opened = opened
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
         self._ledger: Ledger | None = None
         self._lock = threading.Lock()
         self._waiting: list[_Waiting] = []
@@ -45,7 +46,7 @@ class Till:
         """The ledger. Raises JournalError."""
         with self._lock:
             if self._ledger is None:
-                self._ledger = self._opened()
+                self._ledger = open_ledger(self._journal)
             return self._ledger
 
     async def reserve(self, booking: Booking) -> Refusal | None:
@@ -85,7 +86,7 @@ class Till:
         self._closed = True
 
     def _write_after_all(self, settlement: Settlement) -> None:
-        ledger = self._opened()
+        ledger = open_ledger(self._journal)
         ledger.write([settlement])
         if not ledger.inline:
             ledger.close()

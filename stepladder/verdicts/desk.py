@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final, NamedTuple
 
 import msgspec
 
 from stepladder.decision import Caching
 from stepladder.errors import StepladderError
+from stepladder.journal import Journal, beside
 from stepladder.verdicts.similar import likeness
 from stepladder.verdicts.situation import Situation
 from stepladder.verdicts.store import Kept, MemoryStore, Store
@@ -42,11 +42,11 @@ class Verdicts:
 
     Args:
         now: the time, in seconds since 1970.
-        beside: the journal's file; shared verdicts are kept in a file beside it. None keeps them in memory.
+        journal: shared verdicts are kept in a file beside it; without one, and where it is no file, in memory.
     """
 
-    def __init__(self, now: Callable[[], float], beside: Path | None = None) -> None:
-        self._now, self._beside = now, beside
+    def __init__(self, now: Callable[[], float], journal: Journal | None = None) -> None:
+        self._now, self._journal = now, journal
         self._stores: dict[Caching, Store] = {}
         self._flights: dict[str, _Flight] = {}
 
@@ -116,11 +116,11 @@ class Verdicts:
         return self._stores[caching]
 
     def _opened(self, caching: Caching) -> Store:
-        if caching.shared and self._beside is not None:
+        if caching.shared and self._journal is not None:
             from stepladder.verdicts.sqlite import SUFFIX, SqliteStore
 
-            path = self._beside.with_name(self._beside.name + SUFFIX)
-            return SqliteStore(path, caching.entries, caching.ttl_s, self._now)
+            if (file := beside(self._journal, SUFFIX)) is not None:
+                return SqliteStore(file, caching.entries, caching.ttl_s, self._now)
         return MemoryStore(caching.entries, caching.ttl_s, self._now)
 
 

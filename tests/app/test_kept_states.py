@@ -10,7 +10,7 @@ import pytest
 from stepladder import Orchestrator, Workflow
 from stepladder.drivers import ManualClock, turns
 from stepladder.drivers.checkpoints import state_at
-from stepladder.journal import MemoryJournal
+from stepladder.journal import MemoryJournal, entries_in
 from stepladder.orchestrator import fold
 
 LONG = {
@@ -54,7 +54,7 @@ def test_a_kept_state_is_the_fold_of_the_journal_up_to_there(
             assert (run.end, len(run.entries)) == ("done", 121)
 
     asyncio.run(play())
-    entries = [entry for turn in journal.turns("long") for entry in turn.entries]
+    entries = entries_in(journal.turns("long"))
     kept = journal.checkpoint("long")
     assert kept is not None
     assert kept.entries > 100

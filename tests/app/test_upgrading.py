@@ -15,7 +15,7 @@ from stepladder.app.run import Run
 from stepladder.drivers import ManualClock
 from stepladder.errors import RunNotWaiting, WrongDefinition
 from stepladder.events import PolicyChanged, Renames, RunResumed, WorkflowChanged
-from stepladder.journal import Redactor
+from stepladder.journal import Redactor, entries_in
 from stepladder.orchestrator import fold
 from stepladder.record import Settled
 from tests.app.cast import OWLS, Cast
@@ -60,7 +60,7 @@ class Office:
 
 def same_everywhere(orchestrator: Orchestrator, run: Run) -> None:
     """The run is the fold of its journal read anew, and replays."""
-    entries = [entry for turn in orchestrator.journal.turns(run.id) for entry in turn.entries]
+    entries = entries_in(orchestrator.journal.turns(run.id))
     assert fold(run.machine, entries) == run.state == orchestrator.get(run.id).state
     assert orchestrator.replay(run.id).divergence is None
 

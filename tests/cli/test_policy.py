@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stepladder.events import PolicyChanged
+from stepladder.journal import entries_in
 from stepladder.journal.sqlite import SqliteJournal
 from tests.cli.desk import Desk
 
@@ -27,7 +28,7 @@ def policies(sql: Desk) -> Desk:
 def changes(desk: Desk, run_id: str) -> list[str]:
     journal = SqliteJournal(desk.folder / "stepladder.db")
     try:
-        entries = [entry for turn in journal.turns(run_id) for entry in turn.entries]
+        entries = entries_in(journal.turns(run_id))
     finally:
         journal.close()
     return [entry.policy_hash for entry in entries if isinstance(entry, PolicyChanged)]

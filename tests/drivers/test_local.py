@@ -15,7 +15,7 @@ from stepladder.app.orchestrator import Orchestrator
 from stepladder.drivers import AgentCall, AgentResult, ManualClock
 from stepladder.errors import JournalError, StepladderError
 from stepladder.events import AgentFailed, AgentReturned, TimePassed
-from stepladder.journal import MemoryJournal, Turn
+from stepladder.journal import MemoryJournal, Turn, entries_in
 from stepladder.record import Settled
 from tests.drivers.desk import ONE, TALK, go, of, one, turns, until, workflow
 
@@ -254,7 +254,7 @@ def test_a_listener_sees_what_is_durable_already() -> None:
     journal = MemoryJournal()
 
     def listener(run: Any, entries: Any) -> None:
-        written = [entry for turn in journal.turns(run.id) for entry in turn.entries]
+        written = entries_in(journal.turns(run.id))
         assert tuple(written[-len(entries) :]) == tuple(entries)
 
     failures: list[Any] = []

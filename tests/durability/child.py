@@ -24,7 +24,7 @@ from stepladder.app.run import Run
 from stepladder.drivers import AgentCall, Artifact
 from stepladder.errors import RunConflict, StepladderError
 from stepladder.events import AgentFailed, AgentReturned, Event, RunStarted
-from stepladder.journal import InboxItem, Journal, Turn, decode_turn
+from stepladder.journal import InboxItem, Journal, Turn, decode_turn, entries_in
 from stepladder.journal.address import is_address
 from stepladder.journal.postgres import PostgresJournal
 from stepladder.journal.sqlite import SqliteJournal
@@ -226,7 +226,7 @@ def told(orchestrator: Orchestrator, run: Run) -> dict[str, Any]:
 def recorded(place: str) -> set[str]:
     """The keys of the calls whose result is in the journal."""
     journal = open_journal(place)
-    entries = [entry for turn in journal.turns(RUN) for entry in turn.entries]
+    entries = entries_in(journal.turns(RUN))
     journal.close()
     return {entry.output["key"] for entry in entries if isinstance(entry, AgentReturned)}
 

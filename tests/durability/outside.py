@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from stepladder.commands import AskPerson, CallAgent
 from stepladder.errors import RunNotFound
 from stepladder.events import Event, PersonAnswered
-from stepladder.journal import Journal
+from stepladder.journal import Journal, entries_in
 from stepladder.orchestrator import Machine, evolve, in_flight
 from stepladder.record import Entry
 from stepladder.state import RunState
@@ -35,7 +35,7 @@ class Past(NamedTuple):
 
 def past_of(machine: Machine, journal: Journal, run_id: str) -> Past:
     """What the journal says of this run now."""
-    entries = [entry for turn in journal.turns(run_id) for entry in turn.entries]
+    entries = entries_in(journal.turns(run_id))
     state, commanded = RunState(run_id=run_id), set[str]()
     for entry in entries:
         state = evolve(machine, state, entry)

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 from stepladder.drivers.rows import row_of
 from stepladder.errors import JournalError
 from stepladder.events import PersonAnswered
-from stepladder.journal import StoredTurn
+from stepladder.journal import StoredTurn, entries_in
 from stepladder.journal.sqlite import SqliteJournal
 from stepladder.journal.sqlite_file import PAGE
 from stepladder.orchestrator import fold
@@ -160,7 +160,7 @@ def _wrong(found: Sample, journal: SqliteJournal) -> tuple[list[str], int]:
 
 def _broken(found: Sample, journal: SqliteJournal, run_id: str, turns: Sequence[StoredTurn]) -> list[str]:
     """Which other tables do not fit the turns of the run."""
-    row, entries = journal.row(run_id), [entry for turn in turns for entry in turn.entries]
+    row, entries = journal.row(run_id), entries_in(turns)
     if row is None or not entries:
         return [] if row is None and not entries else ["it has a line or turns, not both"]
     machine = read_story(found.story.kept).workflow().machine

@@ -23,7 +23,7 @@ from stepladder.app.lone import Decision
 from stepladder.decision import Budget
 from stepladder.events import Attempt, ModelAnswered, ModelFailed
 from stepladder.fallback import Retry
-from stepladder.journal import Journal, MemoryJournal
+from stepladder.journal import Journal, MemoryJournal, entries_in
 from stepladder.journal.codec import encode_entry
 from stepladder.journal.sqlite import SqliteJournal
 from stepladder.llm.form import Form
@@ -141,7 +141,7 @@ async def decide(server: FaultServer, situation: str, setup: Setup, starved: Sta
     overrun_s = starved.overrun_s(begun, time.perf_counter(), DEADLINE_S)
     await own["faulty"].close()
     await deciding.close()
-    entries = [entry for turn in journal.turns("d") for entry in turn.entries]
+    entries = entries_in(journal.turns("d"))
     events = [each for each in entries if isinstance(each, ModelAnswered | ModelFailed)]
     assert len(events) == 1, (setup.fault, entries)
     (call,) = decision.record.calls

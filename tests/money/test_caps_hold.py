@@ -21,7 +21,7 @@ from stepladder.journal import MemoryJournal
 from stepladder.journal.sqlite import SqliteJournal
 from stepladder.llm import Providers
 from stepladder.llm.openai import OpenAIProvider
-from stepladder.money import Ledger, open_ledger, usd
+from stepladder.money import Booking, Ledger, Settlement, Till, open_ledger, usd
 from stepladder.money.amounts import day_of
 from stepladder.rehearsal import FaultServer, parse_script
 from tests.drivers.desk import LADDER, of, workflow
@@ -324,19 +324,19 @@ def test_a_lone_decision_is_paid_for_too() -> None:
 
 
 def test_what_is_settled_after_the_end_is_settled_all_the_same(tmp_path: Path) -> None:
-    from stepladder.money import Booking, Settlement, Till
-    from stepladder.money.sqlite import SqliteStore
+    journal = SqliteJournal(tmp_path / "j.db")
 
     async def late() -> None:
-        till = Till(lambda: Ledger(SqliteStore(tmp_path / "l")))
+        till = Till(journal)
         assert await till.reserve(Booking("a", 0.0, "r", 1, "p", "s", "m", 0.5)) is None
         till.close()
         till.settle_soon(Settlement("a", "paid", 0.25))
 
     asyncio.run(late())
-    ledger = Ledger(SqliteStore(tmp_path / "l"))
+    ledger = open_ledger(journal)
     assert usd(ledger.total("run", "r")) == 0.25
     ledger.close()
+    journal.close()
 
 
 def test_where_nothing_can_be_written_nothing_is_asked(tmp_path: Path) -> None:

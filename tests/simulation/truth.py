@@ -20,7 +20,7 @@ from stepladder.drivers import AgentCall
 from stepladder.drivers.replay import replay
 from stepladder.drivers.rows import row_of
 from stepladder.events import Event, MessageReceived, PersonAnswered, RunCancelled, RunRetried
-from stepladder.journal import LEASE_S, InboxItem, Journal, Owner, Turn, decode_turn
+from stepladder.journal import LEASE_S, InboxItem, Journal, Owner, Turn, decode_turn, entries_in
 from stepladder.orchestrator import fold
 from stepladder.record import Entry
 from tests.simulation.laws import Story
@@ -204,7 +204,7 @@ class Truth:
 
     def _is_told(self, story: Story, journal: Journal) -> None:
         turns = journal.turns(story.run_id)
-        entries = [entry for turn in turns for entry in turn.entries]
+        entries = entries_in(turns)
         if not all(turn.intact for turn in turns) or entries != story.entries:
             self.wrong(f"{story.run_id} reads otherwise than it was written")
         if fold(story.machine, entries) != story.state:
