@@ -89,40 +89,22 @@ class DecisionPoint:
         retry: Retry | None = None,
         purse: Purse | None = None,
     ) -> None:
-        given = (Link(each) if isinstance(each, str) else each for each in chain)
-        links = tuple(msgspec.structs.replace(each, model=full_name(each.model)) for each in given)
-        model = full_name(model) if model is not None else links[0].model if links else None
-        if model is not None:
-            sent = Attachments(tuple(attachments))
-            accepted = AnyOf(accept)
-            rung = Rung("model", (model,), 1, DECISION_PROMPT, deadline_s, accepted, sent, links, retry)
+        links = _linked(chain)
+        first = full_name(model) if model is not None else links[0].model if links else ""
+        if first:
+            sent, accepted = Attachments(tuple(attachments)), AnyOf(accept)
+            rung = Rung("model", (first,), 1, DECISION_PROMPT, deadline_s, accepted, sent, links, retry)
             rungs = {"model": rung, **(rungs or {})}
             routes = routes or {route: Route(("model",), reconcile) for route in ("hybrid", "complex")}
         settings = {"how": mode, "on_invalid": on_invalid, "on_low_confidence": on_low_confidence, "budget": budget}
-        self.point = make_point(
-            name,
-            rules=rules,
-            signals=signals,
-            classifier=classifier,
-            rungs=rungs,
-            routes=routes,
-            actions=actions,
-            settings=settings,
-        )
+        self.point = make_point(name, rules, signals, classifier, rungs, routes, actions, settings)
         models = providers if isinstance(providers, Providers) else Providers(providers, options=options)
         check_prices(self.point.ladder, budget or Budget(), models)
         self.journal = open_journal(journal)
         self._owns_journal = journal is not self.journal
         self._clock = clock or SystemClock()
-        self._desk = Desk(
-            self.point,
-            self.journal,
-            self._clock,
-            models,
-            Redactor(secrets_of({}, os.environ)[1]),
-            dict(prompts or {}),
-            purse,
-        )
+        redactor = Redactor(secrets_of({}, os.environ)[1])
+        self._desk = Desk(self.point, self.journal, self._clock, models, redactor, dict(prompts or {}), purse)
         self._asking: dict[str, asyncio.Future[Decision]] = {}
 
     async def __aenter__(self) -> Self:
@@ -240,3 +222,9 @@ class DecisionPoint:
         if lone.standing.settled is None and known.policy_hash != self.point.hash:
             raise WrongDefinition(put.decision_id, f"{self.point.name} {self.point.hash}", known.policy_hash)
         return lone
+
+
+def _linked(chain: Sequence[str | Link]) -> tuple[Link, ...]:
+    """The models of a chain by their full names."""
+    links = (Link(each) if isinstance(each, str) else each for each in chain)
+    return tuple(msgspec.structs.replace(each, model=full_name(each.model)) for each in links)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from stepladder.app.loading import Agents
@@ -10,6 +10,7 @@ from stepladder.decision import Budget, Ladder
 from stepladder.drivers.artifacts import taken_in
 from stepladder.errors import InputError
 from stepladder.llm import Providers
+from stepladder.orchestrator import Machine
 from stepladder.values import plain
 from stepladder.workflow.definition import CallEffect, Definition
 from stepladder.workflow.problems import one_of
@@ -68,6 +69,15 @@ def check_agents(definition: Definition, agents: Agents, *, others: bool = False
         raise InputError("agents", ", ".join(unknown), found, expected)
 
 
+def check_models(machine: Machine, providers: Providers) -> None:
+    """Every model that may be asked is of a provider that is known, and has a price where one is needed."""
+    ladder, known = machine.policy.ladder, providers.names
+    for model in (model for rung in ladder.asked for model in rung.targets):
+        if (provider := model.partition(":")[0]) not in known:
+            raise InputError("providers", provider, f"no provider for the model {model}", one_of(provider, known))
+    check_prices(ladder, machine.budget, providers)
+
+
 NO_PRICE: Final = "no known price, though there is a cap on money"
 PRICE_WANTED: Final = "a price under policy.money.prices (US dollars per million tokens), or allow_unpriced: true"
 
@@ -84,10 +94,3 @@ def unpriced(ladder: Ladder, budget: Budget, providers: Providers) -> Iterator[t
         for model in rung.targets:
             if model not in budget.prices and providers.price_usd(model, 1000, 1000) is None:
                 yield rung.name, model
-
-
-def check_providers(definition: Definition, known: Collection[str]) -> None:
-    """Every model that may be asked is of a provider that is known."""
-    for model in (model for rung in definition.policy.ladder.asked for model in rung.targets):
-        if (provider := model.partition(":")[0]) not in known:
-            raise InputError("providers", provider, f"no provider for the model {model}", one_of(provider, known))

@@ -9,24 +9,22 @@ listen    see every run move                     change_policy  decide by anothe
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
 from stepladder.app.answers import check_answer, check_message, checked_outcome, waits_for
 from stepladder.app.at_work import AtWork, Listener
-from stepladder.app.definitions import Definitions, Pin
+from stepladder.app.definitions import Definitions
 from stepladder.app.history import History
 from stepladder.app.ids import new_id
 from stepladder.app.inputs import (
     check_agents,
     check_id,
-    check_prices,
-    check_providers,
+    check_models,
     plain_mapping,
     plain_text,
     run_input,
@@ -36,15 +34,15 @@ from stepladder.app.loading import Agents, Workflow
 from stepladder.app.reading import entries_of, replay_run
 from stepladder.app.run import Run
 from stepladder.app.secrets import secrets_of
+from stepladder.app.streaming import Entries, streamed
 from stepladder.app.upgrading import OnChanged, Upgrading
 from stepladder.drivers import Clock, Replayed, Resources, Runner, SystemClock
-from stepladder.errors import InputError, JournalError, RunConflict, RunEnded, RunNotWaiting, RunOwned, RunPruned
-from stepladder.events import Event, OutcomeAttached, PolicyChanged, RunStarted
+from stepladder.errors import InputError, RunConflict, RunEnded, RunNotWaiting, RunOwned, RunPruned
+from stepladder.events import OutcomeAttached, PolicyChanged, RunStarted
 from stepladder.journal import Journal, Redactor, RunRow
 from stepladder.llm import Provider, Providers
 from stepladder.llm.purse import Purse
 from stepladder.orchestrator import Machine
-from stepladder.record import Entry
 
 KEEP_EVERY_S: Final = 3600.0
 """Seconds between two signs that a workflow is in use."""
@@ -97,8 +95,7 @@ class Orchestrator:
         self.machine: Machine = self.workflow.machine
         check_agents(self.workflow.definition, agents or {}, others=on_changed == "pin")
         models = providers if isinstance(providers, Providers) else Providers(providers, options=options)
-        check_providers(self.workflow.definition, models.names)
-        check_prices(self.machine.policy.ladder, self.machine.budget, models)
+        check_models(self.machine, models)
         self.journal = open_journal(journal)
         self._definitions = Definitions(self.journal, self.workflow.signals)
         self._upgrading = Upgrading(self._definitions, self.workflow, agents or {}, on_changed)
@@ -266,9 +263,7 @@ class Orchestrator:
         if (other.name, other.hash) != (self.workflow.name, self.workflow.hash):
             found, expected = f"{other.name} {other.hash}", f"a policy of {self.workflow.name} {self.workflow.hash}"
             raise InputError("change_policy", "", found, expected)
-        models = self._resources.providers
-        check_providers(other.definition, models.names)
-        check_prices(other.machine.policy.ladder, other.machine.budget, models)
+        check_models(other.machine, self._resources.providers)
         health = self._resources.health_under(other.machine.policy.ladder.targets)
         said = self._resources.redactor.value(because)
         self._definitions.keep(other)
@@ -305,56 +300,18 @@ class Orchestrator:
             self._upgrading.machine(run_id, entries)
         return replay_run(self.journal, run_id, definitions=self._definitions)
 
-    def machine_of(self, policy_hash: str) -> Machine | None:
-        """The machine of this workflow under another policy that the journal knows."""
-        return self._machine_of(self.workflow.hash, policy_hash)
-
-    def _machine_of(self, workflow_hash: str, policy_hash: str) -> Machine | None:
-        if (workflow_hash, policy_hash) == (self.workflow.hash, self.machine.policy.hash):
-            return self.machine
-        with suppress(JournalError):
-            return self._definitions.workflow(Pin(self.workflow.name, workflow_hash, policy_hash)).machine
-        return None
-
-    @asynccontextmanager
-    async def stream(
+    def stream(
         self,
         input: Mapping[str, Any],  # noqa: A002
         *,
         run_id: str | None = None,
-    ) -> AsyncIterator[AsyncIterator[tuple[Run, Event | Entry]]]:
+    ) -> AbstractAsyncContextManager[Entries]:
         """Start a run and see every entry as it becomes durable: `async with o.stream(...) as entries: async for ...`.
 
         The iterator ends when the run rests.
         """
-        queue: asyncio.Queue[tuple[Run, Event | Entry] | None] = asyncio.Queue()
-
-        def listen(run: Run, new: Sequence[Event | Entry]) -> None:
-            for each in new:
-                queue.put_nowait((run, each))
-
         name = new_id(self._now()) if run_id is None else run_id
-        forget = self._runs.watch(name, listen)
-        try:
-            runner = await self._begin(input, name)
-        except BaseException:
-            forget()
-            raise
-        task = asyncio.create_task(self._runs.rest(self._runs.set_off(runner)))
-        task.add_done_callback(lambda _: queue.put_nowait(None))
-
-        async def entries() -> AsyncIterator[tuple[Run, Event | Entry]]:
-            while (each := await queue.get()) is not None:
-                yield each
-            await task
-
-        try:
-            yield entries()
-        finally:
-            forget()
-            if not task.done():
-                await asyncio.wait([task])
-        task.result()
+        return streamed(self._runs, name, lambda: self._begin(input, name))
 
     # --- inside
 

@@ -77,7 +77,6 @@ class Point(msgspec.Struct, frozen=True):
 
 def make_point(
     name: str,
-    *,
     rules: Sequence[Rule],
     signals: SignalTypes,
     classifier: Mapping[str, Mapping[str, Iterable[str]]] | None = None,
