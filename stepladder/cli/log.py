@@ -178,7 +178,7 @@ class RunLog:
         commands = self._asking.get(rung, ())
         return self._calls.get(commands[0]) if len(commands) == 1 else None
 
-    def settled(self, entry: Settled, before: RunState) -> Iterator[Line]:
+    def settled(self, entry: Settled, _: RunState) -> Iterator[Line]:
         """A decision."""
         opened = self._opened
         scripted = any(

@@ -78,13 +78,8 @@ def _write_scenario(kept: Journal, run_id: str, signals: tuple[Signal, ...], out
     run = _readable(kept, run_id, signals)
     if output.parent.parent.is_dir():  # a first scenario makes the folder of scenarios
         output.parent.mkdir(exist_ok=True)
-    write(output, cassette_text(cassette(run, _workflow_of(kept, run), output.stem.replace("_", " "))))
+    write(output, cassette_text(cassette(run, run.machine.definition.name, output.stem.replace("_", " "))))
     return 1
-
-
-def _workflow_of(kept: Journal, run: Run) -> str:
-    """The workflow's name: the file is looked for near the scenario."""
-    return run.machine.definition.name
 
 
 def _readable(kept: Journal, run_id: str, signals: tuple[Signal, ...]) -> Run:

@@ -228,7 +228,6 @@ class _Writer:
     def __init__(self, names: tuple[str, ...]) -> None:
         self.names = names
         self.fold = Fold(KNOWN[root] for root in dict.fromkeys(name.partition(".")[0] for name in names))
-        self.plain = all(name in NUMERIC for name in names)
         self.columns: dict[str, Any] = {name: array("d") if name in NUMERIC else [] for name in names}
         self.length, self.tool, self.domain = array("q"), array("q"), list[str]()
         self.same_call = array("q")

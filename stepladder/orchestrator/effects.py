@@ -81,7 +81,7 @@ def perform(machine: Machine, state: RunState) -> RunState:
         case CallEffect():
             if len(effect.agents) > 1:
                 return replace(state, choosing=True, returned=None)
-            return call(machine, state, effect, *effect.agents)
+            return call(state, effect, *effect.agents)
         case PersonEffect():
             question = state.arguments.get("question")
             asked = question if isinstance(question, str) else ""
@@ -98,7 +98,7 @@ def perform(machine: Machine, state: RunState) -> RunState:
             return state
 
 
-def call(machine: Machine, state: RunState, effect: CallEffect, agent: str) -> RunState:
+def call(state: RunState, effect: CallEffect, agent: str) -> RunState:
     """The state with a call of this agent outstanding.
 
     The key is made of what the call is (run, step by its first name, agent, arguments) and of how often this very call

@@ -155,7 +155,7 @@ def _on_opened(_: Machine, state: RunState, entry: Opened) -> RunState:
     return replace(state, asking=Asking(entry), opened=entry.n, signals=signals)
 
 
-def _on_asked(machine: Machine, state: RunState, entry: Asked) -> RunState:
+def _on_asked(_: Machine, state: RunState, entry: Asked) -> RunState:
     assert state.asking is not None, "a decision is open when its rung is asked"
     asking = state.asking.with_asked(entry)
     if not entry.shadow:  # what is left of the rung below is late from here on
@@ -187,7 +187,7 @@ def _on_settled(machine: Machine, state: RunState, entry: Settled) -> RunState:
     if opened is not None and opened.point == "select_agent":
         effect = machine.definition.steps[state.step].effect
         assert isinstance(effect, CallEffect), "agents are chosen for a calling step"
-        return call(machine, replace(state, asking=None), effect, entry.action)
+        return call(replace(state, asking=None), effect, entry.action)
     decision = {**entry.parameters, "action": entry.action, "because": entry.reason, "source": entry.source}
     taken = {**state.taken, entry.action: state.taken[entry.action] + 1}
     memory, broken = state.memory, state.broken

@@ -14,7 +14,7 @@ from transitions import Machine as StateMachine
 from transitions.core import Event
 
 from stepladder.clauses import Reading
-from stepladder.decision import Budget, Ladder, Option
+from stepladder.decision import Budget, Option
 from stepladder.errors import IllegalAction
 from stepladder.record import STOP
 from stepladder.rules import Rule
@@ -117,10 +117,6 @@ class Machine:
             else:
                 options[action] = move.option
         return options, blocked
-
-    def ladder_for(self, point: str) -> Ladder:
-        """Who is asked at this decision point."""
-        return self.policy.ladder if point == "next_action" else self.rules_only
 
     def _candidates(self, step: str) -> tuple[Rule, ...]:
         effect = self.definition.steps[step].effect

@@ -7,7 +7,7 @@ features that the policy declares, or by the whole prompt where it declares none
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -56,8 +56,3 @@ def features_of(paths: Sequence[str], facts: Facts) -> dict[str, Any]:
     """The values at these paths; None where there is none."""
     found = {path: reader(path)(facts) for path in paths}
     return {path: None if value is MISSING else value for path, value in found.items()}
-
-
-def same_features(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> bool:
-    """Whether both declare the same paths."""
-    return one is not None and other is not None and one.keys() == other.keys()

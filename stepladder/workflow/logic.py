@@ -48,11 +48,6 @@ def witness(must: Clauses, avoid: Iterable[Clauses], known: Known) -> Witness | 
     return {signal: left[0] for signal, left in found.items() if signal in turning}
 
 
-def possible(clause: Clause, shape: Shape | None) -> bool:
-    """Whether any value of this shape satisfies the clause."""
-    return any(holds(clause, value) for value in samples((clause,), shape))
-
-
 def clash(clauses: Clauses, known: Known) -> tuple[Clause, ...]:
     """The fewest of the clauses that cannot hold together: one, two, or all of one signal; () if they can."""
     for last, clause in enumerate(clauses):
