@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from stepladder.journal import Journal
     from stepladder.money import Forecast, Ledger, Line
     from stepladder.money.spending import Spending
+    from stepladder.verdicts import HitRate
 
 PANEL = "Read the journal"
 BY = "day|model|rung|point|run"
@@ -55,38 +56,33 @@ def costs(
     from stepladder.money.amounts import day_of
     from stepladder.money.spending import in_all, spending
 
-    now = time.time()
-    aspect = _aspect(by)
-    amounts = _amounts(reconcile)
+    now, aspect, amounts = time.time(), _aspect(by), _amounts(reconcile)
+    since = now - days * 86_400
     with opened(journal) as found:
-        ledger = _ledger(found)
-        try:
-            settled = _reconciled(ledger, amounts)
-            lines = list(ledger.lines()) if ledger else []
-        finally:
-            if ledger is not None:
-                ledger.close()
-        rate, cap = _rate(found, now - days * 86_400), day_cap_usd(found)
+        settled, lines = _booked(found, amounts)
+        rate, cap = _rate(found, since), day_cap_usd(found)
     ahead_of = forecast(lines, now, days=ahead, day_cap_usd=cap)
-    shown = [line for line in lines if line.day > day_of(now - days * 86_400)]
-    told = {
-        "by": aspect,
-        "days": days,
-        "spent": [_plain(each) for each in spending(shown, aspect)],
-        "in_all": _plain(in_all(shown)),
-        "forecast": {**_plain(ahead_of), "day_cap_usd": cap},
-        "cache": {"hits": rate[0], "look_ups": rate[1], "share": rate[0] / rate[1] if rate[1] else 0.0},
-        "unknown": [_line(each) for each in shown if each.state in ("open", "unknown")],
-        "reconciled": settled,
-    }
+    shown = [line for line in lines if line.day > day_of(since)]
+    listed, whole = spending(shown, aspect), in_all(shown)
+    unsure = [_line(each) for each in shown if each.state in ("open", "unknown")]
     screen = Screen(json=as_json)
-    if as_json:
+    if screen.json:
+        told = {
+            "by": aspect,
+            "days": days,
+            "spent": [_plain(each) for each in listed],
+            "in_all": _plain(whole),
+            "forecast": {**_plain(ahead_of), "day_cap_usd": cap},
+            "cache": {"hits": rate.hits, "look_ups": rate.look_ups, "share": rate.share},
+            "unknown": unsure,
+            "reconciled": settled,
+        }
         screen.emit(told)
         return Exit.DONE
-    _tell(spending(shown, aspect), in_all(shown), aspect, screen)
+    _tell(listed, whole, aspect, screen)
     _tell_forecast(ahead_of, cap, rate, screen)
     if unknown:
-        _tell_unknown(told["unknown"], screen)
+        _tell_unknown(unsure, screen)
     return Exit.DONE
 
 
@@ -117,15 +113,19 @@ def _amounts(given: list[str] | None) -> dict[str, float]:
     return found
 
 
-def _ledger(journal: Journal) -> Ledger | None:
-    """The ledger beside the journal, or None where no call was ever booked."""
+def _booked(journal: Journal, amounts: dict[str, float]) -> tuple[list[str], list[Line]]:
+    """The calls that are reconciled now, and then every line of the ledger beside the journal."""
     from stepladder.errors import NoJournal
     from stepladder.money import open_ledger
 
     try:
-        return open_ledger(journal, create=False)
-    except NoJournal:
-        return None
+        ledger = open_ledger(journal, create=False)
+    except NoJournal:  # no call was ever booked
+        return _reconciled(None, amounts), []
+    try:
+        return _reconciled(ledger, amounts), list(ledger.lines())
+    finally:
+        ledger.close()
 
 
 def _reconciled(ledger: Ledger | None, amounts: dict[str, float]) -> list[str]:
@@ -147,7 +147,7 @@ def _reconciled(ledger: Ledger | None, amounts: dict[str, float]) -> list[str]:
     return settled
 
 
-def _rate(journal: Journal, since: float) -> tuple[int, int]:
+def _rate(journal: Journal, since: float) -> HitRate:
     """How often the cache had the answer, and how often it was looked for, in the runs since then."""
     from stepladder.cli.journals import EVERYTHING
     from stepladder.journal import entries_in
@@ -157,7 +157,7 @@ def _rate(journal: Journal, since: float) -> tuple[int, int]:
     for row in journal.rows(EVERYTHING):
         if row.started_at >= since:
             rate += hit_rate(entries_in(journal.turns(row.run_id)))
-    return rate.hits, rate.hits + rate.misses
+    return rate
 
 
 def _plain(value: Any) -> Any:
@@ -201,7 +201,7 @@ def _tell(listed: Sequence[Spending], whole: Spending, by: str, screen: Screen) 
         screen.out.print(f"{text}; a cap may be passed by so much", style="yellow", soft_wrap=True)
 
 
-def _tell_forecast(found: Forecast, cap: float | None, rate: tuple[int, int], screen: Screen) -> None:
+def _tell_forecast(found: Forecast, cap: float | None, rate: HitRate, screen: Screen) -> None:
     from stepladder.cli.tell import cost, many, moment
 
     between = f" ({cost(found.low_usd)} to {cost(found.high_usd)})" if found.from_days > 1 else ""
@@ -211,11 +211,9 @@ def _tell_forecast(found: Forecast, cap: float | None, rate: tuple[int, int], sc
     if found.cap_at is not None:
         said = f"the {cost(cap)} a day are reached at {moment(found.cap_at)} UTC if today goes on like this"
         screen.out.print(f"cap        {said}", style="yellow", soft_wrap=True)
-    if rate[1]:
-        share = f"{rate[0] / rate[1]:.0%}"
-        screen.out.print(
-            f"cache      {rate[0]} of {many(rate[1], 'look-up')} found a verdict ({share})", soft_wrap=True
-        )
+    if rate.look_ups:
+        said = f"{rate.hits} of {many(rate.look_ups, 'look-up')} found a verdict ({rate.share:.0%})"
+        screen.out.print(f"cache      {said}", soft_wrap=True)
 
 
 def _tell_unknown(lines: Sequence[dict[str, Any]], screen: Screen) -> None:

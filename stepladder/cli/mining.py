@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -72,22 +72,22 @@ def mine(
             raise UsageError("mine: --review looks at a journal and a file, nothing else")
         return _review(review, apply, min_agreement, (journal, agents, option), screen)
     chosen = _from_files(recordings, step) if recordings else _from_journal((journal, agents, option), workflow, point)
-    found, routes, changes, measured = _mined(chosen, min_agreement, partitions, seed, screen)
+    found = _mined(chosen, min_agreement, partitions, seed, screen)
     if into is not None:
-        _accept(found, routes, accept, into, screen)
-    elif screen.json:
-        import msgspec
-
-        told, minds = msgspec.to_builtins(found), msgspec.to_builtins(changes)
-        screen.emit({"choices": len(chosen), "proposals": told, "changes": minds, "coverage": measured})
+        _accept(found, accept, into, screen)
     else:
-        from stepladder.cli.mining_telling import tell_changes, tell_proposals, tell_python
-
-        tell_changes(changes, screen)
-        tell_proposals(found, len(chosen), measured, screen)
-        if not recordings and found and not found[0].step:
-            tell_python(found, routes, screen)
+        _tell(found, len(chosen), screen, python=not recordings)
     return Exit.DONE
+
+
+class Mined(NamedTuple):
+    """The proposals of every step, the routes that each (by its number) was seen on, the changes of mind, and what the
+    rules take over out of fold."""
+
+    proposals: list[Proposal]
+    routes: dict[int, list[str]]
+    changes: list[Change]
+    measured: dict[str, Any] | None
 
 
 def _from_files(files: list[Path], step: str) -> list[Chosen]:
@@ -129,11 +129,7 @@ def _from_journal(where: tuple[Any, Any, Any], workflow: Path | None, point: str
     return chosen
 
 
-def _mined(
-    chosen: list[Chosen], agreement: float, partitions: int, seed: int, screen: Screen
-) -> tuple[list[Proposal], dict[int, list[str]], list[Change], dict[str, Any] | None]:
-    """The proposals of each step, the routes that each was seen on, the changes of mind, and what the rules take over
-    out of fold."""
+def _mined(chosen: list[Chosen], agreement: float, partitions: int, seed: int, screen: Screen) -> Mined:
     from stepladder.evaluation.minds import current
     from stepladder.evaluation.mined_rules import Terms
     from stepladder.evaluation.mining import coverage, proposals
@@ -149,7 +145,23 @@ def _mined(
             routes[proposal.number] = sorted({each.route for each in mining.rows_of(rule)} & {"hybrid", "complex"})
         if partitions and len(set(mining.groups)) >= 5:
             measured = _coverage(coverage(mining, partitions, on_partition=_progress(screen)))
-    return found, routes, changes, measured
+    return Mined(found, routes, changes, measured)
+
+
+def _tell(found: Mined, choices: int, screen: Screen, *, python: bool) -> None:
+    """What was found; `python`: rules of a decision that stands alone as code."""
+    if screen.json:
+        import msgspec
+
+        told, minds = msgspec.to_builtins(found.proposals), msgspec.to_builtins(found.changes)
+        screen.emit({"choices": choices, "proposals": told, "changes": minds, "coverage": found.measured})
+        return
+    from stepladder.cli.mining_telling import tell_changes, tell_proposals, tell_python
+
+    tell_changes(found.changes, screen)
+    tell_proposals(found.proposals, choices, found.measured, screen)
+    if python and found.proposals and not found.proposals[0].step:
+        tell_python(found.proposals, found.routes, screen)
 
 
 def _coverage(found: Any) -> dict[str, Any]:
@@ -169,23 +181,23 @@ def _progress(screen: Screen) -> Any:
     return told
 
 
-def _accept(found: list[Proposal], routes: dict[int, list[str]], numbers: str, file: Path, screen: Screen) -> None:
+def _accept(found: Mined, numbers: str, file: Path, screen: Screen) -> None:
     from stepladder.cli.failures import UsageError
     from stepladder.cli.files import read_text, write
     from stepladder.cli.screen import clean
     from stepladder.evaluation.accepted import name_of, with_rules
 
     wanted = [part.strip() for part in numbers.split(",")]
-    there = {str(each.number): each for each in found}
+    there = {str(each.number): each for each in found.proposals}
     if unknown := [part for part in wanted if part not in there]:
-        raise UsageError(f"--accept {unknown[0]}: expected numbers of proposals, 1 to {len(found)}")
+        raise UsageError(f"--accept {unknown[0]}: expected numbers of proposals, 1 to {len(there)}")
     accepted = [there[part] for part in sorted(set(wanted), key=int)]
     if nowhere := [each for each in accepted if not each.step]:
         raise UsageError(
             f"--accept {nowhere[0].number}: it is of no step. Out of recordings, --step NAME says which it is for; the "
             "rules of a decision that stands alone are Python, as `mine` prints them"
         )
-    write(file, with_rules(read_text(file), accepted, routes, str(file)))
+    write(file, with_rules(read_text(file), accepted, found.routes, str(file)))
     names = [name_of(each) for each in accepted]
     if screen.json:
         screen.emit({"file": str(file), "rules": names})

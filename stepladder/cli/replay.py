@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -26,10 +26,13 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
+    from stepladder.app.definitions import Definitions
+    from stepladder.app.loading import Workflow
     from stepladder.cli.screen import Screen
     from stepladder.drivers import Replayed
     from stepladder.drivers.replay import Divergence
     from stepladder.errors import StepladderError
+    from stepladder.journal import Journal
 
 
 @app.command(
@@ -55,43 +58,55 @@ def replay(
     of those that were pruned it only says how many they are.
     """
     from stepladder.app.definitions import Definitions
-    from stepladder.app.reading import is_lone, replay_run
+    from stepladder.app.reading import replay_run
     from stepladder.cli.failures import UsageError
-    from stepladder.cli.journals import EVERYTHING, named, opened, signals_of
+    from stepladder.cli.journals import named, opened, signals_of
     from stepladder.cli.loading import looked_at
     from stepladder.cli.pairs import pairs
     from stepladder.cli.screen import Screen
-    from stepladder.errors import RunPruned, StepladderError
 
     if bool(name) == every:
         raise UsageError("replay: give either a RUN or --all")
-    screen = Screen(json=as_json)
     options = pairs(option, "--option")
-    signals = signals_of(agents, options)
     under = looked_at(workflow, agents, options) if workflow else None
-    found: list[Replayed] = []
-    pruned: list[str] = []
-    left_out: dict[str, StepladderError] = {}
     with opened(journal) as kept:
-        definitions = Definitions(kept, signals)
-        names = [row.run_id for row in reversed(kept.rows(EVERYTHING))] if every else [named(kept, name)]
-        for run_id in names:
-            try:
-                if every and is_lone(kept.turns(run_id)[0].entries):
-                    continue
-                found.append(replay_run(kept, run_id, under=under, definitions=definitions))
-            except StepladderError as error:
-                if not every:
-                    raise
-                if isinstance(error, RunPruned):
-                    pruned.append(run_id)
-                    continue
-                left_out[run_id] = error
+        definitions = Definitions(kept, signals_of(agents, options))
+        if every:
+            replays = _every(kept, under, definitions)
+        else:
+            replays = Replays([replay_run(kept, named(kept, name), under=under, definitions=definitions)], {}, [])
+    _tell(*replays, Screen(json=as_json))
+    return Exit.NEGATIVE if replays.left_out or any(each.divergence for each in replays.found) else Exit.DONE
+
+
+class Replays(NamedTuple):
+    """What was decided again, what could not be, by run, and which runs were pruned."""
+
+    found: list[Replayed]
+    left_out: dict[str, StepladderError]
+    pruned: list[str]
+
+
+def _every(kept: Journal, under: Workflow | None, definitions: Definitions) -> Replays:
+    """Every run of the journal, oldest first, up to the first that diverges; decisions that stand alone are none."""
+    from stepladder.app.reading import is_lone, replay_run
+    from stepladder.cli.journals import EVERYTHING
+    from stepladder.errors import RunPruned, StepladderError
+
+    replays = Replays([], {}, [])
+    for run_id in [row.run_id for row in reversed(kept.rows(EVERYTHING))]:
+        try:
+            if is_lone(kept.turns(run_id)[0].entries):
                 continue
-            if found[-1].divergence is not None:
+            replays.found.append(replay_run(kept, run_id, under=under, definitions=definitions))
+        except RunPruned:
+            replays.pruned.append(run_id)
+        except StepladderError as error:
+            replays.left_out[run_id] = error
+        else:
+            if replays.found[-1].divergence is not None:
                 break
-    _tell(found, left_out, pruned, screen)
-    return Exit.NEGATIVE if left_out or any(each.divergence for each in found) else Exit.DONE
+    return replays
 
 
 def _tell(found: list[Replayed], left_out: dict[str, StepladderError], pruned: list[str], screen: Screen) -> None:

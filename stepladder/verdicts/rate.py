@@ -19,9 +19,14 @@ class HitRate(msgspec.Struct, frozen=True):
     misses: int = 0
 
     @property
+    def look_ups(self) -> int:
+        """All of them."""
+        return self.hits + self.misses
+
+    @property
     def share(self) -> float:
         """Hits among all look-ups, 0 to 1; 0 where nothing was looked up."""
-        return self.hits / (self.hits + self.misses) if self.hits + self.misses else 0.0
+        return self.hits / self.look_ups if self.look_ups else 0.0
 
     def __add__(self, other: HitRate) -> HitRate:
         """Both together."""
