@@ -36,30 +36,26 @@ def check_answer(machine: Machine, state: RunState, value: dict[str, Any]) -> As
         case "decision":
             assert state.asking is not None, "a person is asked about an open decision"
             found = judge(value, reopened(machine, state, state.asking).options)
-            _refuse(
-                found.cause if isinstance(found, Invalid) else "", value, f"an action of {', '.join(command.options)}"
-            )
+            wrong = found.cause if isinstance(found, Invalid) else ""
+            _refuse(wrong, value, f"an action of {', '.join(command.options)}")
         case "approval":
-            _refuse(
-                "" if isinstance(value.get("approve"), bool) else "no true or false",
-                value,
-                "{'approve': true or false}",
-            )
+            wrong = "" if isinstance(value.get("approve"), bool) else "no true or false"
+            _refuse(wrong, value, "{'approve': true or false}")
         case "effect":
-            fits = value.get("effect") in command.options and isinstance(value.get("output", {}), dict)
-            words = " or ".join(repr(word) for word in command.options)
-            _refuse(
-                "" if fits else "none of the options, or an output that is no mapping", value, f"{{'effect': {words}}}"
-            )
-            _check_output(machine, command, value.get("output", {}))
+            _check_effect(machine, command, value)
     return command
 
 
-def _check_output(machine: Machine, asked: AskPerson, output: dict[str, Any]) -> None:
-    """What a person says that a call gave has to fit what its agent promises, as if the agent had said so."""
-    assert asked.call is not None, "a doubt is about a call"
-    agent = machine.definition.agents[asked.call.agent]
-    _refuse(agent.check(output) if agent.check else "", output, f"what agent {agent.name} gives: its `output`")
+def _check_effect(machine: Machine, asked: AskPerson, value: dict[str, Any]) -> None:
+    """What became of a call in doubt: what it gave, if it was done, is as if its agent had said so."""
+    word, output = value.get("effect"), value.get("output", {})
+    fits = word in asked.options and isinstance(output, dict)
+    words = " or ".join(repr(each) for each in asked.options)
+    _refuse("" if fits else "none of the options, or an output that is no mapping", value, f"{{'effect': {words}}}")
+    if word == "done":
+        assert asked.call is not None, "a doubt is about a call"
+        agent = machine.definition.agents[asked.call.agent]
+        _refuse(agent.check(output) if agent.check else "", output, f"what agent {agent.name} gives: its `output`")
 
 
 def check_message(machine: Machine, name: str) -> None:

@@ -847,7 +847,7 @@ def test_a_doubt_is_answered_redo_and_the_first_call_is_cut_off() -> None:
             await to_doubt(orchestrator, cast, clock)
             cast.let_go = asyncio.Event()
             cast.let_go.set()
-            run = await orchestrator.answer("r", {"effect": "redo"})
+            run = await orchestrator.answer("r", {"effect": "redo", "output": {"sheets": "that of no call"}})
             assert run.end == "printed"
             assert (cast.count("printer"), cast.cancelled) == (2, ["printer"])
             assert orchestrator.replay("r").divergence is None
