@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO := .demo
+SHARE ?= 1
+PARTS ?=
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test torture check format lint types contract coverage bench clean
 
@@ -28,13 +30,8 @@ demo: $(READY) ## Run both example pipelines on real data, offline, and replay w
 test: $(READY) ## Run the tests
 	$(BIN)/python -m pytest
 
-torture: $(READY) ## Kill processes, break disks and providers, run simulated worlds, tens of thousands of times
-	STEPLADDER_TORTURE=1 $(BIN)/python -m pytest -q tests/durability tests/evaluation/test_figures.py
-	$(BIN)/python -m tests.durability.torture $(TORTURE)
-	$(BIN)/python -m tests.simulation --seeds 20000 --jobs 2
-	STEPLADDER_TORTURE=1 $(BIN)/python -m pytest -q tests/llm/test_fault_matrix.py tests/llm/test_variants.py tests/llm/test_breaker.py
-	$(BIN)/python -m tests.llm.torture
-	$(BIN)/python -m tests.money.torture $(ROUNDS)
+torture: $(READY) ## Kill processes, break disks and providers, run simulated worlds; SHARE=0.01 for some, PARTS= for parts
+	$(BIN)/python -m tests.torture --share $(SHARE) $(if $(PARTS),--parts $(PARTS))
 
 check: lint types contract test ## Lint, types, import contract, tests
 

@@ -1,6 +1,6 @@
 """All of the torture: every crash point of every scenario, ten thousand random kills, every write that fails.
 
-    python -m tests.durability.torture [--parts PART ...] [--seed N] [--kills N] [--story WORD]
+    python -m tests.durability.torture [--parts PART ...] [--share 0.01] [--seed N] [--kills N] [--story WORD]
 
 The suite has a part of it. Each part shows how far it is; then comes what was wrong, with its case and the folder it
 was left in. The same seed makes the same plan again (when a random kill comes, the machine decides). Exits with 1 where
@@ -43,6 +43,8 @@ PER_SEED: Final = 50
 """Kills of one seed."""
 SHARES: Final = 8
 """Parts that the cases of a disk or of a log are done in."""
+COUNTED: Final = {"random": ("kills", PER_SEED), "log": ("cuts", 4 * SHARES), "contest": ("rounds", 1)}
+"""The parts that do as many as an option says, and the least of it."""
 Case = Callable[[], Outcome | list[Outcome]]
 
 
@@ -114,6 +116,12 @@ class Torture:
                 where = self.stage / f"contest-{verb}-{contestants}"
                 yield partial(contest, verb, self.given.rounds, where, contestants)
 
+    def plan(self, part: str) -> list[Case]:
+        """What is to be done for a part; of a part that is not counted out, a share at random."""
+        cases = list(getattr(self, part)())
+        share = 1.0 if part in COUNTED else self.given.share
+        return cases if share >= 1 else self.chance.sample(cases, max(1, round(len(cases) * share)))
+
 
 def done(name: str, crew: ProcessPoolExecutor, plan: Iterable[Case]) -> list[Outcome]:
     """Do a part and show how far it is: its outcomes."""
@@ -144,15 +152,18 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=10_000, help="kills at random")
     parser.add_argument("--cuts", type=int, default=5_000, help="cuts through a log")
     parser.add_argument("--rounds", type=int, default=1_000, help="rounds of each contest")
+    parser.add_argument("--share", type=float, default=1.0, metavar="0..1", help="so much of everything")
     parser.add_argument("--story", default="", help="only scenarios whose file has this in its name")
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
+    for name, least in COUNTED.values():
+        setattr(given, name, max(least, round(getattr(given, name) * given.share)))
     stage, found = quick_folder(), list[Outcome]()
     print(f"seed {given.seed}, in {stage}", flush=True)
     with pool(given.workers) as crew:
         torture = Torture(given, stage, crew)
         for part in given.parts:
-            found += done(part, crew, getattr(torture, part)())
+            found += done(part, crew, torture.plan(part))
     wrong = [outcome for outcome in found if outcome.problems]
     for outcome in wrong:
         print(f"\n{outcome.case}\n  " + "\n  ".join(outcome.problems[:5]))
