@@ -4,7 +4,7 @@
     runs, show, outcome, replay, export,        read the journal        (show, replay, costs,
     costs, models                                                        models)
     verify, head, prune                         keep the journal        (keeping)
-    check, explain, schema, diagram             look at workflow files  (check, diagrams)
+    check, explain, schema, diagram, set        workflow files          (check, diagrams, setting)
     init, play, rehearse                        projects and scenarios  (project, scenarios, rehearsing)
     ab, rollout, mine, whatif, fork,            learn from runs         (ab, rollout, mining, whatif, fork,
     recommend, forecast                                                  recommend)
@@ -68,19 +68,8 @@ def _text(argument: str) -> str:
 
 # in the order of the help
 for _module in (
-    *(
-        "runs",
-        "show",
-        "replay",
-        "costs",
-        "models",
-        "keeping",
-        "check",
-        "diagrams",
-        "project",
-        "scenarios",
-        "rehearsing",
-    ),
-    *("ab", "rollout", "mining", "whatif", "fork", "recommend", "setting", "recording", "recordings", "tuning"),
+    *("runs", "show", "replay", "costs", "models", "keeping", "check", "diagrams", "project", "scenarios"),
+    *("rehearsing", "ab", "rollout", "mining", "whatif", "fork", "recommend", "setting", "recording", "recordings"),
+    "tuning",
 ):
     import_module(f"stepladder.cli.{_module}")

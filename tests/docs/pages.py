@@ -1,4 +1,4 @@
-"""The pages under docs/ as their tests read them: marked blocks, headings, links, tables.
+"""The pages under docs/, and the README, as their tests read them: marked blocks, headings, links, tables.
 
 A block is marked by a comment in the line above its fence:
 
@@ -18,8 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-DOCS: Final = Path(__file__).parents[2] / "docs"
+ROOT: Final = Path(__file__).parents[2]
+DOCS: Final = ROOT / "docs"
 PAGES: Final = (
+    "README",
     *("quickstart", "workflow-file", "signals", "embedding", "command-line", "scenarios", "upgrading", "operating"),
     *("models", "money", "rehearsal", "tuning", "evidence"),
 )
@@ -46,7 +48,7 @@ class Block:
 
 def path_of(page: str) -> Path:
     """The page's file."""
-    return DOCS / f"{page}.md"
+    return (ROOT if page == "README" else DOCS) / f"{page}.md"
 
 
 def read(page: str) -> str:
@@ -63,7 +65,7 @@ def blocks(page: str) -> list[Block]:
 def _block(page: str, text: str, found: re.Match[str]) -> Block:
     line = text.count("\n", 0, found.start("text")) + 1
     mark, _, about = (found["mark"] or "").partition(" ")
-    return Block(f"docs/{page}.md:{line}", line, found["lang"], mark.removesuffix(":"), about, found["text"])
+    return Block(f"{page}.md:{line}", line, found["lang"], mark.removesuffix(":"), about, found["text"])
 
 
 def prose(page: str) -> str:

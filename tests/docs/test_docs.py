@@ -39,7 +39,7 @@ from stepladder.workflow.lint import lint
 from stepladder.workflow.section import Section
 from stepladder.workflow.yaml_text import read_yaml
 from tests.classifier.test_classify import CLASSIFIER, STATES, facts, spelled, w_order
-from tests.docs.pages import KINDS, PAGES, Block, anchors, blocks, links, path_of, prose, read, rows, ticked
+from tests.docs.pages import KINDS, PAGES, ROOT, Block, anchors, blocks, links, path_of, prose, read, rows, ticked
 
 BIN: Final = Path(sys.executable).parent
 SESSION_S: Final = 30
@@ -189,6 +189,8 @@ def test_every_marked_block_does_what_it_says(page: str, tmp_path: Path, monkeyp
     for name in os.environ:
         if name.endswith(("_KEY", "_TOKEN", "_SECRET")) or name.startswith(("OPENAI", "STEPLADDER")):
             monkeypatch.delenv(name)
+    for folder in ("examples", "scenarios") if page == "README" else ():  # it is read in a checkout
+        (tmp_path / folder).symlink_to(ROOT / folder)
     playing = Page(tmp_path)
     marked = [block for block in blocks(page) if block.mark]
     assert marked
