@@ -35,7 +35,11 @@ class Taken(NamedTuple):
 
 
 class Upgrading:
-    """What an Orchestrator of `workflow` does with runs that are pinned to another one."""
+    """What an Orchestrator of `workflow` does with runs that are pinned to another one.
+
+    Raises:
+        InputError: `on_changed` is none of the three ways.
+    """
 
     def __init__(
         self, definitions: Definitions, workflow: Workflow, agents: Mapping[str, Any], on_changed: OnChanged

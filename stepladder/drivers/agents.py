@@ -51,7 +51,7 @@ class AgentCall(msgspec.Struct, frozen=True):
 
 
 class Agent:
-    """A callable, looked at once."""
+    """A callable, looked at once. Raises InputError: it cannot be called."""
 
     def __init__(self, name: str, function: Callable[..., Any]) -> None:
         if not callable(function):

@@ -123,7 +123,7 @@ class Columns(msgspec.Struct, frozen=True, eq=False):
 
     @staticmethod
     def of_arrays(arrays: Mapping[str, NDArray[Any]]) -> Columns:
-        """From arrays of one length: see `Column.of_array`."""
+        """From arrays of one length, a value for each row: see `Column.of_array`. Raises InputError: they differ."""
         rows = {len(array) for array in arrays.values()}
         if len(rows) != 1:
             raise InputError("columns", "", f"arrays of {sorted(rows)} rows", "one or more, all of one length")

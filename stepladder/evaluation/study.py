@@ -20,7 +20,7 @@ STARTUP = 20
 
 
 class Studies:
-    """Where searches are kept: in a file, or nowhere."""
+    """Where searches are kept: in a file, or nowhere. Raises InputError: the file is not one of an earlier search."""
 
     def __init__(self, file: Path | None, what: str) -> None:
         self.optuna = needed("optuna", "tuning")

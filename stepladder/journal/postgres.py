@@ -57,6 +57,9 @@ class PostgresJournal:
     """A journal in a schema of the database at `address`, made where it is missing (unless `create` is false).
 
     `patience_s` is how long a lock, or a server that is away, is waited for.
+
+    Raises:
+        JournalError: psycopg is not installed, the server cannot be reached, or what is there is no journal of ours.
     """
 
     grouped = True

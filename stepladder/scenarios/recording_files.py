@@ -81,9 +81,12 @@ def each_once(recordings: Iterable[Recording], told: OnProblem) -> Iterator[Reco
 
 
 def numbered_lines(file: Path, told: OnProblem, on_bytes: OnBytes | None = None) -> Iterator[tuple[int, bytes]]:
-    """The lines of a file that may be compressed, with their numbers, empty ones left out.
+    """The lines of a file that may be compressed, with their numbers (from 1), empty ones left out.
 
     A file that breaks off is told of; the lines before that are given all the same.
+
+    Raises:
+        InputError: it cannot be read.
     """
     try:
         with file.open("rb") as raw:
