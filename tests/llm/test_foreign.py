@@ -16,8 +16,8 @@ from stepladder.llm import Providers
 from stepladder.llm.health import Health
 from stepladder.llm.purse import Target
 from tests.llm.loopback import Act, Loopback, answer
+from tests.llm.server_acts import TEXT, WIRES, error, ok
 from tests.llm.test_variants import open_provider
-from tests.llm.variants import TEXT, WIRES, error, ok
 
 PAGE = b"<!DOCTYPE html><html><head><title>Attention Required!</title></head><body>403</body></html>"
 LEGAL = ("approve", "wait")

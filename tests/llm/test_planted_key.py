@@ -28,7 +28,7 @@ from tests.drivers.desk import LADDER, workflow
 from tests.llm import wires
 from tests.llm.logs import all_logs
 from tests.llm.loopback import Act, Loopback, answer, raw
-from tests.llm.variants import TEXT, WIRES, ok
+from tests.llm.server_acts import TEXT, WIRES, ok
 
 KEYS = ("sk-planted-0d5e7a91b3c2f468", "planted/by+hand.0d5e7a91b3c2f468==", 'odd"planted\\0d5e7a91b3c2f468')
 """Of a form that anybody knows for a key; of none; with characters that JSON escapes."""

@@ -30,8 +30,9 @@ from stepladder.money.ledger import Line
 from tests.llm.faults import KEY, Starved
 from tests.llm.logs import all_logs
 from tests.llm.loopback import Act, Loopback, answer
+from tests.llm.server_acts import TEXT, WIRES, ok
 from tests.llm.test_laws import paths
-from tests.llm.variants import CUT, TEXT, VARIANTS, WIRES, Expect, ok
+from tests.llm.variants import CUT, VARIANTS, Expect
 from tests.llm.watched import LEGAL, PRICES, Watched, point
 from tests.llm.wires import WIRES as READERS_OF
 from tests.llm.wires import changed, request
