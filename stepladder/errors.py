@@ -217,3 +217,8 @@ class Diverged(StepladderError):
         super().__init__(
             f"run {run_id!r}, entry {seq}, decision {decision}: recorded {recorded}; decided now {decided}"
         )
+
+
+def cause_of(error: Exception) -> str:
+    """What the system, or a codec, says of a file that could not be read or written: no number, no path, lower case."""
+    return str(getattr(error, "strerror", None) or error).lower()

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
 from enum import Enum
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import msgspec
 
@@ -59,6 +59,11 @@ def _escape(match: re.Match[str]) -> str:
 def digest(*parts: Plain) -> str:
     """16 hex characters that name these parts (64 bits of SHA-256 over their canonical JSON)."""
     return sha256(_ENCODER.encode(parts)).hexdigest()[:16]
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Whether it is a number: true and false are none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def plain(value: object, what: str = "value") -> Plain:

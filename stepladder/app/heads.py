@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from stepladder.errors import InputError, JournalError
+from stepladder.errors import InputError, JournalError, cause_of
 from stepladder.journal import Journal, RawRun, decode_turn
 
 FORMAT: Final = "stepladder-head"
@@ -60,7 +60,7 @@ def read_head(path: Path) -> Head:
     try:
         head = msgspec.json.decode(path.read_bytes(), type=Head)
     except OSError as error:
-        raise _refused(path, (error.strerror or str(error)).lower()) from None
+        raise _refused(path, cause_of(error)) from None
     except (msgspec.MsgspecError, ValueError) as error:
         raise _refused(path, str(error)) from None
     if (head.format, head.version) != (FORMAT, VERSION):

@@ -12,7 +12,7 @@ from stepladder.errors import InputError
 from stepladder.llm import Providers
 from stepladder.orchestrator import Machine
 from stepladder.values import plain
-from stepladder.workflow.definition import CallEffect, Definition
+from stepladder.workflow.definition import Definition
 from stepladder.workflow.problems import one_of
 from stepladder.workflow.schemas import with_defaults
 
@@ -52,15 +52,9 @@ def run_input(definition: Definition, value: Mapping[str, Any]) -> dict[str, Any
     return with_defaults(definition.input, dict(value))
 
 
-def agents_called(definition: Definition) -> set[str]:
-    """The agents that some step calls."""
-    effects = [step.effect for step in definition.steps.values()]
-    return {agent for effect in effects if isinstance(effect, CallEffect) for agent in effect.agents}
-
-
 def check_agents(definition: Definition, agents: Agents, *, others: bool = False) -> None:
     """Every agent that a step calls is there, and, but for `others`, none that the workflow does not name."""
-    if missing := sorted(agents_called(definition) - set(agents)):
+    if missing := sorted(definition.called - set(agents)):
         expected = f"a callable for each agent of {definition.name}"
         raise InputError("agents", ", ".join(missing), "nothing", expected)
     unknown = sorted(set(agents) - set(definition.agents))

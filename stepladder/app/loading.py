@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from stepladder.errors import DefinitionError, InputError, Problem, StepladderError
+from stepladder.errors import DefinitionError, InputError, Problem, StepladderError, cause_of
 from stepladder.llm import Provider
 from stepladder.orchestrator import Machine
 from stepladder.prompts import shipped
@@ -62,7 +62,7 @@ class Workflow:
             DefinitionError: the file cannot be read or used; with all its problems.
         """
         file, signals = Path(path), tuple(signals)
-        text = _read(file)
+        text = read_file(file)
         prompts = read_prompts(file.parent / "prompts")
         data, lines = read_yaml(text, str(path))
         return cls(
@@ -96,7 +96,7 @@ class Workflow:
         Raises:
             DefinitionError: the file cannot be read or used; with all its problems.
         """
-        data, lines = read_yaml(_read(Path(policy)), str(policy))
+        data, lines = read_yaml(read_file(Path(policy)), str(policy))
         problems = Problems(str(policy), lines, data)
         for key in data:
             if key not in POLICY_KEYS:
@@ -153,16 +153,17 @@ def read_prompts(folder: Path) -> dict[str, str]:
             found = f"{name} a second time, beside {files[name].name}"
             raise DefinitionError([Problem("", found, "one file for each prompt", str(path))])
         files[name] = path
-    return {name: _read(path) for name, path in files.items()}
+    return {name: read_file(path) for name, path in files.items()}
 
 
-def _read(path: Path) -> str:
+def read_file(path: Path, expected: str = "a file that can be read") -> str:
+    """The text of a file that a person wrote. Raises DefinitionError: it cannot be read, or is not UTF-8."""
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         problem = Problem("", f"bytes that are not UTF-8 at {error.start}", "a text file in UTF-8", str(path))
     except OSError as error:
-        problem = Problem("", (error.strerror or str(error)).lower(), "a file that can be read", str(path))
+        problem = Problem("", cause_of(error), expected, str(path))
     raise DefinitionError([problem]) from None
 
 

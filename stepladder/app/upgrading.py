@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple, get_args
 
 from stepladder.app.definitions import Definitions, Pin, pin_of
-from stepladder.app.inputs import agents_called
 from stepladder.app.left import is_pruned
 from stepladder.app.loading import Workflow
 from stepladder.errors import InputError, JournalError, RunPruned, StepladderError, WrongDefinition
@@ -82,7 +81,7 @@ class Upgrading:
         if self.on_changed == "migrate":
             change = self._migration(run_id, entries, at)
             return Taken(self.workflow.machine, fold(self.workflow.machine, entries, then=change), change)
-        if missing := sorted(agents_called(machine.definition) - set(self.agents)):
+        if missing := sorted(machine.definition.called - set(self.agents)):
             pin = pin_of(self._started(run_id, entries), entries)
             raise self._wrong(run_id, pin, f"to go on under its own it needs agents that are not here: {missing}")
         return Taken(machine, state)

@@ -27,7 +27,7 @@ from stepladder.journal import Journal
 from stepladder.llm import Provider, ScriptRanDry
 from stepladder.record import Mode
 from stepladder.rules import rule
-from stepladder.values import plain
+from stepladder.values import is_number, plain
 
 CONVERGENCE: Final = {"alignment_score": 9.0, "standardization_score": 8.0, "compatibility_score": 8.0}
 """The shipped convergence criteria, on scores of 0 to 10."""
@@ -203,11 +203,7 @@ def _missing(state: Mapping[str, Any], converged: Condition) -> int:
     if state.get("current_step") not in (2, 5) or "validation_scores" not in state:
         return 0
     scores = _scores(state)
-    return sum(not _number(scores.get(clause.signal)) for clause in converged.clauses)
-
-
-def _number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return sum(not is_number(scores.get(clause.signal)) for clause in converged.clauses)
 
 
 def _count(value: object) -> int:

@@ -51,12 +51,13 @@ def costs(
 
     from stepladder.app.definitions import day_cap_usd
     from stepladder.cli.journals import opened
+    from stepladder.cli.pairs import numbers
     from stepladder.cli.screen import Screen
     from stepladder.money import forecast
     from stepladder.money.amounts import day_of
     from stepladder.money.spending import in_all, spending
 
-    now, aspect, amounts = time.time(), _aspect(by), _amounts(reconcile)
+    now, aspect, amounts = time.time(), _aspect(by), numbers(reconcile, "--reconcile", "US dollars, such as 0.0021")
     since = now - days * 86_400
     with opened(journal) as found:
         settled, lines = _booked(found, amounts)
@@ -93,24 +94,6 @@ def _aspect(by: str) -> Any:
     if by not in ASPECTS:
         raise InputError("--by", "", repr(by), f"one of {', '.join(ASPECTS)}")
     return by
-
-
-def _amounts(given: list[str] | None) -> dict[str, float]:
-    import math
-
-    from stepladder.cli.pairs import pairs
-    from stepladder.errors import InputError
-
-    found = {}
-    for name, text in pairs(given, "--reconcile").items():
-        try:
-            amount = float(text)
-        except ValueError:
-            amount = -1.0
-        if not math.isfinite(amount) or amount < 0:
-            raise InputError("--reconcile", name, repr(text), "US dollars, such as 0.0021")
-        found[name] = amount
-    return found
 
 
 def _booked(journal: Journal, amounts: dict[str, float]) -> tuple[list[str], list[Line]]:

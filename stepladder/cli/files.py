@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from stepladder.errors import InputError
+from stepladder.errors import InputError, cause_of
 
 
 def read_text(file: Path) -> str:
@@ -13,7 +13,7 @@ def read_text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        found = str(getattr(error, "strerror", None) or error).lower()
+        found = cause_of(error)
         raise InputError(str(file), "", found, "a workflow or policy file that can be read") from None
 
 
@@ -25,4 +25,4 @@ def write(path: Path, text: str) -> None:
         draft.replace(path)
     except OSError as error:
         draft.unlink(missing_ok=True)
-        raise InputError(str(path), "", (error.strerror or str(error)).lower(), "a file that can be written") from None
+        raise InputError(str(path), "", cause_of(error), "a file that can be written") from None

@@ -75,22 +75,13 @@ def models(
 
 
 def _bounds(given: Sequence[str] | None) -> dict[str, float]:
-    import math
-
-    from stepladder.cli.pairs import pairs
+    from stepladder.cli.pairs import numbers, pairs
     from stepladder.errors import InputError
 
-    found = {}
-    for name, text in pairs(given, "--alert").items():
-        if name not in OF_MODELS and name not in OF_ALL:
-            raise InputError("--alert", name, repr(name), f"one of {', '.join((*OF_MODELS, *OF_ALL))}")
-        try:
-            found[name] = float(text)
-        except ValueError:
-            found[name] = -1.0
-        if not math.isfinite(found[name]) or found[name] < 0:
-            raise InputError("--alert", name, repr(text), "a number from 0, such as 0.05")
-    return found
+    known = (*OF_MODELS, *OF_ALL)
+    if unknown := [name for name in pairs(given, "--alert") if name not in known]:
+        raise InputError("--alert", unknown[0], repr(unknown[0]), f"one of {', '.join(known)}")
+    return numbers(given, "--alert", "a number from 0, such as 0.05")
 
 
 def _records(journal: Journal, since: float, workflow: str | None) -> Iterator[DecisionRecord]:

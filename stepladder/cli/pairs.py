@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import mimetypes
 import re
 import sys
@@ -10,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from stepladder.errors import InputError
+from stepladder.errors import InputError, cause_of
 
 if TYPE_CHECKING:
     from stepladder.drivers import Artifact
@@ -29,6 +30,20 @@ def pairs(given: Iterable[str] | None, option: str) -> dict[str, str]:
         if name in found:
             raise InputError(option, name, "it a second time", "each name once")
         found[name] = value
+    return found
+
+
+def numbers(given: Iterable[str] | None, option: str, expected: str) -> dict[str, float]:
+    """The pairs as numbers from 0. Raises InputError, which says what was `expected`."""
+    found = {}
+    for name, text in pairs(given, option).items():
+        try:
+            number = float(text)
+        except ValueError:
+            number = -1.0
+        if not math.isfinite(number) or number < 0:
+            raise InputError(option, name, repr(text), expected)
+        found[name] = number
     return found
 
 
@@ -59,7 +74,7 @@ def _artifact(path: str, option: str, name: str) -> Artifact:
     try:
         data = Path(path).read_bytes()
     except (OSError, ValueError) as error:
-        found = str(getattr(error, "strerror", None) or error).lower()
+        found = cause_of(error)
         raise InputError(option, name, f"{path!r}: {found}", "a file that can be read") from None
     return Artifact(data, mimetypes.guess_type(path, strict=False)[0] or "application/octet-stream")
 
@@ -100,7 +115,7 @@ def mapping_file(path: str, what: str) -> dict[str, Any]:
     try:
         text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        found = str(getattr(error, "strerror", None) or error).lower()
+        found = cause_of(error)
         raise InputError(f"{what} {path}", "", found, "a JSON file that can be read") from None
     return mapping(text, f"{what} {path}")
 

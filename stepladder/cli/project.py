@@ -50,7 +50,7 @@ def _refuse_to_overwrite(folder: Path) -> None:
 
 
 def _write(folder: Path) -> None:
-    from stepladder.errors import InputError
+    from stepladder.errors import InputError, cause_of
 
     try:
         for name in FILES:
@@ -59,5 +59,4 @@ def _write(folder: Path) -> None:
             with target.open("x", encoding="utf-8") as file:
                 file.write((FIRST_PROJECT / name).read_text(encoding="utf-8"))
     except OSError as error:
-        found = (error.strerror or str(error)).lower()
-        raise InputError(f"init {folder}", "", found, "a folder that can be written") from None
+        raise InputError(f"init {folder}", "", cause_of(error), "a folder that can be written") from None

@@ -86,6 +86,7 @@ def tune(
     as_json: Json = False,
 ) -> Exit:
     """Find the policy that catches most failing runs within a budget, and measure it on runs it was not tuned on."""
+    from stepladder.cli.files import write
     from stepladder.cli.recordings import steps_of
     from stepladder.cli.screen import Screen
     from stepladder.evaluation.agent_policy import parse_policy
@@ -100,7 +101,7 @@ def tune(
         tuned = tuned_of(read, asked, study, tell)
     text = policy_text(tuned.policy)
     parse_policy(text, str(output))  # what was written must be readable
-    _write(output, text)
+    write(output, text)
     drawn = _drawn(tuned, read, budget, plot) if plot is not None and tuned.points else ()
     _tell(tuned, output, drawn, screen)
     return Exit.DONE
@@ -111,19 +112,6 @@ def _drawn(tuned: Tuned, read: Read, budget: float, stem: Path) -> tuple[Path, .
 
     failed = read.truth.failed
     return write_plots(tuned.points, budget, float((failed == 1).sum() / max(1, (failed >= 0).sum())), stem)
-
-
-def _write(file: Path, text: str) -> None:
-    from stepladder.errors import InputError
-
-    part = file.with_name(file.name + ".part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(file)
-    except OSError as error:
-        raise InputError(
-            "policy", str(file), str(error.strerror or error).lower(), "a file that can be written"
-        ) from None
 
 
 class _Telling:

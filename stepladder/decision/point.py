@@ -226,9 +226,9 @@ class Option(msgspec.Struct, frozen=True):
 class Question(msgspec.Struct, frozen=True, gc=False):
     """What is asked: facts, legal set and the rule's verdict, fixed when the decision opens.
 
-    `stop` is where STOP leads and `stop_reason` what is said then. `limit` names a limit that forces STOP now;
-    `used_up` holds the actions in whose place one does. `models_closed` says why no model may be asked ("" if one may).
-    `next_command` numbers the commands it gives out, `settles` are the routes on which the rule needs nobody.
+    `stop` is where STOP leads. `limit` names a limit that forces STOP now, `used_up` holds the actions in whose place
+    one does. `models_closed` says why no model may be asked ("" if one may). `next_command` numbers the commands it
+    gives out, `settles` are the routes on which the rule needs nobody.
     """
 
     n: int

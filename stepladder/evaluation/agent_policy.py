@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from stepladder.app.loading import read_file
 from stepladder.classifier import Classifier
 from stepladder.clauses import AnyOf, ClauseError
 from stepladder.errors import DefinitionError, Problem
@@ -111,15 +112,9 @@ def load_policy(path: str | Path) -> AgentPolicy:
 
     Raises:
         DefinitionError: the file cannot be read or used; a clause or term that reads what was known only afterwards,
-        or who
-            ran what, is among the problems.
+            or who ran what, is among the problems.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        found = str(getattr(error, "strerror", None) or error).lower()
-        raise DefinitionError([Problem("", found, "a policy file that can be read", str(path))]) from None
-    return parse_policy(text, str(path))
+    return parse_policy(read_file(Path(path), "a policy file that can be read"), str(path))
 
 
 def parse_policy(text: str, file: str = "") -> AgentPolicy:

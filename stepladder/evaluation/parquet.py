@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from stepladder.errors import InputError
+from stepladder.errors import InputError, cause_of
 from stepladder.evaluation.agent_policy import AgentPolicy
 from stepladder.evaluation.extras import needed
 from stepladder.evaluation.steps import Read
@@ -36,4 +36,4 @@ def write_columns(read: Read, policy: AgentPolicy, file: Path) -> None:
     try:
         parquet.write_table(table, str(file), compression="zstd")
     except OSError as error:
-        raise InputError("columns", str(file), str(error.strerror or error).lower(), "a file to write") from None
+        raise InputError("columns", str(file), cause_of(error), "a file to write") from None

@@ -74,7 +74,7 @@ def read(call: Call, answer: HttpAnswer) -> ModelReply | ModelError:
     if isinstance(found, ModelError):
         return found
     call, document, streamed = found
-    usage = _usage(document.get("usage"))
+    usage = usage_in(document)
     if (error := error_in(document, "choices")) is not None:
         return inside(call, said_in(error), usage, streamed=streamed)
     try:
@@ -122,9 +122,11 @@ def malformed(words: str) -> bool:
     return "malformed" in plain and "call" in plain
 
 
-def _usage(usage: object) -> Usage:
+def usage_in(document: Mapping[str, Any], read: str = "prompt_tokens", written: str = "completion_tokens") -> Usage:
+    """What OpenAI's forms say that it took, with their names for what was read and written."""
+    usage = document.get("usage")
     if not isinstance(usage, dict):
         return Usage()
-    details = usage.get("prompt_tokens_details")
+    details = usage.get(f"{read}_details")
     cached = details.get("cached_tokens") if isinstance(details, dict) else None
-    return tokens(usage.get("prompt_tokens"), usage.get("completion_tokens"), usage.get("total_tokens"), cached)
+    return tokens(usage.get(read), usage.get(written), usage.get("total_tokens"), cached)

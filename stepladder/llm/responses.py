@@ -8,11 +8,11 @@ from typing import Any, Final
 import msgspec
 
 from stepladder.llm.body import Keys, error_in
-from stepladder.llm.chat import malformed, said_in
+from stepladder.llm.chat import malformed, said_in, usage_in
 from stepladder.llm.document import Format, document_of
 from stepladder.llm.errors import BadResponse, ModelError, Refused, Truncated
 from stepladder.llm.provider import ModelReply
-from stepladder.llm.reading import Call, HttpAnswer, Said, ToolCall, Usage, answered, no_answer, tokens
+from stepladder.llm.reading import Call, HttpAnswer, Said, ToolCall, Usage, answered, no_answer
 from stepladder.llm.statuses import inside
 from stepladder.llm.stream import response_of
 
@@ -48,7 +48,7 @@ def read(call: Call, answer: HttpAnswer) -> ModelReply | ModelError:
     if isinstance(found, ModelError):
         return found
     call, document, _ = found
-    usage = _usage(document.get("usage"))
+    usage = usage_in(document, "input_tokens", "output_tokens")
     if (error := error_in(document, "output")) is not None:
         return _failed(call, document, said_in(error), usage)
     match document.get("status"):
@@ -93,11 +93,3 @@ def _completed(call: Call, document: Mapping[str, Any], usage: Usage) -> ModelRe
     text = "".join(each.text or "" for each in contents if each.type == "output_text")
     calls = [ToolCall(item.name, item.arguments or "") for item in items if item.type == "function_call"]
     return answered(call, text, calls, document.get("model"), usage, "completed")
-
-
-def _usage(usage: object) -> Usage:
-    if not isinstance(usage, dict):
-        return Usage()
-    details = usage.get("input_tokens_details")
-    cached = details.get("cached_tokens") if isinstance(details, dict) else None
-    return tokens(usage.get("input_tokens"), usage.get("output_tokens"), usage.get("total_tokens"), cached)

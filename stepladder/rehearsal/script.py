@@ -21,20 +21,16 @@ import hashlib
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError
+from pydantic import Field, PrivateAttr, ValidationError
 
-from stepladder.errors import DefinitionError, Problem
+from stepladder.app.loading import read_file
 from stepladder.rehearsal.faults import FAMILIES, TIMED
 from stepladder.workflow.misfits import from_pydantic
 from stepladder.workflow.problems import Problems
-from stepladder.workflow.section import Seconds, Section, Share
+from stepladder.workflow.section import Seconds, Section, Share, Spelt
 from stepladder.workflow.yaml_text import read_yaml
-
-
-def _spelt(value: object) -> object:
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 class FaultLine(Section):
@@ -42,7 +38,7 @@ class FaultLine(Section):
 
     on: str = Field("*", min_length=1, description="provider:model; * stands for anything.")
     fault: str
-    calls: Annotated[str, BeforeValidator(_spelt)] | None = Field(
+    calls: Spelt | None = Field(
         None, pattern=r"^[1-9][0-9]{0,8}(-[1-9][0-9]{0,8})?$", description="The number of a call, or first-last."
     )
     from_call: int | None = Field(None, ge=1)
@@ -119,12 +115,7 @@ def drawn(seed: int, line: int, model: str, call: int) -> float:
 def load_script(path: str | Path) -> FaultScript:
     """The script in a file. Raises DefinitionError."""
     file = Path(path)
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        found = str(getattr(error, "strerror", None) or error).lower()
-        raise DefinitionError([Problem("", found, "a script of faults that can be read", str(path))]) from None
-    return parse_script(text, str(path), file.parent)
+    return parse_script(read_file(file, "a script of faults that can be read"), str(path), file.parent)
 
 
 def parse_script(text: str, file: str = "", folder: Path = Path()) -> FaultScript:

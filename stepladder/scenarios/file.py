@@ -21,6 +21,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PrivateAttr, TypeAdapter, ValidationError
 
+from stepladder.app.loading import read_file
 from stepladder.errors import DefinitionError, Problem
 from stepladder.scenarios.script import CODES
 from stepladder.workflow.misfits import from_pydantic
@@ -128,12 +129,7 @@ UNDER_ITS_KEY = TypeAdapter(dict[str, ScriptSection])
 def load_scenario(path: str | Path) -> Scenario:
     """The scenario in a file. Raises DefinitionError."""
     file = Path(path)
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        found = str(getattr(error, "strerror", None) or error).lower()
-        raise DefinitionError([Problem("", found, "a scenario file that can be read", str(path))]) from None
-    return parse_scenario(text, str(path), file.parent)
+    return parse_scenario(read_file(file, "a scenario file that can be read"), str(path), file.parent)
 
 
 def parse_scenario(text: str, file: str = "", folder: Path = Path()) -> Scenario:

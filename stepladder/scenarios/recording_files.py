@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Final
 
-from stepladder.errors import InputError, Problem
+from stepladder.errors import InputError, Problem, cause_of
 from stepladder.scenarios.recording import Recording
 from stepladder.scenarios.recording_line import NotARecording, parse_line, to_line
 
@@ -93,7 +93,7 @@ def numbered_lines(file: Path, told: OnProblem, on_bytes: OnBytes | None = None)
             unpacked: IO[bytes] = gzip.GzipFile(fileobj=raw) if _is_packed(raw) else raw  # type: ignore[assignment]
             yield from _lines(unpacked, raw, file, told, on_bytes)
     except OSError as error:
-        found = str(error.strerror or error).lower()
+        found = cause_of(error)
         raise InputError("recordings", str(file), found, "a file that can be read") from None
 
 
@@ -160,7 +160,7 @@ def write_recordings(recordings: Iterable[Recording], file: str | Path) -> int:
                 out.close()
         part.replace(target)
     except OSError as error:
-        found = str(error.strerror or error).lower()
+        found = cause_of(error)
         raise InputError("recordings", str(file), found, "a file that can be written") from None
     finally:
         part.unlink(missing_ok=True)

@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from stepladder.values import is_number
+
 _WORD: Final = re.compile(r"\w+")
 
 
@@ -22,16 +24,12 @@ def likeness(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
 
 
 def _alike(one: Any, other: Any) -> float:
-    if _is_number(one) and _is_number(other):
+    if is_number(one) and is_number(other):
         largest = max(abs(one), abs(other))
         return 1.0 if largest == 0 else max(0.0, 1.0 - abs(one - other) / largest)
     if isinstance(one, str) and isinstance(other, str):
         return _shared(one, other)
     return 1.0 if type(one) is type(other) and one == other else 0.0
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _shared(one: str, other: str) -> float:

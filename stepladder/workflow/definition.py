@@ -205,3 +205,9 @@ class Definition(msgspec.Struct, frozen=True):
     source: dict[str, Any]
     file: str = ""
     migrates: tuple[Migration, ...] = ()
+
+    @property
+    def called(self) -> set[str]:
+        """The agents that some step calls."""
+        effects = [step.effect for step in self.steps.values()]
+        return {agent for effect in effects if isinstance(effect, CallEffect) for agent in effect.agents}

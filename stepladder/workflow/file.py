@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from stepladder.workflow.policy_file import PolicyFile
-from stepladder.workflow.section import Arguments, Clauses, Fields, Name, Seconds, Section
+from stepladder.workflow.section import Arguments, Clauses, Fields, Name, Seconds, Section, Spelt
 
 
 def _listed(value: object) -> object:
@@ -122,14 +122,10 @@ class RuleFile(Section):
     shadow: bool = Field(False, description="Never chosen; what it would have said is compared later.")
 
 
-def _spelt(value: object) -> object:
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
 class MigrationFile(Section):
     """What a workflow that runs may come from calls otherwise, old name to new name."""
 
-    from_: Annotated[str, BeforeValidator(_spelt)] = Field(
+    from_: Spelt = Field(
         alias="from",
         description="Its workflow hash, or its version where it has the same name.",
         json_schema_extra={"type": ["string", "integer"]},

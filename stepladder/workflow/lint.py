@@ -167,10 +167,8 @@ class _Usage:
         self._prompts()
 
     def _agents(self) -> None:
-        effects = [step.effect for step in self.definition.steps.values()]
-        called = {agent for effect in effects if isinstance(effect, CallEffect) for agent in effect.agents}
         for agent in self.definition.agents:
-            if agent not in called:
+            if agent not in self.definition.called:
                 self._unused(("agents", agent), "an agent that no step calls", "a step with this agent", "unused-agent")
 
     def _actions(self) -> None:

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from stepladder.clauses import MISSING, Clause, Condition
+from stepladder.values import is_number
 from stepladder.workflow.shapes import Shape
 
 Known = Callable[[str], Shape | None]
@@ -109,7 +110,7 @@ def _escapes(values: dict[str, list[Any]], avoid: list[Clauses], patience: list[
 
 
 def _numbers(literals: Iterable[object], shape: Shape) -> list[int | float]:
-    turns = sorted({n for n in literals if isinstance(n, (int, float)) and not isinstance(n, bool)})
+    turns = sorted({n for n in literals if is_number(n)})
     bounds = [bound for bound in (shape.low, shape.high) if math.isfinite(bound)]
     if shape.whole:
         near = {math.floor(turn) + step for turn in [*turns, *bounds] for step in (-1, 0, 1, 2)}

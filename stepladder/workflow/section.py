@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=100)]
 Clauses = Annotated[list[str], Field(description="Clauses `signal op literal`, all of which must hold.")]
@@ -15,6 +15,14 @@ Arguments = Annotated[
     dict[str, Any], Field(description="Name to reference (result.plan.sql), literal or 'quoted text'.")
 ]
 Fields = Annotated[dict[Name, Any], Field(description="Field to JSON Schema type word, or to a JSON Schema.")]
+
+
+def _spelt(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Spelt = Annotated[str, BeforeValidator(_spelt)]
+"""A text that may be a whole number in the file."""
 
 
 class Section(BaseModel):

@@ -12,6 +12,8 @@ from typing import Any, Final
 
 import msgspec
 
+from stepladder.values import is_number
+
 KINDS: Final = {"string": "word", "number": "number", "integer": "number", "boolean": "flag", "array": "list"}
 """JSON Schema's types as kinds; an object is a mapping, and null is as good as missing."""
 COMPARED: Final = frozenset({"word", "number", "flag"})
@@ -138,7 +140,7 @@ def of_fields(fields: Mapping[str, Any]) -> Shape:
 
 def _of_values(values: Iterable[object]) -> Shape:
     given = list(values)
-    numbers = [float(value) for value in given if isinstance(value, (int, float)) and not isinstance(value, bool)]
+    numbers = [float(value) for value in given if is_number(value)]
     kinds = {"word"} if any(isinstance(value, str) for value in given) else set()
     kinds |= {"flag"} if any(isinstance(value, bool) for value in given) else set()
     kinds |= {"number"} if numbers else set()

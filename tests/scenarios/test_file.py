@@ -162,7 +162,7 @@ def test_the_least_there_can_be(script: str) -> None:
 
 @pytest.mark.parametrize(
     ("content", "found"),
-    [(None, "no such file or directory"), (b"scenario: \xff", "can't decode byte 0xff"), (b"", "nothing")],
+    [(None, "no such file or directory"), (b"scenario: \xff", "bytes that are not UTF-8 at 10"), (b"", "nothing")],
 )
 def test_a_file_that_cannot_be_read(tmp_path: Path, content: bytes | None, found: str) -> None:
     if content is not None:
