@@ -28,8 +28,7 @@ from typing import Any, Final
 import msgspec
 
 from stepladder.errors import Problem
-from stepladder.scenarios.importers.chat import parsed
-from stepladder.scenarios.importers.documents import Document, documents
+from stepladder.scenarios.importers.documents import Document, documents, parsed
 from stepladder.scenarios.importers.gathered import Part, gathered
 from stepladder.scenarios.importers.otlp_alone import joined
 from stepladder.scenarios.importers.otlp_messages import answered, heard
@@ -143,11 +142,11 @@ class _Run:
                 if times[message.text] > self.heard[message.text]:
                     self.heard[message.text] += 1
                     writer.asked(message.text, ts=_time(span.began))
-            for call_id, text, tool in message.results:
+            for call_id, text, tool, failed in message.results:
                 named = call_id or self._of_tool(tool, times)
                 if writer.knows(named) and named not in self.returned:
                     self.returned.add(named)
-                    writer.returned(text, error=None, call_id=named, ts=_time(span.began))
+                    writer.returned(text, error=failed, call_id=named, ts=_time(span.began))
         used: dict[str, Any] = {"tokens": span.used(*OUTPUT), "prompt_tokens": span.used(*INPUT)}
         used["ts"] = _time(span.ended)
         for message in answered(span.said, span.events, span.logs):

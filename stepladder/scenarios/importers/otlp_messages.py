@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from stepladder.scenarios.importers.chat import parsed
-from stepladder.scenarios.importers.otlp_blocks import Call, Result, calls_in, results_in, text_in
+from stepladder.scenarios.importers.blocks import Call, Result, calls_in, results_in, text_in
+from stepladder.scenarios.importers.documents import parsed
 from stepladder.scenarios.importers.writer import mapping, word
 
 ROLES: Final = ("user", "assistant", "system", "tool")

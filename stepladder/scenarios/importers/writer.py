@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from math import isfinite, nan
-from typing import Any
+from typing import Any, Final
 
 from stepladder.scenarios.recording import Step
 from stepladder.scenarios.recording_line import new_step
+
+_SECONDS: Final = 1e11
+"""A larger number of seconds is beyond the year 5000."""
 
 
 class Writer:
@@ -114,4 +118,18 @@ def whole(value: Any) -> int | None:
     try:
         return None if isinstance(value, bool) else int(value)
     except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def moment(value: Any) -> str | None:
+    """A time as ISO 8601: text as it stands, a number as seconds since 1970, or thousandths where it is too large for
+    that; None for anything else."""
+    if isinstance(value, str) and number(value) is None:
+        return value or None
+    seconds = number(value)
+    if seconds is None:
+        return None
+    try:
+        return datetime.fromtimestamp(seconds / (1000 if abs(seconds) > _SECONDS else 1), UTC).isoformat()
+    except (ValueError, OverflowError, OSError):
         return None

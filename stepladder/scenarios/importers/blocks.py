@@ -3,7 +3,7 @@
 | whose | where | a call | a result |
 |---|---|---|---|
 | OpenTelemetry | `parts` | type `tool_call` | type `tool_call_response` |
-| OpenAI | `tool_calls` beside the content | `function` | a message of role tool |
+| OpenAI | `tool_calls` beside the content (before: `function_call`) | `function` | a message of role tool |
 | Anthropic | `content` | type `tool_use` | type `tool_result` |
 | Bedrock, Strands | `content` | `toolUse` | `toolResult` |
 | Google | `content.parts` | `function_call` | `function_response` |
@@ -15,7 +15,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from stepladder.scenarios.importers.chat import parsed
+from stepladder.scenarios.importers.documents import parsed
 from stepladder.scenarios.importers.writer import mapping, text_of, word
 
 _CALLS: Final = ("toolUse", "function_call", "functionCall")
@@ -47,17 +47,20 @@ class Call(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What an earlier call returned: the call's id, or "" where it has none, and then its tool."""
+    """What an earlier call returned: the call's id, or "" where it has none, and then its tool; whether it failed,
+    where it says so."""
 
     id: str
     text: str
     tool: str = ""
+    failed: bool | None = None
 
 
 def calls_in(message: Mapping[str, Any]) -> tuple[Call, ...]:
     """The calls in a message."""
     inside = [found for part in _parts(message) if (found := _called(part)) is not None]
-    return (*map(_call, inside), *(_call(mapping(each)) for each in _listed(message.get("tool_calls"))))
+    listed = [*_listed(message.get("tool_calls")), *_listed(message.get("function_call"))]
+    return (*map(_call, inside), *(_call(each) for each in listed if isinstance(each, Mapping)))
 
 
 def results_in(message: Mapping[str, Any]) -> tuple[Result, ...]:
@@ -72,6 +75,8 @@ def text_in(message: Mapping[str, Any]) -> str:
 
 def _plain_text(message: Mapping[str, Any]) -> str:
     content = message.get("content")
+    if isinstance(content, list):
+        return text_of([each for each in content if isinstance(each, str)])
     return "" if isinstance(content, str) and _blocks(content) else text_of(content)
 
 
@@ -119,19 +124,20 @@ def _call(value: Mapping[str, Any]) -> Call:
 
 def _result(value: Mapping[str, Any]) -> Result:
     said = next((value[name] for name in ("response", "result", "content") if name in value), None)
-    return Result(_id(value), _said(said), word(value.get("name")))
+    failed = value.get("is_error", value["status"] == "error" if "status" in value else None)
+    return Result(_id(value), plain(said), word(value.get("name")), failed if isinstance(failed, bool) else None)
 
 
 def _id(value: Mapping[str, Any]) -> str:
     return next(filter(None, (word(value.get(name)) for name in ("id", "toolUseId", "tool_use_id"))), "")
 
 
-def _said(value: Any) -> str:
+def plain(value: Any) -> str:
     """What was returned as text: text as it stands, the text of blocks that are nothing else, else JSON."""
     if isinstance(value, str) or value is None:
         return value or ""
-    plain = isinstance(value, list) and value and all(isinstance(mapping(each).get("text"), str) for each in value)
-    return text_of(value) if plain else json.dumps(value, ensure_ascii=False)
+    told = isinstance(value, list) and value and all(isinstance(mapping(each).get("text"), str) for each in value)
+    return text_of(value) if told else json.dumps(value, ensure_ascii=False)
 
 
 def _listed(value: Any) -> list[Any]:
