@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from math import isfinite, nan
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from stepladder.scenarios.recording import Step
 from stepladder.scenarios.recording_line import new_step
 
@@ -26,6 +28,14 @@ class Writer:
     def asked(self, text: str, **more: Any) -> None:
         """A person says something."""
         self._add("user", "user_message", text, **more)
+
+    def began(self, text: str, **more: Any) -> None:
+        """A person said something before all else, of which only now is heard."""
+        later = [replace(each, i=each.i + 1, ref=None if each.ref is None else each.ref + 1) for each in self.steps]
+        self.steps = [new_step(0, "user", "user_message", text, **more), *later]
+        self._calls = {name: place + 1 for name, place in self._calls.items()}
+        self._last = {name: place + 1 for name, place in self._last.items()}
+        self._batch = [place + 1 for place in self._batch]
 
     def said(self, agent: str, text: str, **more: Any) -> None:
         """An agent says something; nothing said is no step."""
