@@ -8,6 +8,9 @@
 | tool_result | `result` of the call it refers to: failed where the recording says error, else ok |
 | decision | `decision` with the action |
 
+A result whose call the recording does not have (a simulated user's own, in tau-bench) is of a call of its own, made
+once: nobody can say that it was repeated. That its text came before still counts as a repeated result.
+
 Only what a step shows goes in: no identity, nothing from afterwards, nothing of a later step.
 """
 
@@ -35,7 +38,7 @@ def observations(steps: Iterable[Step]) -> Iterator[Observation]:
         elif step.kind == "tool_result":
             asker, tool, call = calls.get(step.ref if step.ref is not None else -1, (step.agent, step.tool or "", ""))
             returned = "failed" if step.is_error else "ok"
-            call = call or digest(asker, tool, step.text_sha)
+            call = call or digest("a call of its own", step.i)
             yield Observation("result", asker, tool, call, returned, _said(step), at=at)
         elif step.kind == "user_message":
             yield Observation("answer", step.agent, "person", output=_said(step), at=at)

@@ -17,6 +17,7 @@ from stepladder.scenarios.observing import observations
 from stepladder.scenarios.recording import Afterwards, Outcome, Recording, Step
 from stepladder.scenarios.recording_files import read_recordings, write_recordings
 from stepladder.scenarios.recording_line import NotARecording, cut, new_step, parse_line, to_line
+from stepladder.signals.builtin import repeated_calls
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "recordings"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="no recordings in ../shared/data/recordings")
@@ -139,6 +140,21 @@ def test_equal_calls_are_equal() -> None:
     steps += [new_step(2, "a", "tool_call", tool="t", args={"x": 1})]
     first, second, third = (each.call for each in observations(steps))
     assert first == second != third
+
+
+def test_results_of_unknown_calls_repeat_no_call() -> None:
+    """Equal texts are equal results, and say nothing of what was called; a known call between them keeps its own."""
+    steps = [new_step(i, "environment", "tool_result", "ok", tool=tool) for i, tool in enumerate(["t", "t", None])]
+    steps += [new_step(3, "a", "tool_call", tool="t", args={}), new_step(4, "environment", "tool_result", "ok", ref=3)]
+    steps += [new_step(5, "environment", "tool_result", "ok", tool="t", ref=4)]
+    seen = [each for each in observations(steps) if each.kind == "result"]
+    assert len({each.call for each in seen}) == len(seen)
+    assert all(each.call for each in seen), "each counts as a call"
+    counted = repeated_calls.start
+    for each in seen:
+        counted = repeated_calls.update(counted, each)
+        assert repeated_calls.value(counted) == 1
+    assert {each.output["sha"] for each in seen} == {steps[0].text_sha}
 
 
 @pytest.mark.parametrize(
