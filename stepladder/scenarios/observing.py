@@ -8,6 +8,9 @@
 | tool_result | `result` of the call it refers to: failed where the recording says error, else ok |
 | decision | `decision` with the action |
 
+A result whose call the recording does not have (a simulated user's own, in tau-bench) is told apart by its text: what
+came back twice was most likely called twice.
+
 Only what a step shows goes in: no identity, nothing from afterwards, nothing of a later step.
 """
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from stepladder.errors import InputError
 from stepladder.scenarios.importers import gathered as module
-from stepladder.scenarios.importers.gathered import gathered
+from stepladder.scenarios.importers.gathered import Part, gathered
 from stepladder.scenarios.recording import Recording
 from tests.scenarios.test_importers import otlp, read, span
 
@@ -34,11 +34,11 @@ def test_gathered_as_a_mapping_would(named: list[tuple[str, str]]) -> None:
     wanted: dict[str, list[str]] = {}
     for name, text in named:
         wanted.setdefault(name, []).append(text)
-    assert list(gathered(named)) == list(wanted.items())
+    assert list(gathered(Part(text, name) for name, text in named)) == list(wanted.items())
 
 
 def test_names_that_are_no_text_are_told_apart() -> None:
-    assert list(gathered([("\ud800", "a"), ("\udfff", "b"), ("\ud800", "c")])) == [
+    assert list(gathered([Part("a", "\ud800"), Part("b", "\udfff"), Part("c", "\ud800")])) == [
         ("\ud800", ["a", "c"]),
         ("\udfff", ["b"]),
     ]
@@ -47,7 +47,7 @@ def test_names_that_are_no_text_are_told_apart() -> None:
 def test_no_room_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_SCHEMA", module._SCHEMA.replace("BEGIN;", "PRAGMA max_page_count = 20; BEGIN;"))
     with pytest.raises(InputError, match=r"the folder for temporary files: found .*full; expected room"):
-        list(gathered((f"run {number}", "x" * 5000) for number in range(100)))
+        list(gathered(Part("x" * 5000, f"run {number}") for number in range(100)))
 
 
 def traces(count: int) -> list[list[dict[str, Any]]]:

@@ -232,3 +232,51 @@ def test_two_logs_are_two_runs(tmp_path: Path) -> None:
     assert [len(each.steps) for each in found] == [7, 7]
     assert len({each.run_id for each in found}) == 2
     assert not problems
+
+
+def autogen(source: str, content: Any, kind: str = "TextMessage") -> dict[str, Any]:
+    return {
+        **{"id": "x", "source": source, "models_usage": None, "metadata": {}, "created_at": "2025-06-01T10:00:00Z"},
+        **{"content": content, "type": kind},
+    }
+
+
+PLAIN_LEDGER = ledger(False, True).removeprefix("Updated Ledger:\n")
+TEAM = [
+    autogen("user", "find it"),
+    autogen("MagenticOneOrchestrator", PLAIN_LEDGER),
+    autogen("WebSurfer", ["I see", {"url": "x"}], "MultiModalMessage"),
+    autogen("Coder", [{"id": "c1", "name": "run", "arguments": '{"n": 1}'}], "ToolCallRequestEvent"),
+    autogen("Coder", [{"content": "gone", "name": "run", "call_id": "c1", "is_error": True}], "ToolCallExecutionEvent"),
+    autogen("Coder", "hm", "ThoughtEvent"),
+    autogen("MagenticOneOrchestrator", "It is 3.", "StopMessage"),
+]
+THREAD = {"MagenticOneOrchestrator": {"message_thread": TEAM, "n_rounds": 2}, "Coder": {"message_thread": []}}
+CORE = {"payload": "{}", "sender": None, "kind": "MessageKind.PUBLISH", "delivery_stage": "DeliveryStage.SEND"}
+
+
+@pytest.mark.parametrize(
+    "documents",
+    [
+        [{"messages": TEAM, "stop_reason": "done"}],
+        [{"type": "TeamState", "version": "1.0.0", "agent_states": THREAD}],
+        [{"messages": [{"run_id": "1", "config": each} for each in TEAM]}],
+        [{"type": "Message", **CORE}, *TEAM[:3], {"type": "LLMCall", "messages": [], "response": {}}, *TEAM[3:]],
+    ],
+    ids=["a result", "a kept state", "Magentic-UI", "events"],
+)
+def test_magentic_one_of_autogen(tmp_path: Path, documents: list[dict[str, Any]]) -> None:
+    """It does not say whom it asks; ledgers have no heading."""
+    (found,), problems = read("magentic-one", tmp_path, "\n".join(map(json.dumps, documents)), "log.jsonl")
+    assert not problems
+    assert [(each.agent, each.kind, each.tool, each.is_error) for each in found.steps] == [
+        ("user", "user_message", None, None),
+        ("MagenticOneOrchestrator", "message", None, None),
+        ("WebSurfer", "message", None, None),
+        ("Coder", "tool_call", "run", None),
+        ("environment", "tool_result", "run", True),
+        ("MagenticOneOrchestrator", "message", None, None),
+    ]
+    assert found.steps[1].signals["is_in_loop"] is True
+    assert (found.steps[3].args, found.steps[4].ref) == ('{"n":1}', 3)
+    assert {each.ts for each in found.steps} == {"2025-06-01T10:00:00Z"}

@@ -6,6 +6,8 @@ One document is one run, in any of these shapes, which are told apart by their k
     {"messages": [...], "id": ..., "model": ..., ...}      with what is known beside them
     {"task_id": 3, "trial": 0, "reward": 1.0, "traj": [...], "info": {...}}      tau-bench's results
     {"simulations": [{"messages": [...], "reward_info": {"reward": 1.0}, ...}], "info": {...}}   tau2-bench's
+    {"input": [...], "output": [...], ...}                 items of OpenAI's Responses API (`responses`)
+    {"custom_id": ..., "response": {"body": ...}}          a line of a batch: what was asked, or what came
 
 A system message is no step. A tool's message failed where it says so (`error: true`), or where its text begins with
 `Error`, as tau-bench's tools write it. Agents of tau-bench that are given no tools say what they call (strategies
@@ -15,20 +17,22 @@ and results too, and an action `respond` is a message.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from stepladder.scenarios.importers.documents import Document, documents, whole_characters
-from stepladder.scenarios.importers.writer import Writer, mapping, number, text_of, whole, word
+from stepladder.scenarios.importers.blocks import Result, calls_in, results_in, text_in
+from stepladder.scenarios.importers.documents import Document, documents, parsed
+from stepladder.scenarios.importers.responses import as_messages, messages_of, model_of
+from stepladder.scenarios.importers.writer import Writer, mapping, moment, number, text_of, whole, word
 from stepladder.scenarios.recording import Afterwards, Identity, Outcome, Recording
 from stepladder.scenarios.recording_files import OnBytes, OnProblem
 
 SOLVED: Final = 1 - 1e-6
 """From this reward on tau-bench counts a run as a success."""
 
-
+ERROR: Final = "Error"
+TIMES: Final = ("timestamp", "created_at", "created", "ts")
 ACTION: Final = "Action:"
 OUTPUT: Final = "API output: "
 RESPOND: Final = "respond"
@@ -57,10 +61,10 @@ def _runs(value: Any) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
 
 
 def _recording(run: Mapping[str, Any], about: Mapping[str, Any], document: Document, place: int) -> Recording | str:
-    messages = run.get("messages", run.get("traj"))
-    if not isinstance(messages, list) or not messages:
+    messages = as_messages(messages_of(run))
+    if not messages:
         return "no messages"
-    if not all(isinstance(each, Mapping) and isinstance(each.get("role"), str) for each in messages):
+    if not all(isinstance(each.get("role"), str) for each in messages):
         return "a message without a role"
     writer = Writer()
     write = write_in_words if any(map(_is_output, messages)) else write_message
@@ -70,9 +74,9 @@ def _recording(run: Mapping[str, Any], about: Mapping[str, Any], document: Docum
         return "no message but the system's"
     task, trial = word(run.get("task_id")), whole(run.get("trial"))
     domain = word(mapping(about.get("environment_info")).get("domain_name")) or word(run.get("domain"), "chat")
-    name = word(run.get("id")) or f"{document.name}:{document.number}:{place}"
+    name = word(run.get("id")) or word(run.get("custom_id")) or f"{document.name}:{document.number}:{place}"
     reward = number(mapping(run.get("reward_info")).get("reward", run.get("reward")))
-    model = word(mapping(about.get("agent_info")).get("llm")) or word(run.get("model"))
+    model = word(mapping(about.get("agent_info")).get("llm")) or model_of(run)
     outcome = Outcome(_success(run, reward), reward, word(run.get("termination_reason")) or None)
     return Recording(
         name,
@@ -96,35 +100,47 @@ def _success(run: Mapping[str, Any], reward: float | None) -> bool | None:
 
 
 def write_message(writer: Writer, message: Mapping[str, Any]) -> None:
-    """One message as steps: what is said first, then each call."""
-    role, text = message["role"], text_of(message.get("content")) or text_of(message.get("refusal"))
+    """One message as steps: what was returned and what is said first, then each call."""
+    role, text = message["role"], text_in(message) or text_of(message.get("refusal"))
     usage = mapping(message.get("usage"))
-    more = {
-        "tokens": whole(usage.get("completion_tokens")),
-        "prompt_tokens": whole(usage.get("prompt_tokens")),
+    more: dict[str, Any] = {
+        "tokens": whole(usage.get("completion_tokens", usage.get("output_tokens"))),
+        "prompt_tokens": whole(usage.get("prompt_tokens", usage.get("input_tokens"))),
         "cost": number(message.get("cost")),
-        "ts": message.get("timestamp") if isinstance(message.get("timestamp"), str) else None,
+        "ts": next(filter(None, (moment(message.get(name)) for name in TIMES)), None),
     }
+    results, calls = results_in(message), calls_in(message)
     if role in ("system", "developer"):
         return
     if role in ("tool", "function"):
-        said = message.get("error")
-        error = said if isinstance(said, bool) else text.startswith("Error")
-        call_id = word(message.get("tool_call_id")) or word(message.get("id"))
-        writer.returned(text, error=error, call_id=call_id, tool=word(message.get("name")), ts=more["ts"])
+        _write_result(writer, message, text, results, more["ts"])
         return
+    for call_id, returned, tool, failed in results:  # as Anthropic has them, in the user's name
+        error = failed if failed is not None else returned.startswith(ERROR)
+        writer.returned(returned, error=error, call_id=call_id, tool=tool, ts=more["ts"])
     agent = "user" if role == "user" else word(message.get("name")) or "assistant"
-    if role == "user" and (text or not message.get("tool_calls")):
+    if role == "user" and (text or not (calls or results)):
         writer.asked(text, **more)
     elif role != "user":
         writer.said(agent, text, **more)
-    calls = message.get("tool_calls")
-    if not isinstance(calls, list):
-        calls = [message["function_call"]] if isinstance(message.get("function_call"), Mapping) else []
-    for call in map(mapping, calls):
-        function = mapping(call.get("function")) or call
-        arguments = parsed(function.get("arguments", function.get("args")))
-        writer.called(agent, word(function.get("name"), "unnamed"), arguments, word(call.get("id")), ts=more["ts"])
+    for call in calls:
+        writer.called(agent, call.name, call.arguments, call.id, ts=more["ts"])
+
+
+def _write_result(
+    writer: Writer, message: Mapping[str, Any], text: str, results: tuple[Result, ...], ts: str | None
+) -> None:
+    """A tool's message; one that holds several messages (tau2-bench) or results gives as many."""
+    several = message.get("tool_messages")
+    for each in several if isinstance(several, list) else []:
+        if isinstance(each, Mapping):
+            write_message(writer, {"timestamp": ts, **each, "role": "tool"})
+    said = message.get("error")
+    call_id = word(message.get("tool_call_id")) or word(message.get("id"))
+    alone = Result(call_id, text, word(message.get("name")), said if isinstance(said, bool) else None)
+    for one in results or (() if isinstance(several, list) else (alone,)):
+        error = one.failed if one.failed is not None else one.text.startswith(ERROR)
+        writer.returned(one.text, error=error, call_id=one.id, tool=one.tool, ts=ts)
 
 
 def _is_output(message: Mapping[str, Any]) -> bool:
@@ -147,13 +163,3 @@ def write_in_words(writer: Writer, message: Mapping[str, Any]) -> None:
         writer.said(role, text_of(mapping(arguments).get("content")))
     else:
         writer.called(role, name, {} if arguments is None else arguments, WORDS, text=thought.strip())
-
-
-def parsed(arguments: Any) -> Any:
-    """Arguments that are JSON in a text, as what they say; other text stays."""
-    if not isinstance(arguments, str):
-        return {} if arguments is None else arguments
-    try:
-        return json.loads(whole_characters(arguments))
-    except (ValueError, RecursionError):
-        return arguments

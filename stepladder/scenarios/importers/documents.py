@@ -173,6 +173,16 @@ def whole_characters(text: str) -> str:
     return _ESCAPE.sub(lambda found: "\\ufffd" if found[1] else found[0], text) if _HALF.search(text) else text
 
 
+def parsed(arguments: Any) -> Any:
+    """Arguments that are JSON in a text, as what they say; other text stays."""
+    if not isinstance(arguments, str):
+        return {} if arguments is None else arguments
+    try:
+        return json.loads(whole_characters(arguments))
+    except (ValueError, RecursionError):
+        return arguments
+
+
 def _hopeless(text: str, error: Exception) -> bool:
     """Whether more text cannot mend it: the mistake is well before the end, and not a text that is still open."""
     at = getattr(error, "pos", None)

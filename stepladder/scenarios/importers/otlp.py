@@ -1,15 +1,18 @@
-"""OpenTelemetry spans of generative AI, as OTLP JSON (what the collector's file exporter writes, one document a line).
+"""OpenTelemetry spans and events of generative AI, as OTLP JSON (the collector's file exporter writes a document a
+line).
 
 A run is a conversation (`gen_ai.conversation.id`), else a trace. Its spans are taken in the order in which they began;
 `gen_ai.operation.name` says what each is:
 
     chat, generate_content, text_completion    what a model said and called
     execute_tool                               a call (where no model span has it) and its result
-    invoke_agent, inside another span          a hand-over
+    invoke_agent, inside another span          a hand-over; what it says counts where no model span says anything
 
-What was said stands in attributes or events, in whichever form the instrumentation had (`otlp_messages`). A result that
-no span of its own tells of is taken from the messages that the model was given next. A span whose status is an error
-failed. Spans of other kinds are left out.
+What was said stands in attributes, in events of the span, or in events that are log records (`resourceLogs`), in
+whichever form the instrumentation had (`otlp_messages`). Log records are joined with their span by trace and span id,
+whichever file they are in; those without their span (`otlp_alone`) make up for it. A result that no span of its own
+tells of is taken from the messages that the model was given next. A span whose status is an error failed. Spans and
+records of other kinds are left out.
 """
 
 from __future__ import annotations
@@ -18,139 +21,108 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from stepladder.scenarios.importers.chat import parsed
-from stepladder.scenarios.importers.documents import documents
-from stepladder.scenarios.importers.gathered import gathered
+from stepladder.errors import Problem
+from stepladder.scenarios.importers.documents import Document, documents, parsed
+from stepladder.scenarios.importers.gathered import Part, gathered
+from stepladder.scenarios.importers.otlp_alone import joined
 from stepladder.scenarios.importers.otlp_messages import answered, heard
-from stepladder.scenarios.importers.writer import Writer, mapping, whole, word
+from stepladder.scenarios.importers.otlp_parts import CHAT, Event, Span, events, is_otlp, spans
+from stepladder.scenarios.importers.writer import Writer, word
 from stepladder.scenarios.recording import Afterwards, Identity, Outcome, Recording
 from stepladder.scenarios.recording_files import OnBytes, OnProblem
 
-CHAT: Final = frozenset({"chat", "generate_content", "text_completion"})
-KNOWN: Final = CHAT | {"execute_tool", "invoke_agent"}
-OLDER: Final = {
-    "chat": "chat",
-    "completion": "text_completion",
-    "tool": "execute_tool",
-    "agent": "invoke_agent",
-}
-ERROR: Final = (2, "STATUS_CODE_ERROR")
-
-
-class Span(msgspec.Struct, frozen=True):
-    """What a span says that matters here."""
-
-    trace: str
-    parent: str
-    began: int
-    ended: int
-    failed: bool
-    said: dict[str, Any]
-    service: str
-    operation: str
-    events: tuple[tuple[str, dict[str, Any]], ...] = ()
-
-    def used(self, name: str, older: str) -> int | None:
-        """How many tokens, by the name of today or the one before."""
-        said = self.said.get(f"gen_ai.usage.{name}_tokens", self.said.get(f"gen_ai.usage.{older}_tokens"))
-        return whole(said)
+TOOLS: Final = ("gen_ai.tool.name", "tool.name", "traceloop.entity.name")
+ARGUMENTS: Final = (
+    "gen_ai.tool.call.arguments",
+    "tool_arguments",
+    "gcp.vertex.agent.tool_call_args",
+    "traceloop.entity.input",
+    "input.value",
+)
+RESULTS: Final = (
+    "gen_ai.tool.call.result",
+    "tool_response",
+    "gcp.vertex.agent.tool_response",
+    "traceloop.entity.output",
+    "output.value",
+)
+"""What a span of a tool calls its name, arguments and result: today, and with Pydantic AI, Google's ADK, OpenLLMetry
+and OpenInference."""
+AGENTS: Final = ("gen_ai.agent.name", "agent_name", "agent.name")
+MODELS: Final = ("gen_ai.request.model", "gen_ai.response.model", "llm.model_name")
+OUTPUT: Final = ("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "llm.token_count.completion")
+INPUT: Final = ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.token_count.prompt")
 
 
 def read_otlp(files: Iterable[Path], told: OnProblem, on_bytes: OnBytes) -> Iterator[Recording]:
     """The runs in OTLP JSON.
 
-    Spans of one run may stand anywhere, so all are read first, and kept on disk meanwhile: memory holds one run.
+    Spans and events of one run may stand anywhere, so all are read first, and kept on disk meanwhile: memory holds one
+    run.
 
     Raises:
         InputError: a file cannot be opened, or there is no room on disk.
     """
-    for name, kept in gathered(_named(files, told, on_bytes)):
-        spans = [Span(*json.loads(each)) for each in kept]
-        found = _recording(name, sorted(spans, key=lambda each: (each.began, -each.ended)))
-        if found is not None:
-            yield found
+    files, silent = list(files), 0
+    for name, kept in gathered(_parts(files, told, on_bytes)):
+        found, apart = list[Span](), list[Event]()
+        for kind, *fields in map(json.loads, kept):
+            if kind == "span":
+                found.append(Span(*fields))
+            else:
+                apart.append(Event(*fields))
+        run = _recording(name, joined(found, apart))
+        if run is not None:
+            yield run
+        else:
+            silent += 1
+    if silent:
+        found_, expected = (
+            f"no message in {silent} run{'s' * (silent > 1)}",
+            "what was said, in attributes, events or logs",
+        )
+        told(Problem("", found_, expected, ", ".join(map(str, files)), level="warning", code="import"))
 
 
-def _named(files: Iterable[Path], told: OnProblem, on_bytes: OnBytes) -> Iterator[tuple[str, str]]:
-    """The name of its run and the fields, as JSON, of every span."""
-    for document in documents(files, told, on_bytes):
-        spans = list(_spans(document.value))
-        if not spans:
-            told(document.problem("no span of generative AI", "OTLP JSON with resourceSpans"))
-        for span in spans:
-            try:
-                fields = json.dumps(msgspec.structs.astuple(span))
-            except RecursionError:
-                told(document.problem("a span whose values are nested too deeply", "flat attributes"))
-                continue
-            yield word(span.said.get("gen_ai.conversation.id")) or span.trace, fields
+def _parts(files: Iterable[Path], told: OnProblem, on_bytes: OnBytes) -> Iterator[Part]:
+    """Every span and event; files without any are told of, and documents that are no OTLP."""
+    for file in files:
+        empty = True
+        for document in documents([file], told, on_bytes):
+            if not is_otlp(document.value):
+                empty = False
+                told(document.problem("no OTLP", "OTLP JSON with resourceSpans or resourceLogs"))
+            for part in _of_document(document, told):
+                empty = False
+                yield part
+        if empty:
+            found, expected = "nothing of generative AI", "spans or log records with gen_ai attributes or events"
+            told(Problem("", found, expected, str(file), level="warning", code="import"))
 
 
-def _spans(document: Any) -> Iterator[Span]:
-    for resource in _list(mapping(document).get("resourceSpans")):
-        service = word(_attributes(mapping(resource.get("resource")).get("attributes")).get("service.name"), "otlp")
-        for scope in _list(resource.get("scopeSpans", resource.get("instrumentationLibrarySpans"))):
-            for span in _list(scope.get("spans")):
-                said = _attributes(span.get("attributes"))
-                operation = _operation(said)
-                if operation not in KNOWN:
-                    continue
-                status = mapping(span.get("status")).get("code")
-                yield Span(
-                    word(span.get("traceId"), "trace"),
-                    word(span.get("parentSpanId")),
-                    whole(span.get("startTimeUnixNano")) or 0,
-                    whole(span.get("endTimeUnixNano")) or 0,
-                    status in ERROR or "error.type" in said,
-                    said,
-                    service,
-                    operation,
-                    tuple(_events(span.get("events"))),
-                )
-
-
-def _events(listed: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    for each in _list(listed):
-        yield word(each.get("name")), _attributes(each.get("attributes"))
-
-
-def _operation(said: Mapping[str, Any]) -> str:
-    """What a span did; older instrumentations say it in their own words, or by what they tell of."""
-    named = word(said.get("gen_ai.operation.name"))
-    if named:
-        return named
-    older = word(said.get("llm.request.type")) or word(said.get("traceloop.span.kind"))
-    if older in OLDER:
-        return OLDER[older]
-    return "chat" if "gen_ai.request.model" in said and "gen_ai.system" in said else ""
-
-
-def _list(value: Any) -> list[Mapping[str, Any]]:
-    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
-
-
-def _attributes(listed: Any) -> dict[str, Any]:
-    return {word(each.get("key")): _value(mapping(each.get("value"))) for each in _list(listed)}
-
-
-def _value(value: Mapping[str, Any]) -> Any:
-    for kind, found in value.items():
-        if kind == "intValue":
-            return whole(found)
-        if kind == "arrayValue":
-            return [_value(each) for each in _list(mapping(found).get("values"))]
-        if kind == "kvlistValue":
-            return {
-                word(each.get("key")): _value(mapping(each.get("value")))
-                for each in _list(mapping(found).get("values"))
-            }
-        return found
-    return None
+def _of_document(document: Document, told: OnProblem) -> Iterator[Part]:
+    times = Counter[str]()
+    listed: list[Span | Event] = [*spans(document.value), *events(document.value)]
+    for each in listed:
+        try:
+            text = json.dumps([type(each).__name__.lower(), *msgspec.structs.astuple(each)])
+        except RecursionError:
+            told(document.problem("a span whose values are nested too deeply", "flat attributes"))
+            continue
+        if isinstance(each, Span):
+            yield Part(text, each.trace, each.id, each.run, "", each.ended)
+        elif each.trace or each.run:
+            times[text] += 1  # in one document they are several, in another one the same
+            digest = blake2b(f"{times[text]} {text}".encode(), digest_size=16).hexdigest()
+            yield Part(text, each.trace, each.span, each.run, digest)
+        else:
+            told(document.problem("an event of no trace", "a traceId, or gen_ai.conversation.id"))
 
 
 class _Run:
@@ -163,28 +135,34 @@ class _Run:
 
     def chat(self, span: Span) -> None:
         """What the model was given that is new, and what it said."""
-        agent, writer, times = word(span.said.get("gen_ai.agent.name"), "assistant"), self.writer, Counter[str]()
-        for message in heard(span.said, list(span.events)):
+        agent, writer, times = _first(span.said, AGENTS, "assistant"), self.writer, Counter[str]()
+        for message in heard(span.said, span.events, span.logs):
             if message.role == "user" and message.text:  # each span repeats the past
                 times[message.text] += 1
                 if times[message.text] > self.heard[message.text]:
                     self.heard[message.text] += 1
                     writer.asked(message.text, ts=_time(span.began))
-            for call_id, text in message.results:
-                if writer.knows(call_id) and call_id not in self.returned:
-                    self.returned.add(call_id)
-                    writer.returned(text, error=None, call_id=call_id, ts=_time(span.began))
-        used: dict[str, Any] = {
-            "tokens": span.used("output", "completion"),
-            "prompt_tokens": span.used("input", "prompt"),
-        }
+            for call_id, text, tool, failed in message.results:
+                named = call_id or self._of_tool(tool, times)
+                if writer.knows(named) and named not in self.returned:
+                    self.returned.add(named)
+                    writer.returned(text, error=failed, call_id=named, ts=_time(span.began))
+        used: dict[str, Any] = {"tokens": span.used(*OUTPUT), "prompt_tokens": span.used(*INPUT)}
         used["ts"] = _time(span.ended)
-        for message in answered(span.said, list(span.events)):
+        for message in answered(span.said, span.events, span.logs):
             writer.said(agent, message.text, **used)
             for call in message.calls:
                 call_id = call.id or f"call {len(writer.steps)}"
                 self.open.setdefault(call.name, []).append(call_id)
                 writer.called(agent, call.name, call.arguments, call_id, ts=used["ts"])
+
+    def _of_tool(self, tool: str, times: Counter[str]) -> str:
+        """The call that a result without an id answers: they are told in the order of the calls, all of them each
+        time."""
+        key = f"the results of {tool}"
+        times[key] += 1
+        calls = self.open.get(tool, [])
+        return calls[times[key] - 1] if times[key] <= len(calls) else ""
 
     def _unanswered(self, tool: str) -> str:
         """The oldest call of this tool that has no result yet."""
@@ -193,46 +171,74 @@ class _Run:
     def tool(self, span: Span) -> None:
         """A call, where no model span has it, and its result."""
         said, writer = span.said, self.writer
-        tool = word(said.get("gen_ai.tool.name")) or word(said.get("traceloop.entity.name"), "unnamed")
-        call_id = word(said.get("gen_ai.tool.call.id")) or self._unanswered(tool)
+        tool = _first(said, TOOLS, "unnamed")
+        call_id = word(said.get("gen_ai.tool.call.id")) or word(said.get("tool_call.id")) or self._unanswered(tool)
         if not writer.knows(call_id):
-            agent = word(said.get("gen_ai.agent.name"), "assistant")
             call_id = call_id or f"span {len(writer.steps)}"
-            arguments = parsed(said.get("gen_ai.tool.call.arguments", said.get("traceloop.entity.input")))
-            writer.called(agent, tool, arguments, call_id, ts=_time(span.began))
-        result = said.get("gen_ai.tool.call.result", said.get("traceloop.entity.output", ""))
-        text = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)
+            writer.called(_first(said, AGENTS, "assistant"), tool, _arguments(span), call_id, ts=_time(span.began))
         if call_id not in self.returned:
             self.returned.add(call_id)
-            told = text or word(said.get("error.type"))
+            told = _result(span) or word(said.get("error.type"))
             writer.returned(told, error=span.failed, call_id=call_id, ts=_time(span.ended))
+
+
+def _arguments(span: Span) -> Any:
+    """What a tool was called with; some say it as a message that the span was given."""
+    given = next((span.said[name] for name in ARGUMENTS if name in span.said), None)
+    if given is None:
+        for message in heard(span.said, span.events, span.logs):
+            found = [call.arguments for call in message.calls] + [parsed(result.text) for result in message.results]
+            given = next(iter(found), None)
+    return parsed(given)
+
+
+def _result(span: Span) -> str:
+    """What a tool returned; some say it as what the span answered."""
+    given = next((span.said[name] for name in RESULTS if name in span.said), None)
+    if given is None:
+        found = answered(span.said, span.events, span.logs)
+        return next((text for each in found for text in (*(result.text for result in each.results), each.text)), "")
+    return given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
+
+
+def _first(said: Mapping[str, Any], names: Iterable[str], otherwise: str = "") -> str:
+    return next(filter(None, (word(said.get(name)) for name in names)), otherwise)
 
 
 def _recording(name: str, spans: list[Span]) -> Recording | None:
     run = _Run()
+    models = any(span.operation in CHAT and _speaks(span) for span in spans)
     for span in spans:
         if span.operation in CHAT:
             run.chat(span)
         elif span.operation == "execute_tool":
             run.tool(span)
-        elif span.parent:
-            agent = word(span.said.get("gen_ai.agent.name"), "agent")
-            run.writer.called(span.service, agent, "", kind="handoff", ts=_time(span.began))
+        else:
+            if span.parent:
+                agent = _first(span.said, AGENTS, "agent")
+                run.writer.called(span.service, agent, "", kind="handoff", ts=_time(span.began))
+            if not models:
+                run.chat(span)
     if not run.writer.steps:
         return None
-    models = (word(span.said.get("gen_ai.request.model")) for span in spans)
-    root = next((span for span in spans if not span.parent), None)
+    model = next(filter(None, (_first(span.said, MODELS) for span in spans)), None)
+    root = next((span for span in spans if not span.parent and span.id), None)
     failed = root is not None and root.failed
+    service = spans[0].service
     return Recording(
         name,
         "otlp",
-        f"otlp/{spans[0].service}",
-        spans[0].service,
+        f"otlp/{service}",
+        service,
         name,
         tuple(run.writer.steps),
-        Identity(next(filter(None, models), None), agent_system=spans[0].service),
+        Identity(model, agent_system=service),
         Afterwards(Outcome(False if failed else None)),
     )
+
+
+def _speaks(span: Span) -> bool:
+    return bool(answered(span.said, span.events, span.logs) or heard(span.said, span.events, span.logs))
 
 
 def _time(nanoseconds: int) -> str | None:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from math import isfinite, nan
-from typing import Any
+from typing import Any, Final
+
+from msgspec.structs import replace
 
 from stepladder.scenarios.recording import Step
 from stepladder.scenarios.recording_line import new_step
+
+_SECONDS: Final = 1e11
+"""A larger number of seconds is beyond the year 5000."""
 
 
 class Writer:
@@ -22,6 +28,14 @@ class Writer:
     def asked(self, text: str, **more: Any) -> None:
         """A person says something."""
         self._add("user", "user_message", text, **more)
+
+    def began(self, text: str, **more: Any) -> None:
+        """A person said something before all else, of which only now is heard."""
+        later = [replace(each, i=each.i + 1, ref=None if each.ref is None else each.ref + 1) for each in self.steps]
+        self.steps = [new_step(0, "user", "user_message", text, **more), *later]
+        self._calls = {name: place + 1 for name, place in self._calls.items()}
+        self._last = {name: place + 1 for name, place in self._last.items()}
+        self._batch = [place + 1 for place in self._batch]
 
     def said(self, agent: str, text: str, **more: Any) -> None:
         """An agent says something; nothing said is no step."""
@@ -114,4 +128,18 @@ def whole(value: Any) -> int | None:
     try:
         return None if isinstance(value, bool) else int(value)
     except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def moment(value: Any) -> str | None:
+    """A time as ISO 8601: text as it stands, a number as seconds since 1970, or thousandths where it is too large for
+    that; None for anything else."""
+    if isinstance(value, str) and number(value) is None:
+        return value or None
+    seconds = number(value)
+    if seconds is None:
+        return None
+    try:
+        return datetime.fromtimestamp(seconds / (1000 if abs(seconds) > _SECONDS else 1), UTC).isoformat()
+    except (ValueError, OverflowError, OSError):
         return None
