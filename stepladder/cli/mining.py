@@ -185,7 +185,7 @@ def _accept(found: list[Proposal], routes: dict[int, list[str]], numbers: str, f
             f"--accept {nowhere[0].number}: it is of no step. Out of recordings, --step NAME says which it is for; the "
             "rules of a decision that stands alone are Python, as `mine` prints them"
         )
-    write(file, with_rules(read_text(file), accepted, routes, str(file)))
+    write(file, with_rules(read_text(file), accepted, routes, str(file), found))
     names = [name_of(each) for each in accepted]
     if screen.json:
         screen.emit({"file": str(file), "rules": names})
