@@ -115,7 +115,8 @@ def reviewed(rules: Sequence[Watched], runs: Iterable[Any], agreement: float = 0
     decisions, where it and all that agree more often reach that together, and that surely (95%) agrees no less than
     0.05 below what a rule alone must reach (`Terms.alone`); retired is one that surely agrees less often than that:
     in all decisions (95%), or in the newest 5, 10, 20, 40 ... of them (99.9%, since so many are looked at). So what was
-    right for long is seen to be wrong soon. None is promoted before a rule that it stands behind: it would decide there.
+    right for long is seen to be wrong soon. None is promoted before a rule that it stands behind: it would decide
+    there.
     """
     counts = {(each.step, each.name): _Count() for each in rules}
     conditions = {(each.step, each.name): Condition(each.when) for each in rules}

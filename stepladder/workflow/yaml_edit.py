@@ -62,7 +62,8 @@ def removed(text: str, place: Place, file: str = "") -> str:
     """The text without the key at the place and its value. Raises DefinitionError where there is none."""
     *parents, name = place
     parent = _node(text, parents, file)
-    assert isinstance(parent, yaml.MappingNode), "a place is a key of a mapping"
+    if not isinstance(parent, yaml.MappingNode):
+        raise _wrong(place, "nothing", "a key that is there", file)
     pairs = parent.value
     at = next((index for index, (key, _) in enumerate(pairs) if key.value == name), None)
     if at is None:
