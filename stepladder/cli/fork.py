@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -42,6 +42,9 @@ def fork(
     ] = None,
     action: Annotated[str, typer.Option("--action", metavar="ACTION", help="Take this action there.")] = "",
     every: Annotated[bool, typer.Option("--all", metavar="", help="Every ended run, and what it comes to.")] = False,
+    workflow: Annotated[
+        str, typer.Option("--workflow", metavar="NAME", help="With --all: only runs of this workflow.")
+    ] = "",
     live: Annotated[
         bool, typer.Option("--live", metavar="", help="Call agents for what is not on record; only idempotent ones.")
     ] = False,
@@ -73,6 +76,8 @@ def fork(
         raise UsageError("fork: give either a RUN or --all")
     if not policy and not action:
         raise UsageError("fork: give --policy FILE or --action ACTION")
+    if workflow and not every:
+        raise UsageError("fork: --workflow says which runs --all means")
     if live and agents is None:
         raise UsageError("fork: --live calls agents; --agents FILE.py says where they are")
     if usd is not None and not ask:
@@ -87,7 +92,8 @@ def fork(
             return Exit.DONE
         from stepladder.evaluation.fork_summary import summary
 
-        tell_forks(summary(list(_forks(kept, at, policy, action, signals, calling))), screen)
+        forks = _forks(kept, at, policy, action, signals, calling, workflow, _left_out(screen.json))
+        tell_forks(summary(forks), screen)
     return Exit.DONE
 
 
@@ -125,16 +131,46 @@ def _fork(
     return forked(under.machine, told, at, old=workflow.machine, action=action, live=live)
 
 
+def _left_out(json: bool) -> Callable[[int, str], None]:
+    from stepladder.cli.failures import note
+    from stepladder.cli.tell import many
+
+    return lambda runs, why: note(f"left out: {many(runs, 'run')}: {why}", json=json)
+
+
 def _forks(
-    kept: Journal, at: int, policy: Path | None, action: str, signals: tuple[Signal, ...], live: Live | None
-) -> Iterator[Fork]:
-    """Every ended run that has the decision, oldest first."""
+    kept: Journal,
+    at: int,
+    policy: Path | None,
+    action: str,
+    signals: tuple[Signal, ...],
+    live: Live | None,
+    workflow: str,
+    left_out: Callable[[int, str], None],
+) -> list[Fork]:
+    """Every ended run (of this workflow) that has the decision, oldest first; hears how many are left out, and why."""
     from stepladder.errors import InputError
     from stepladder.evaluation.journal_choices import ended_runs
 
-    for run in ended_runs(kept, signals):
+    runs = {run.id: run.machine.definition.name for run in ended_runs(kept, signals)}
+    names = sorted(set(runs.values()))
+    if (workflow and workflow not in names) or (policy and not workflow and len(names) > 1):
+        several = "runs of several workflows"
+        raise InputError("fork", "--workflow", workflow or several, f"one of: {', '.join(names)}")
+    found: list[Fork] = []
+    without, illegal = 0, list[InputError]()
+    for run_id in (each for each, name in runs.items() if workflow in ("", name)):
         try:
-            yield _fork(kept, run.id, at, policy, action, signals, live)
+            found.append(_fork(kept, run_id, at, policy, action, signals, live))
         except InputError as error:
             if error.what != "fork":
                 raise
+            without += error.where == "--at"
+            illegal += [error] * (error.where == "--action")
+    if illegal and not found:
+        raise illegal[-1]
+    if without:
+        left_out(without, f"no decision {at} about the next action")
+    if illegal:
+        left_out(len(illegal), f"{action} is not legal there")
+    return found

@@ -33,7 +33,8 @@ def tell_fork(found: Fork, screen: Screen) -> None:
         table.add_row(str(each.n), clean(each.step), Text(chosen, style), each.source, rests, was)
     screen.out.print(table)
     end = f"ends in {clean(found.end)}" if found.end else f"is not known further: {clean(found.missing)}"
-    differs = f"differs from decision {found.differs} on" if found.differs else "goes the same way"
+    same = "goes the same way so far" if found.missing else "goes the same way"
+    differs = f"differs from decision {found.differs} on" if found.differs else same
     asked = f"{found.asked} questions to models, {found.was_asked} on record" + _spent(found.usd)
     style = "green" if found.end else "yellow"
     screen.out.print(f"{clean(found.run_id)} {differs}, {end}; {asked}", style=style, soft_wrap=True)
@@ -52,8 +53,9 @@ def tell_forks(found: ForkSummary | None, screen: Screen) -> None:
         screen.out.print("no run has that decision", style="yellow")
         return
     low, high = found.changed_interval
+    changed = f"{found.changed} go another way" + (f", {found.unclear} may" if found.unclear else "")
     lines = [
-        f"{found.runs} runs: {found.changed} go another way ({low:.1%} to {high:.1%}), {found.known} get to an end",
+        f"{found.runs} runs: {changed} ({low:.1%} to {high:.1%}), {found.known} get to an end",
         f"success    {found.was_success:.1%} on record; from {found.success.low:.1%} to {found.success.high:.1%} now",
     ]
     for each in (found.ends, found.asked):

@@ -197,7 +197,7 @@ def _accept(found: Mined, numbers: str, file: Path, screen: Screen) -> None:
             f"--accept {nowhere[0].number}: it is of no step. Out of recordings, --step NAME says which it is for; the "
             "rules of a decision that stands alone are Python, as `mine` prints them"
         )
-    write(file, with_rules(read_text(file), accepted, found.routes, str(file)))
+    write(file, with_rules(read_text(file), accepted, found.routes, str(file), found.proposals))
     names = [name_of(each) for each in accepted]
     if screen.json:
         screen.emit({"file": str(file), "rules": names})

@@ -37,14 +37,17 @@ def recommend(
     from stepladder.evaluation.accepted import mined_in, reviewed
     from stepladder.evaluation.journal_choices import ended_runs
     from stepladder.evaluation.recommend import recommend as recommended
+    from stepladder.workflow.yaml_text import read_yaml
 
     options = pairs(option, "--option")
     name = looked_at(file, agents, options).name
-    past, mined = past_of(journal, agents, option, "next_action", name), mined_in(read_text(file), str(file))
+    past, text = past_of(journal, agents, option, "next_action", name), read_text(file)
+    mined, policy = mined_in(text, str(file)), read_yaml(text, str(file))[0].get("policy")
     if mined:
         with opened(journal) as kept:
             mined = reviewed(mined, ended_runs(kept, signals_of(agents, options), name))
-    _tell(recommended(past, str(file), _where(journal, agents, option), mined), len(past), Screen(json=as_json))
+    found = recommended(past, str(file), _where(journal, agents, option), mined, policy)
+    _tell(found, len(past), Screen(json=as_json))
     return Exit.DONE
 
 
@@ -85,7 +88,7 @@ def forecast(
             raise UsageError(f"forecast: run {run.id} has ended; `stepladder show {run.id}` says how")
         mine = [each for each in run.decisions if each.opened.point == "next_action"]
         past = [
-            course_of(each.id, each.decisions, each.state.ended_at, each.success)
+            course_of(each.id, each.decisions, each.state.started_at, each.state.ended_at, each.success)
             for each in ended_runs(kept, signals, run.machine.definition.name)
         ]
         step = mine[-1].opened.step if mine else run.step
@@ -118,6 +121,7 @@ def _tell(found: list[Recommendation], runs: int, screen: Screen) -> None:
 def _tell_forecast(run: str, found: Forecast | None, screen: Screen) -> None:
     from stepladder.cli.screen import clean
     from stepladder.cli.tell import cost, many, seconds
+    from stepladder.evaluation.forecast import RANGE
 
     if screen.json:
         import msgspec
@@ -129,8 +133,12 @@ def _tell_forecast(run: str, found: Forecast | None, screen: Screen) -> None:
         return
     well = "" if found.success is None else f", {found.success:.0%} of which ended well"
     screen.out.print(f"run {clean(run)}, by {many(found.runs, 'run')} {clean(found.alike)}{well}:", soft_wrap=True)
-    each = found.decisions
-    screen.out.print(f"  decisions  {each.middle:g} more ({each.low:g} to {each.high:g} in four of five runs)")
-    screen.out.print(f"  models     {cost(found.usd.middle)} ({cost(found.usd.low)} to {cost(found.usd.high)})")
-    low, high = seconds(found.seconds.low), seconds(found.seconds.high)
-    screen.out.print(f"  time       {seconds(found.seconds.middle)} ({low} to {high})")
+    ranges = {"decisions": found.decisions, "models": found.usd, "time": found.seconds}
+    for name, each in ranges.items():
+        said = {"decisions": "{:g}".format, "models": cost, "time": seconds}[name]
+        more, often = (" more", " in four of five runs") if name == "decisions" else ("", "")
+        held = "" if each.low is None or each.high is None else f" ({said(each.low)} to {said(each.high)}{often})"
+        screen.out.print(f"  {name:<9}  {said(each.middle)}{more}{held}", soft_wrap=True)
+    if found.runs < RANGE:
+        says = f"{many(found.runs, 'run')} {'says' if found.runs == 1 else 'say'} too little for a range"
+        screen.out.print(f"  {says}: that takes {RANGE}", style="yellow")

@@ -28,13 +28,20 @@ Changed = dict[str, tuple[Any, Any]]
     "set",
     rich_help_panel=PANEL,
     epilog="Examples:\n  stepladder set workflow.yaml limits.decisions=60\n"
+    "  stepladder set workflow.yaml --remove limits.usd\n"
     "  stepladder set policy.yaml 'classifier.complex.failing=[error_count > 3]' --workflow workflow.yaml",
 )
 def set_values(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The workflow or policy file.")],
     values: Annotated[
-        list[str], typer.Argument(metavar="KEY=VALUE...", help="A key of the policy, with dots, and its YAML.")
-    ],
+        list[str] | None,
+        typer.Argument(
+            metavar="KEY=VALUE...", help="A key of the policy, with dots, and its YAML.", show_default=False
+        ),
+    ] = None,
+    remove: Annotated[
+        list[str] | None, typer.Option("--remove", metavar="KEY", help="Take this key away; repeatable.")
+    ] = None,
     workflow: Annotated[
         Path | None, typer.Option("--workflow", metavar="FILE", help="The workflow file, where FILE is a policy file.")
     ] = None,
@@ -44,15 +51,27 @@ def set_values(
 ) -> Exit:
     """Change values of a policy where they stand in its file; comments and layout stay.
 
-    A key that is not there is added. Where the file could not be used afterwards, nothing is written.
+    A key that is not there is added; --remove takes one away, so that its default holds. Where the file could not be
+    used afterwards, nothing is written.
     """
+    from stepladder.clauses import MISSING
+    from stepladder.cli.failures import UsageError
     from stepladder.cli.files import read_text, write
     from stepladder.cli.pairs import pairs
     from stepladder.cli.screen import Screen
+    from stepladder.workflow.yaml_edit import removed
 
+    given = pairs(values, "KEY=VALUE")
+    if not given and not remove:
+        raise UsageError("set: give KEY=VALUE or --remove KEY")
+    if both := sorted(given.keys() & set(remove or ())):
+        raise UsageError(f"set: {both[0]} is both given a value and removed; expected one of these")
     text, changed = read_text(file), Changed()
-    for key, value in pairs(values, "KEY=VALUE").items():
+    for key, value in given.items():
         text, changed[key] = _with(text, key, value, str(file))
+    for key in dict.fromkeys(remove or ()):
+        changed[key] = (_at(text, key, str(file)), MISSING)
+        text = removed(text, ["policy", *key.split(".")], str(file))
     _usable(text, file, workflow, agents, pairs(option, "--option"))
     write(file, text)
     _tell(changed, file, Screen(json=as_json))
@@ -70,12 +89,21 @@ def _with(text: str, key: str, value: str, file: str) -> tuple[str, tuple[Any, A
     if read.keys() != {VALUE}:
         raise UsageError(f"{key}: expected one value on one line, such as 60 or [error_count > 3]")
     new, *place = read[VALUE], "policy", *key.split(".")
-    old: Any = read_yaml(text, file)[0]
-    for part in place:
-        old = old.get(part, MISSING) if isinstance(old, Mapping) else MISSING
+    old = _at(text, key, file)
     if old is MISSING:
-        return added(text, place[:-1], place[-1], new, file), (None, new)
+        return added(text, place[:-1], place[-1], new, file), (old, new)
     return replaced(text, place, new, file), (old, new)
+
+
+def _at(text: str, key: str, file: str) -> Any:
+    """What stands under this key of the policy; MISSING where nothing does."""
+    from stepladder.clauses import MISSING
+    from stepladder.workflow.yaml_text import read_yaml
+
+    found: Any = read_yaml(text, file)[0]
+    for part in ("policy", *key.split(".")):
+        found = found.get(part, MISSING) if isinstance(found, Mapping) else MISSING
+    return found
 
 
 def _usable(text: str, file: Path, workflow: Path | None, agents: Path | None, options: Mapping[str, str]) -> None:
@@ -99,15 +127,18 @@ def _usable(text: str, file: Path, workflow: Path | None, agents: Path | None, o
 
 
 def _tell(changed: Changed, file: Path, screen: Screen) -> None:
+    from stepladder.clauses import MISSING
     from stepladder.cli.screen import clean
     from stepladder.workflow.yaml_edit import flow
 
     if screen.json:
-        screen.emit(
-            {"file": str(file), "changed": {key: {"was": old, "is": new} for key, (old, new) in changed.items()}}
-        )
+        told = {
+            key: dict(zip(("was", "is"), (None if each is MISSING else each for each in values), strict=True))
+            for key, values in changed.items()
+        }
+        screen.emit({"file": str(file), "changed": told})
         return
-    for key, (old, new) in changed.items():
-        was = "not set" if old is None else flow(old)
-        screen.out.print(f"{clean(key)}  {clean(was)} -> {clean(flow(new))}", soft_wrap=True)
+    for key, values in changed.items():
+        old, new = ("not set" if each is MISSING else flow(each) for each in values)
+        screen.out.print(f"{clean(key)}  {clean(old)} -> {clean(new)}", soft_wrap=True)
     screen.out.print(f"wrote {clean(file)}", style="green", soft_wrap=True)

@@ -36,20 +36,31 @@ def name_of(proposal: Proposal) -> str:
     return PREFIX + digest(proposal.step, proposal.action, list(proposal.when))[:8]
 
 
-def with_rules(text: str, accepted: Sequence[Proposal], routes: Mapping[int, Sequence[str]], file: str = "") -> str:
-    """The text with these rules in shadow, first in their steps and in this order; all else stays as it is.
+def with_rules(
+    text: str,
+    accepted: Sequence[Proposal],
+    routes: Mapping[int, Sequence[str]],
+    file: str = "",
+    others: Iterable[Proposal] = (),
+) -> str:
+    """The text with these rules in shadow, before all rules written by hand; all else stays as it is.
+
+    Of the `others` that were proposed some may be in the file already: a new rule stands behind the last of those whose
+    number is lower than its own, else first in its step.
 
     Raises:
         InputError: a rule stands behind one that is neither accepted nor in the file.
         DefinitionError: the text cannot be changed there, or has the rule already.
     """
-    numbers = {each.number for each in accepted}
+    names = {each.name for each in mined_in(text, file)}
+    there = {each.number: each for each in others if name_of(each) in names}
+    numbers = {*there, *(each.number for each in accepted)}
     for each in accepted:
         if missing := [number for number in each.behind if number not in numbers]:
             listed = ", ".join(map(str, missing))
             expected = f"{listed} as well: it was found where these do not fire"
             raise InputError("--accept", str(each.number), f"a rule that stands behind {listed}", expected)
-    for each in reversed(accepted):
+    for each in sorted(accepted, key=lambda each: each.number):
         rule = {
             "when": list(each.when),
             "do": each.action,
@@ -58,7 +69,10 @@ def with_rules(text: str, accepted: Sequence[Proposal], routes: Mapping[int, Seq
             "shadow": True,
         }
         rule = {key: value for key, value in rule.items() if value != []}
-        text = added(text, ["rules", each.step], name_of(each), rule, file, first=True)
+        ahead = [number for number, one in there.items() if number < each.number and one.step == each.step]
+        after = name_of(there[max(ahead)]) if ahead else ""
+        text = added(text, ["rules", each.step], name_of(each), rule, file, first=not ahead, after=after)
+        there[each.number] = each
     return text
 
 
@@ -101,7 +115,8 @@ def reviewed(rules: Sequence[Watched], runs: Iterable[Any], agreement: float = 0
     decisions, where it and all that agree more often reach that together, and that surely (95%) agrees no less than
     0.05 below what a rule alone must reach (`Terms.alone`); retired is one that surely agrees less often than that:
     in all decisions (95%), or in the newest 5, 10, 20, 40 ... of them (99.9%, since so many are looked at). So what was
-    right for long is seen to be wrong soon.
+    right for long is seen to be wrong soon. None is promoted before a rule that it stands behind: it would decide
+    there.
     """
     counts = {(each.step, each.name): _Count() for each in rules}
     conditions = {(each.step, each.name): Condition(each.when) for each in rules}
@@ -111,7 +126,17 @@ def reviewed(rules: Sequence[Watched], runs: Iterable[Any], agreement: float = 0
     for number, count in enumerate(order, 1):
         better = order[:number]
         count.together = sum(each.agreed for each in better) / sum(each.fired for each in better)
-    return [_fate(each, counts[each.step, each.name], agreement, fewest) for each in rules]
+    found, waiting = list[Watched](), set[str]()
+    for each in rules:
+        count = counts[each.step, each.name]
+        watched = _fate(each, count, agreement, fewest)
+        if watched.fate == "promote" and (ahead := sorted(count.behind & waiting)):
+            because = f"{watched.because}; but it stands behind {', '.join(ahead)}, which does not decide yet"
+            watched = msgspec.structs.replace(watched, fate="wait", because=because)
+        if watched.fate == "retire" or (each.shadow and watched.fate != "promote"):
+            waiting.add(each.name)
+        found.append(watched)
+    return found
 
 
 class _Count:
@@ -121,6 +146,8 @@ class _Count:
         self.all: list[bool] = []
         self.together = 0.0
         self.runs = set[str]()
+        self.behind = set[str]()
+        """Rules before it that would choose otherwise where both fire."""
 
     @property
     def fired(self) -> int:
@@ -161,13 +188,14 @@ def _count(
         if verdict is None or record.policy_hash != run.state.policy_hash or opened.n not in facts_of:
             continue
         facts = _nested(facts_of[opened.n])
-        for each in mine:
-            fires = each.step == opened.step and each.action in opened.legal
-            if fires and conditions[each.step, each.name].holds(facts):
-                count = counts[each.step, each.name]
-                count.all.append(verdict.action == each.action)
-                count.runs.add(run.id)
-                break
+        here = [each for each in mine if each.step == opened.step and each.action in opened.legal]
+        fire = [each for each in here if conditions[each.step, each.name].holds(facts)]
+        for each in fire[:1]:
+            count = counts[each.step, each.name]
+            count.all.append(verdict.action == each.action)
+            count.runs.add(run.id)
+        for each in fire[1:]:
+            counts[each.step, each.name].behind |= {one.name for one in fire[:1] if one.action != each.action}
 
 
 def _nested(facts: Mapping[str, Any]) -> dict[str, Any]:

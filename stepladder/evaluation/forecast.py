@@ -19,24 +19,29 @@ from stepladder.orchestrator import DecisionRecord
 
 FEWEST: Final = 10
 """Runs that are enough to be alike."""
+RANGE: Final = 9
+"""Runs of which the least and the most value are the range of the next one in four of five."""
 
 
 class Course(msgspec.Struct, frozen=True):
-    """An ended run: the step of each decision about the next action, in order, and what was spent after each."""
+    """An ended run: the step of each decision about the next action, in order, and what was spent after each; `usd` and
+    `seconds` in all."""
 
     run_id: str
     steps: tuple[str, ...]
     usd_left: tuple[float, ...]
     seconds_left: tuple[float, ...]
     success: bool | None = None
+    usd: float = 0.0
+    seconds: float = 0.0
 
 
 class Range(msgspec.Struct, frozen=True):
-    """The middle value, and the range that four of five runs are in."""
+    """The middle value, and the range that four of five runs are in; None of fewer runs than that takes (`RANGE`)."""
 
     middle: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
 
 class Forecast(msgspec.Struct, frozen=True):
@@ -50,7 +55,9 @@ class Forecast(msgspec.Struct, frozen=True):
     success: float | None
 
 
-def course_of(run_id: str, records: Sequence[DecisionRecord], ended_at: float, success: bool | None = None) -> Course:
+def course_of(
+    run_id: str, records: Sequence[DecisionRecord], started_at: float, ended_at: float, success: bool | None = None
+) -> Course:
     """The course of an ended run, from its records; money is what its questions to models cost."""
     mine = [each for each in records if each.opened.point == "next_action"]
     left, usd = 0.0, list[float]()
@@ -58,7 +65,8 @@ def course_of(run_id: str, records: Sequence[DecisionRecord], ended_at: float, s
         usd.append(left)
         left += each.cost_usd
     seconds = tuple(max(0.0, ended_at - each.at) for each in mine)
-    return Course(run_id, tuple(each.opened.step for each in mine), tuple(reversed(usd)), seconds, success)
+    steps = tuple(each.opened.step for each in mine)
+    return Course(run_id, steps, tuple(reversed(usd)), seconds, success, left, max(0.0, ended_at - started_at))
 
 
 def forecast(step: str, decisions: int, past: Iterable[Course], fewest: int = FEWEST) -> Forecast | None:
@@ -69,16 +77,16 @@ def forecast(step: str, decisions: int, past: Iterable[Course], fewest: int = FE
         (f"in {step}", [(each, _nearest(each, step, decisions)) for each in courses]),
         ("of this workflow", [(each, min(decisions, len(each.steps)) - 1) for each in courses]),
     )
-    for alike, found in ways:
-        kept = [(each, place) for each, place in found if place is not None and place >= 0]
+    for alike, found in ways if decisions else ways[-1:]:
+        kept = [(each, place) for each, place in found if place is not None]
         if len(kept) >= fewest or (alike == ways[-1][0] and kept):
             said = [each.success for each, _ in kept if each.success is not None]
             return Forecast(
                 alike,
                 len(kept),
                 _range([len(each.steps) - 1 - place for each, place in kept]),
-                _range([each.usd_left[place] for each, place in kept]),
-                _range([each.seconds_left[place] for each, place in kept]),
+                _range([each.usd_left[place] if decisions else each.usd for each, place in kept]),
+                _range([each.seconds_left[place] if decisions else each.seconds for each, place in kept]),
                 sum(said) / len(said) if said else None,
             )
     return None
@@ -97,5 +105,7 @@ def _nearest(course: Course, step: str, decisions: int) -> int | None:
 def _range(values: Sequence[float]) -> Range:
     """The middle and the range of the next value, four times of five."""
     ordered, n = sorted(values), len(values)
+    if n < RANGE:
+        return Range(float(median(ordered)), None, None)
     low, high = floor(0.1 * (n + 1)) - 1, ceil(0.9 * (n + 1)) - 1
-    return Range(float(median(ordered)), float(ordered[max(0, low)]), float(ordered[min(n - 1, high)]))
+    return Range(float(median(ordered)), float(ordered[low]), float(ordered[high]))

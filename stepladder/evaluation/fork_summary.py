@@ -13,8 +13,9 @@ from stepladder.evaluation.intervals import Interval, wilson
 
 
 class ForkSummary(msgspec.Struct, frozen=True):
-    """Of `runs` runs `changed` go another way, a share that lies in `changed_interval`; `known` get to an end, the
-    others come to something that is not on record.
+    """Of `runs` runs `changed` go another way, and `unclear` may: before, they come to something that is not on record.
+    The share of those that do lies in `changed_interval`, whichever way these go. `known` get to an end, the others do
+    not.
 
     `was_success` is the share that ended well; in the forks it lies between the bounds `success` (all of which nobody
     knows failed, or none). `ends` and `asked` contrast success and questions to models, run by run, where both are
@@ -25,6 +26,7 @@ class ForkSummary(msgspec.Struct, frozen=True):
     runs: int
     changed: int
     changed_interval: Interval
+    unclear: int
     known: int
     was_success: float
     success: Interval
@@ -40,6 +42,7 @@ def summary(forks: Sequence[Fork], level: float = 0.95) -> ForkSummary | None:
     if not forks:
         return None
     changed = [each for each in forks if each.differs]
+    unclear = sum(bool(each.missing) and not each.differs for each in forks)
     known = [each for each in forks if not each.missing]
     ends = [(each.was_success, each.success) for each in known if each.was_success is not None]
     both = [(bool(was), bool(now)) for was, now in ends if now is not None]
@@ -47,7 +50,8 @@ def summary(forks: Sequence[Fork], level: float = 0.95) -> ForkSummary | None:
     return ForkSummary(
         len(forks),
         len(changed),
-        wilson(len(changed), len(forks), level),
+        Interval(wilson(len(changed), len(forks), level).low, wilson(len(changed) + unclear, len(forks), level).high),
+        unclear,
         len(known),
         sum(bool(each.was_success) for each in forks) / len(forks),
         Interval(well / len(forks), (well + len(forks) - len(known)) / len(forks)),

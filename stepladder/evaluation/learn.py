@@ -78,6 +78,8 @@ def target_of(steps: Steps, truth: Truth) -> Target:
     used &= np.where(by_step, truth.label >= 0, ~np.isnan(truth.failed))[run]
     if not used.any() or len(np.unique(wanted[used])) < 2:
         found = "runs that all came to the same, and no step named as the decisive error"
+        if not used.any():
+            found = "no run whose outcome is known that has a step before its last"
         raise InputError("recordings", "outcome", found, "runs that failed and runs that did not, to learn from")
     rows = np.bincount(run[used], minlength=len(steps.length))
     source_of = np.unique(np.array(truth.source), return_inverse=True)[1]

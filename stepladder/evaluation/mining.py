@@ -197,9 +197,20 @@ def _chance(sure: Sure, base: float) -> float:
 def proposals(mine: Mine, rules: Sequence[Rule], first: int = 1, step: str = "") -> list[Proposal]:
     """The rules with all their evidence, numbered from `first`."""
     return [
-        _told(mine, rule, number, step, tuple(n for n, each in enumerate(rules, first) if each.turn < rule.turn))
-        for number, rule in enumerate(rules, first)
+        _told(
+            mine,
+            rule,
+            number,
+            step,
+            tuple(n for n, each in enumerate(rules[:place], first) if _ahead(mine, each, rule)),
+        )
+        for place, (number, rule) in enumerate(enumerate(rules, first))
     ]
+
+
+def _ahead(mine: Mine, one: Rule, rule: Rule) -> bool:
+    """Whether the rule was found where this one does not fire: in a later round, or it would choose otherwise there."""
+    return one.turn < rule.turn or (one.action != rule.action and bool(mine.rows.every(rule.clauses, one.bits).any()))
 
 
 def _told(mine: Mine, rule: Rule, number: int, step: str, behind: tuple[int, ...]) -> Proposal:

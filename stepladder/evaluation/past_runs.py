@@ -7,13 +7,15 @@ from statistics import fmean
 from typing import TypeVar
 
 from stepladder.app.reading import entries_of, is_lone, read_run
+from stepladder.app.run import Run
 from stepladder.errors import RunPruned
 from stepladder.evaluation.trial_runs import PastRun
 from stepladder.events import Event, OutcomeAttached, QuestionPut
 from stepladder.journal import Journal
-from stepladder.orchestrator import DecisionRecord, decision_records
+from stepladder.orchestrator import DecisionRecord, decision_records, evolve, retold
 from stepladder.record import Entry
 from stepladder.signals import Signal
+from stepladder.state import RunState
 
 T = TypeVar("T")
 EVERY = 2**31
@@ -61,7 +63,18 @@ def _of_run(journal: Journal, run_id: str, signals: tuple[Signal, ...], point: s
         _of_decisions(records, point) if quality is None else quality,
         run.state.working_s if time_s is None else time_s,
         run.usd,
+        max(_counted(run)),
+        run.state.working_s,
     )
+
+
+def _counted(run: Run) -> Iterator[int]:
+    """What it counted against its limit of decisions, which begins anew when a person answers, and at a retry."""
+    told, first_known = retold(run.entries)
+    state = RunState(first_known=first_known)
+    for entry in told:
+        state = evolve(run.machine, state, entry)
+        yield state.decisions
 
 
 def _lone(run_id: str, entries: Sequence[Event | Entry]) -> PastRun:

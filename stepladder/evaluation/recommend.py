@@ -7,14 +7,16 @@ needs as many answers that were paid for.
 
 from __future__ import annotations
 
+import operator
 import re
 import shlex
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, Literal, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
+from stepladder.clauses import Reading
 from stepladder.evaluation.accepted import Watched
 from stepladder.evaluation.intervals import lower_bound, wilson
 from stepladder.evaluation.trial_runs import PastRun
@@ -36,14 +38,19 @@ class Recommendation(msgspec.Struct, frozen=True):
 
 
 def recommend(
-    runs: Iterable[PastRun], file: str = "workflow.yaml", where: Sequence[str] = (), mined: Iterable[Watched] = ()
+    runs: Iterable[PastRun],
+    file: str = "workflow.yaml",
+    where: Sequence[str] = (),
+    mined: Iterable[Watched] = (),
+    policy: Mapping[str, Any] | None = None,
 ) -> list[Recommendation]:
     """Everything that these runs of one workflow say, what saves most first.
 
     The commands name the workflow's `file`, and the options `where` its runs are (`--journal FILE`). `mined` are the
-    mined rules of the file with what came since, as `reviewed` has them.
+    mined rules of the file with what came since, as `reviewed` has them; `policy` is what the file says of it, so that
+    a command can change what is there.
     """
-    kept, at = list(runs), _At(shlex.quote(file), "".join(f" {shlex.quote(each)}" for each in where))
+    kept, at = list(runs), _At(shlex.quote(file), "".join(f" {shlex.quote(each)}" for each in where), policy or {})
     records = [each for _, each in _decisions(kept)]
     found = [
         *_reviewed(mined, at),
@@ -62,10 +69,18 @@ def _decisions(runs: Iterable[PastRun]) -> Iterator[tuple[PastRun, DecisionRecor
 
 
 class _At(NamedTuple):
-    """What the commands name: the workflow's file, and the options that say where its runs are."""
+    """What the commands name: the workflow's file, the options that say where its runs are, and its policy."""
 
     file: str
     where: str
+    policy: Mapping[str, Any]
+
+    def value(self, key: str) -> Any:
+        """What the file's policy has under this key, with dots; None where it has nothing."""
+        found: Any = self.policy
+        for part in key.split("."):
+            found = found.get(part) if isinstance(found, Mapping) else None
+        return found
 
 
 def _reviewed(rules: Iterable[Watched], at: _At) -> Iterable[Recommendation]:
@@ -109,55 +124,120 @@ def _overruled(records: Sequence[DecisionRecord], at: _At) -> Iterable[Recommend
             )
 
 
+class _Asked(NamedTuple):
+    """A decision that somebody was asked about for this reason: what it saw, whether they said what the rule says."""
+
+    seen: tuple[Reading, ...]
+    same: bool
+    usd: float
+
+
 def _needless(records: Sequence[DecisionRecord], at: _At) -> Iterable[Recommendation]:
-    """Reasons of the classifier where models nearly always say what the rule says."""
-    asked, same, usd, clauses = Counter[str](), Counter[str](), defaultdict[str, float](float), dict[str, str]()
+    """Reasons of the classifier where models nearly always say what the rule says, up to some value at least."""
+    asked = defaultdict[tuple[str, str], list[_Asked]](list)
     for each in records:
         if each.opened.route == "standard" or not each.answered:
             continue
         for fired in each.opened.fired[:1]:
-            asked[fired.name] += 1
-            same[fired.name] += bool(each.settled and each.settled.relation == "agreement")
-            usd[fired.name] += each.cost_usd
-            clauses.setdefault(fired.name, fired.readings[0].clause if fired.readings else fired.name)
-    for name, n in asked.items():
-        if n >= FEWEST and lower_bound(same[name], n) > 0.95:
-            yield Recommendation(
-                "classifier",
-                name,
-                f"who is asked because of {name} says what the rule says",
-                f"agreed in {same[name]} of {n} decisions, surely {lower_bound(same[name], n):.0%}",
-                f"stepladder whatif --workflow {at.file} --set {shlex.quote(clauses[name])}{at.where}"
-                "   # with a higher threshold",
-                usd[name],
-            )
+            same = bool(each.settled and each.settled.relation == "agreement")
+            asked[each.opened.route, fired.name].append(_Asked(fired.readings, same, each.cost_usd))
+    for (route, name), all_ in asked.items():
+        fewer = _fewer(all_)
+        if fewer is None:
+            continue
+        of, clause = fewer
+        n, hits, there = len(of), sum(each.same for each in of), "" if len(of) == len(all_) else " there"
+        looks = all_[-1].seen[0].clause if all_[-1].seen else name
+        looked = f"stepladder whatif --workflow {at.file} --set {shlex.quote(clause or looks)}{at.where}"
+        key = f"classifier.{route}.{name}"
+        change = shlex.quote(f"{key}=[{clause}]") if clause else f"--remove {shlex.quote(key)}"
+        known = at.value(key) == [each.clause for each in all_[-1].seen]
+        yield Recommendation(
+            "classifier",
+            name,
+            f"who is asked because of {name} says what the rule says" + (f", unless {clause}" if there else ""),
+            f"agreed in {hits} of {n} decisions{there}, surely {lower_bound(hits, n):.0%}",
+            f"stepladder set {at.file} {change}   # look first: {looked}"
+            if known
+            else f"{looked}   # a higher threshold",
+            sum(each.usd for each in of),
+        )
+
+
+def _fewer(asked: Sequence[_Asked]) -> tuple[list[_Asked], str] | None:
+    """The decisions that need not be asked about, and the clause that asks about the others; None where there are none.
+
+    Where the reason is one threshold that is the farthest value up to which models surely (95%) agree in over 95%,
+    and in as many at that value itself; beyond what was seen people go on to be asked.
+    """
+    seen = asked[-1].seen
+    found = _THRESHOLD.fullmatch(seen[0].clause) if len(seen) == 1 else None
+    if found is None:
+        return (list(asked), "") if _surely(asked) else None
+    sign = 1 if found[2][0] == ">" else -1
+    here = [each for each in asked if [one.clause for one in each.seen] == [seen[0].clause]]
+    for value in sorted({sign * each.seen[0].value for each in here}, reverse=True):
+        of, there = (
+            [each for each in here if test(sign * each.seen[0].value, value)] for test in (operator.le, operator.eq)
+        )
+        if _surely(of) and sum(each.same for each in there) >= 0.95 * len(there):
+            return of, f"{found[1]} {found[2][0]} {sign * value:.12g}"
+    return None
+
+
+def _surely(asked: Sequence[_Asked]) -> bool:
+    return len(asked) >= FEWEST and lower_bound(sum(each.same for each in asked), len(asked)) > 0.95
+
+
+_THRESHOLD: Final = re.compile(r"(\S+) ([<>]=?) -?[0-9.e+-]+")
+
+
+class _Tried(msgspec.Struct):
+    """A rung under one prompt: its answers, those that could not be used, why, and the newest run of these."""
+
+    answers: int = 0
+    lost: int = 0
+    why: Counter[str] = msgspec.field(default_factory=Counter)
+    newest: str = ""
 
 
 def _failing(runs: Sequence[PastRun], at: _At) -> Iterable[Recommendation]:
-    """Rungs that often give nothing that can be used: their prompt, model or deadline."""
-    asked, lost, why, prompts = Counter[str](), Counter[str](), dict[str, Counter[str]](), dict[str, str]()
+    """Rungs that often give nothing that can be used under their newest prompt: the prompt, model or deadline."""
+    tried = defaultdict[tuple[str, str], _Tried](_Tried)
     newest = dict[str, str]()
     for run, each in _decisions(runs):
-        prompts |= {rung.rung: rung.prompt for rung in each.asked if rung.models}
+        prompts = {rung.rung: rung.prompt for rung in each.asked if rung.models}
+        newest |= prompts
         for answer in each.answered:
             if answer.rung in prompts and answer.outcome != "vote":
-                asked[answer.rung] += 1
+                found = tried[answer.rung, prompts[answer.rung]]
+                found.answers += 1
                 if answer.outcome in ("failed", "invalid"):
-                    lost[answer.rung] += 1
-                    why.setdefault(answer.rung, Counter())[re.split("[:;]", answer.cause)[0]] += 1
-                    newest[answer.rung] = run.run_id
-    for rung, n in asked.items():
-        if n >= FEWEST and lower_bound(lost[rung], n) > 0.05:
-            cause, times = why[rung].most_common(1)[0]
-            yield Recommendation(
-                "rung",
-                rung,
-                f"rung {rung} (prompt {prompts[rung]}) often gives nothing that can be used",
-                f"{lost[rung]} of {n} answers failed or were invalid, surely {lower_bound(lost[rung], n):.0%}; {cause} "
-                f"{times} times",
-                f"stepladder show {shlex.quote(newest[rung])}{at.where}   # the newest of them; after a change of the "
-                "prompt `ab --by prompt` compares both",
-            )
+                    found.lost += 1
+                    found.why[re.split("[:;]", answer.cause)[0]] += 1
+                    found.newest = run.run_id
+    for rung, prompt in newest.items():
+        found = tried[rung, prompt]
+        n, lost = found.answers, found.lost
+        if n < FEWEST or lower_bound(lost, n) <= 0.05:
+            continue
+        cause, times = found.why.most_common(1)[0]
+        evidence = (
+            f"{lost} of {n} answers failed or were invalid, surely {lower_bound(lost, n):.0%}; {cause} {times} times"
+        )
+        look = f"stepladder show {shlex.quote(found.newest)}{at.where}"
+        command = f"{look}   # the newest of them; after a change of the prompt `ab --by prompt` compares both"
+        others = {name: each for (other, name), each in tried.items() if other == rung and each.answers >= FEWEST}
+        best = min(others, key=lambda name: wilson(others[name].lost, others[name].answers).high)
+        better = others[best]
+        if (
+            wilson(better.lost, better.answers).high < wilson(lost, n).low
+            and at.value(f"rungs.{rung}.prompt") == prompt
+        ):
+            evidence += f"; under {best} it were {better.lost} of {better.answers}"
+            command = f"stepladder set {at.file} rungs.{rung}.prompt={best}   # look first: {look}"
+        says = f"rung {rung} (prompt {prompt}) often gives nothing that can be used"
+        yield Recommendation("rung", rung, says, evidence, command)
 
 
 def _limits(runs: Sequence[PastRun], at: _At) -> Iterable[Recommendation]:
@@ -205,8 +285,9 @@ _REASONS: Final = {
 
 def _used(run: PastRun, limit: str) -> float:
     if limit == "decisions":
-        return len(run.records)
-    return (run.time_s if limit == "working_s" else run.usd) or 0.0
+        return len(run.records) if run.counted is None else run.counted
+    working_s = run.time_s if run.working_s is None else run.working_s
+    return (working_s if limit == "working_s" else run.usd) or 0.0
 
 
 def _costs(runs: Sequence[PastRun], records: Sequence[DecisionRecord], at: _At) -> Iterable[Recommendation]:

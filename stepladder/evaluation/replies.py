@@ -25,9 +25,9 @@ from stepladder.values import digest
 Reply = AgentReturned | AgentFailed | ModelAnswered | ModelFailed | PersonAnswered | MessageReceived | TimePassed
 
 
-def replies(machine: Machine, entries: Sequence[Event | Entry]) -> dict[tuple[Any, ...], deque[Reply]]:
-    """What agents, models, people and the world said in a run, by what was asked."""
-    state, found = RunState(), dict[tuple[Any, ...], deque[Reply]]()
+def replies(machine: Machine, entries: Sequence[Event | Entry], state: RunState) -> dict[tuple[Any, ...], deque[Reply]]:
+    """What agents, models, people and the world said in a run from this state on, by what was asked."""
+    found = dict[tuple[Any, ...], deque[Reply]]()
     for entry in entries:
         if isinstance(entry, Reply) and entry.command in state.outstanding:
             key = key_of(machine, state.outstanding[entry.command])

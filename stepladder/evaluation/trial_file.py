@@ -4,8 +4,9 @@
     wide    {"pair": "t-1", "a": {"success": true, ...}, "b": {"success": false, ...}}
     flat    {"pair": "t-1", "success_a": true, "success_b": false, ...}       (the columns of a CSV)
 
-A row needs at least one metric; `pair` names the input and makes the trial paired, `at` orders the runs, and `group`
-says which of them are no witnesses of their own (the same user, or several trials of one task).
+A row names at least one metric; a run of which nothing is known (null, or empty cells) is left out and counted. `pair`
+names the input and makes the trial paired, `at` orders the runs, and `group` says which of them are no witnesses of
+their own (the same user, or several trials of one task).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from stepladder.errors import InputError
-from stepladder.evaluation.trial import METRICS, Measured, Trial, paired, split
+from stepladder.evaluation.trial import METRICS, Measured, Trial, paired, split, without
 
 SIDES: Final = ("a", "b")
 ALIASES: Final = {"time_s": ("time_s", "elapsed_s"), "usd": ("usd", "cost_usd")}
@@ -40,11 +41,21 @@ def read_trial(path: Path, a: str = "", b: str = "", design: Literal["", "paired
         for arm, measured in _of_row(row, f"row {line}", str(path)):
             arms.setdefault(arm, []).append(measured)
     a, b = named_arms(list(arms), meant(a, arms), meant(b, arms), str(path))
+    known = {arm: [each for each in arms[arm] if _says(each)] for arm in (a, b)}
+    silent = {f"runs of {arm} that say nothing": len(arms[arm]) - len(known[arm]) for arm in (a, b)}
+    arms = known
     named = [bool(each.key) for arm in (a, b) for each in arms[arm]]
     is_paired = all(named) if not design else design == "paired"
     if is_paired and not all(named):
         raise InputError(str(path), "", f"{named.count(False)} rows without a `pair`", "the input that each row is of")
-    return (paired if is_paired else split)(a, b, arms[a], arms[b])
+    trial = (paired if is_paired else split)(a, b, arms[a], arms[b])
+    for reason, count in silent.items():
+        trial = without(trial, reason, count)
+    return trial
+
+
+def _says(run: Measured) -> bool:
+    return any(getattr(run, metric) is not None for metric in METRICS)
 
 
 def named_arms(there: list[str], a: str, b: str, what: str) -> tuple[str, str]:
@@ -119,7 +130,7 @@ def _of_row(row: Mapping[str, Any], where: str, what: str) -> list[tuple[str, Me
 
 def _measured(row: Mapping[str, Any], key: str, where: str, what: str) -> Measured:
     said = {metric: _first(row, metric) for metric in METRICS}
-    if all(value in (None, "") for value in said.values()):
+    if not any(name in row for metric in METRICS for name in ALIASES.get(metric, (metric,))):
         raise InputError(what, where, "no metric", f"at least one of: {', '.join(METRICS)}")
     numbers = {metric: _number(said[metric], f"{where}, {metric}", what) for metric in METRICS[1:]}
     success = _flag(said["success"], f"{where}, success", what)

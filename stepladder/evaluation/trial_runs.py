@@ -25,7 +25,10 @@ BYS: Final = get_args(By)
 
 
 class PastRun(msgspec.Struct, frozen=True):
-    """An ended run as a trial sees it: its input, its decisions, and what came of it."""
+    """An ended run as a trial sees it: its input, its decisions, and what came of it.
+
+    `counted` are the most decisions that it counted against its limit (None: all), and `working_s` how long it worked.
+    """
 
     run_id: str
     at: float
@@ -35,6 +38,8 @@ class PastRun(msgspec.Struct, frozen=True):
     quality: float | None = None
     time_s: float | None = None
     usd: float | None = None
+    counted: int | None = None
+    working_s: float | None = None
 
 
 def trial_of(

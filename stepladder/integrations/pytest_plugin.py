@@ -1,11 +1,11 @@
 """The pytest plugin: every scenario in a folder named `scenarios` is a test.
 
-    pytest                                  collects scenarios/*.yaml beside other tests
+    pytest                                  collects scenarios/**/*.yaml beside other tests
     pytest scenarios/twice.yaml             plays one
     pytest --stepladder-workflow new.yaml   plays them on another workflow file
 
-A file is a scenario where it has the key `scenario`. A test fails with every expectation that did not hold, and where a
-cassette misses, with the nearest recorded call.
+A file is a scenario where it has the key `scenario`, or `expect` or `script` and ought to have it. A test fails with
+every expectation that did not hold, and where a cassette misses, with the nearest recorded call.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from stepladder.scenarios import Played
 
 FOLDER: Final = "scenarios"
-_IS_ONE: Final = re.compile(r"""^[\s{]*["']?scenario["']?\s*:""", re.MULTILINE)
+_IS_ONE: Final = re.compile(r"""^(?:[\s{]*["']?scenario|expect|script)["']?\s*:""", re.MULTILINE)
 """Also in JSON, which is how a run is recorded whose texts YAML would change."""
 
 
@@ -33,13 +33,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """A scenario where the file is one."""
-    if file_path.suffix not in (".yaml", ".yml") or file_path.parent.name != FOLDER:
+    root = parent.config.rootpath
+    folders = file_path.relative_to(root).parts if file_path.is_relative_to(root) else file_path.parts[-2:]
+    if file_path.suffix not in (".yaml", ".yml") or FOLDER not in (*folders[:-1], file_path.parent.name):
         return None
-    try:
-        text = file_path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return None
-    if not _IS_ONE.search(text):
+    if not _IS_ONE.search(
+        file_path.read_text(encoding="utf-8", errors="replace")
+    ):  # what is wrong in it, its test says
         return None
     collected: pytest.Collector = ScenarioFile.from_parent(parent, path=file_path)
     return collected

@@ -29,8 +29,11 @@ def replaced(text: str, place: Place, value: Any, file: str = "") -> str:
     return text[:start] + gap + flow(value) + text[_end(text, node) :]
 
 
-def added(text: str, place: Place, key: str, value: Any, file: str = "", *, first: bool = False) -> str:
-    """The text with `key: value` as the last (or `first`) of the mapping at the place; mappings on the way are made.
+def added(
+    text: str, place: Place, key: str, value: Any, file: str = "", *, first: bool = False, after: str = ""
+) -> str:
+    """The text with `key: value` as the last of the mapping at the place (or `first`, or `after` another); mappings on
+    the way are made.
 
     Raises:
         DefinitionError: the key is there already, or something on the way is not a mapping.
@@ -52,14 +55,15 @@ def added(text: str, place: Place, key: str, value: Any, file: str = "", *, firs
     for part in reversed([*missing[1:], key] if missing else []):
         value = {part: value}
     name = missing[0] if missing else key
-    return _joined(text, node, name, value, first=first)
+    return _joined(text, node, name, value, first=first, after=after)
 
 
 def removed(text: str, place: Place, file: str = "") -> str:
     """The text without the key at the place and its value. Raises DefinitionError where there is none."""
     *parents, name = place
     parent = _node(text, parents, file)
-    assert isinstance(parent, yaml.MappingNode), "a place is a key of a mapping"
+    if not isinstance(parent, yaml.MappingNode):
+        raise _wrong(place, "nothing", "a key that is there", file)
     pairs = parent.value
     at = next((index for index, (key, _) in enumerate(pairs) if key.value == name), None)
     if at is None:
@@ -102,17 +106,19 @@ def _plain(text: str) -> bool:
         return False
 
 
-def _joined(text: str, node: yaml.MappingNode, key: str, value: Any, *, first: bool) -> str:
+def _joined(text: str, node: yaml.MappingNode, key: str, value: Any, *, first: bool, after: str) -> str:
     if first and node.value:
         begin = node.value[0][0].start_mark
         lines = [f"{key}: {flow(value)}, "] if node.flow_style else _block(key, value, begin.column)
         at = begin.index if node.flow_style else begin.index - begin.column
         return text[:at] + "\n".join(lines) + ("" if node.flow_style else "\n") + text[at:]
+    last = _child(node, after) or (node.value[-1][1] if node.value else None)
     if node.flow_style:
-        at = _end(text, node) - 1
-        comma = ", " if node.value else ""
+        at = _end(text, last) if last else _end(text, node) - 1
+        comma = ", " if last else ""
         return text[:at].rstrip() + comma + f"{key}: {flow(value)}" + text[at:]
-    column, last = node.value[0][0].start_mark.column, node.value[-1][1]
+    assert last is not None, "a mapping in block style has a key"
+    column = node.value[0][0].start_mark.column
     end = text.find("\n", _end(text, last))
     end = len(text) if end < 0 else end
     return text[:end] + "\n" + "\n".join(_block(key, value, column)) + text[end:]

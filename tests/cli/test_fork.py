@@ -59,6 +59,23 @@ def test_a_population_under_another_policy(runs: Desk) -> None:
     assert "% on record; from " in told.out
 
 
+def test_runs_that_are_left_out_are_told(runs: Desk) -> None:
+    told = runs("fork", "--all", "--at", "4", "--action", "COMPLETE")
+    assert (told.code, "left out: 1 run: COMPLETE is not legal there" in told.err) == (0, True)
+    assert told.out.startswith("1 runs: ")
+    told = runs("fork", "--all", "--at", "99", "--action", "COMPLETE")
+    assert "left out: 2 runs: no decision 99 about the next action" in told.err
+
+
+def test_a_journal_of_two_workflows(runs: Desk) -> None:
+    other = (runs.folder / WORKFLOW).read_text().replace("workflow: text_to_sql", "workflow: other")
+    runs.write(other__yaml=other)
+    runs("run", "other.yaml", "-i", "question=How many?", "--id", "another")
+    told = runs("fork", "--all", "--policy", "bare.yaml")
+    assert (told.code, "found runs of several workflows; expected one of: other, text_to_sql" in told.err) == (2, True)
+    assert runs.json("fork", "--all", "--policy", "bare.yaml", "--workflow", "other")["runs"] == 1
+
+
 @pytest.mark.parametrize(
     ("args", "code", "said"),
     [
@@ -66,6 +83,9 @@ def test_a_population_under_another_policy(runs: Desk) -> None:
         (("fork", "good", "--all", "--action", "GIVE_UP"), 2, "either a RUN or --all"),
         (("fork", "good", "--at", "99", "--action", "GIVE_UP"), 2, "a decision about the next action: 1, 2, 3, 4"),
         (("fork", "good", "--at", "2", "--action", "COMPLETE"), 2, "not legal there"),
+        (("fork", "--all", "--action", "NOPE"), 2, "found 'NOPE', which is not legal there"),
+        (("fork", "--all", "--action", "GIVE_UP", "--workflow", "no"), 2, "found no; expected one of: text_to_sql"),
+        (("fork", "good", "--action", "GIVE_UP", "--workflow", "no"), 2, "which runs --all means"),
         (("fork", "nobody", "--action", "GIVE_UP"), 4, "nobody"),
         (("fork", "good", "--policy", "none.yaml"), 2, "none.yaml"),
         (("fork", "good", "--action", "GIVE_UP", "--live"), 2, "--agents FILE.py"),

@@ -11,6 +11,7 @@ from stepladder.llm import ModelReply, ModelRequest, ScriptedProvider
 from tests.cli import trials
 from tests.cli.desk import Desk, Told
 from tests.cli.trials import WORKFLOW, filled
+from tests.cli.workflows import FORM
 
 
 def test_a_rule_that_is_overruled(desk: Desk) -> None:
@@ -65,9 +66,11 @@ def test_every_suggested_command_runs(desk: Desk, monkeypatch: pytest.MonkeyPatc
     filled(journal, ["metal", "paper", "wood", "metal"] * 25, CALM)
     (classifier,) = desk.json("recommend", "workflow.yaml")["recommendations"]
     assert (classifier["about"], classifier["name"]) == ("classifier", "odd")
-    told = run_as_told(desk, classifier["command"])
-    assert told.code == 0, told.err
-    assert told.out.startswith("100 runs")
+    applied, _, looked = classifier["command"].partition("   # look first: ")
+    told = run_as_told(desk, looked)
+    assert told.out.startswith("100 runs"), told.err
+    told = run_as_told(desk, applied)
+    assert told.out == "classifier.hybrid.odd  [last.odd == true] -> not set\nwrote workflow.yaml\n", told.err
     journal.unlink()
 
     desk.write(workflow__yaml=BROKEN)
@@ -85,6 +88,14 @@ def test_every_suggested_command_runs(desk: Desk, monkeypatch: pytest.MonkeyPatc
     told = desk("ab", "--by", "prompt")
     assert "a first@1" not in told.out
     assert told.out.startswith("split trial: a short@1 (30 runs), b long@1 (30 runs)"), told.err
+    assert desk.json("recommend", "workflow.yaml")["recommendations"] == [], "the newest prompt is sound"
+    monkeypatch.setattr(trials, "answer", nonsense)
+    filled(journal, ["metal"] * 30, BROKEN, "again")
+    (rung,) = desk.json("recommend", "workflow.yaml")["recommendations"]
+    assert rung["command"].startswith("stepladder set workflow.yaml rungs.first.prompt=long@1   # look first: ")
+    assert rung["evidence"].endswith("under long@1 it were 0 of 30")
+    assert run_as_told(desk, rung["command"]).code == 0
+    assert 'prompt: "long@1"' in (desk.folder / "workflow.yaml").read_text()
 
 
 SHORT = (
@@ -181,6 +192,19 @@ def test_what_an_open_run_is_still_to_need(sql: Desk) -> None:
     assert said["success"] == 1.0
     told = sql("forecast", "open")
     assert (told.code, "  decisions  2 more (2 to 2 in four of five runs)" in told.out) == (0, True)
+
+
+def test_one_past_run_gives_no_range(desk: Desk) -> None:
+    """And a run that waits for a person before its first decision has all of it before it."""
+    desk.write(form__yaml=FORM)
+    for name in ("past", "open"):
+        assert desk("run", "form.yaml", "--id", name).code == 3
+    assert desk("answer", "past", "--field", "name=ada", "--field", "age=36").code == 0
+    said = desk.json("forecast", "open")["forecast"]
+    assert said["decisions"] == {"middle": 1.0, "low": None, "high": None}
+    told = desk("forecast", "open")
+    assert "  decisions  1 more\n" in told.out
+    assert "1 run says too little for a range: that takes 9" in told.out
 
 
 @pytest.mark.parametrize(

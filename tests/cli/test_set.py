@@ -57,6 +57,39 @@ def test_several_at_once_are_told_one_by_one(desk: Desk) -> None:
     assert told.out.splitlines() == ["limits.decisions  30 -> 60", "limits.usd  not set -> 2", "wrote w.yaml"]
 
 
+def test_a_key_is_taken_away_and_null_is_a_value(desk: Desk) -> None:
+    desk.write(w__yaml=FILE.replace("decisions: 30,", "decisions: 30, usd: null,"))
+    told = desk(
+        "set", "w.yaml", "limits.usd=2", "--remove", "limits.decisions", "--remove", "classifier.complex.failing"
+    )
+    assert told.code == 0, told.err
+    assert told.out.splitlines()[:3] == [
+        "limits.usd  null -> 2",
+        "limits.decisions  30 -> not set",
+        "classifier.complex.failing  [error_count > 2] -> not set",
+    ]
+    text = (desk.folder / "w.yaml").read_text()
+    assert "  limits: {usd: 2, then: dropped}   # thirty" in text
+    Workflow.load(desk.folder / "w.yaml")
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        ((), "give KEY=VALUE or --remove KEY"),
+        (("--remove", "limits.usd"), "w.yaml: policy.limits.usd: found nothing; expected a key that is there"),
+        (("--remove", "limits.usd.more"), "w.yaml: policy.limits.usd: found nothing"),
+        (("--remove", "limits.decisions.more"), "w.yaml: policy.limits.decisions.more: found nothing"),
+        (("--remove", "limits.decisions", "limits.decisions=3"), "limits.decisions is both given a value and removed"),
+    ],
+)
+def test_what_cannot_be_taken_away(desk: Desk, args: tuple[str, ...], expected: str) -> None:
+    desk.write(w__yaml=FILE)
+    told = desk("set", "w.yaml", *args)
+    assert (told.code, expected in told.err) == (2, True), told.err
+    assert (desk.folder / "w.yaml").read_text() == FILE
+
+
 def test_a_policy_file_is_held_against_its_workflow(desk: Desk) -> None:
     desk.write(w__yaml=FILE, p__yaml=POLICY)
     assert desk("set", "p.yaml", "limits.decisions=6", "--workflow", "w.yaml").code == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from scipy import stats
 
 from stepladder.clauses import Fired, Reading
@@ -58,6 +59,23 @@ def test_who_is_alike() -> None:
     assert forecast("a", 1, []) is None
 
 
+@pytest.mark.parametrize(("runs", "known"), [(1, False), (8, False), (9, True)])
+def test_few_runs_give_no_range(runs: int, known: bool) -> None:
+    found = forecast("a", 1, [Course(str(n), ("a", "b"), (0.1 * n, 0.0), (float(n), 0.0)) for n in range(1, runs + 1)])
+    assert found is not None
+    for each in (found.decisions, found.usd, found.seconds):
+        assert (each.low is not None, each.high is not None) == (known, known)
+    assert found.seconds.middle == (runs + 1) / 2
+    if known:
+        assert (found.seconds.low, found.seconds.high) == (1.0, 9.0)
+
+
+def test_a_run_that_decided_nothing_yet_has_all_before_it() -> None:
+    found = forecast("a", 0, [Course("r", ("a", "b"), (0.1, 0.0), (3.0, 1.0), usd=0.3, seconds=4.0)])
+    assert found is not None
+    assert (found.decisions.middle, found.usd.middle, found.seconds.middle) == (2, 0.3, 4.0)
+
+
 def record(relation: str, outcome: str = "accepted", source: str = "model", cause: str = "") -> DecisionRecord:
     fired = (Fired("odd", (Reading("error_count > 1", 2),)),)
     opened = Opened(1, "planning", ("RETRY", "GIVE_UP"), Verdict("GIVE_UP"), "give_up", route="hybrid", fired=fired)
@@ -103,6 +121,40 @@ def test_what_is_not_sure_is_not_recommended(records: list[DecisionRecord]) -> N
     assert [each for each in recommend(past(*records)) if each.about != "cost"] == []
 
 
+def at_errors(value: int, relation: str) -> DecisionRecord:
+    one = SAME if relation == "agreement" else OVER
+    fired = (Fired("odd", (Reading("error_count > 1", value),)),)
+    return replace(one, opened=replace(one.opened, fired=fired))
+
+
+FILE = {"classifier": {"hybrid": {"odd": ["error_count > 1"]}}}
+
+
+@pytest.mark.parametrize(
+    ("counts", "command"),
+    [
+        ({2: (80, 0), 3: (0, 30)}, "set w.yaml 'classifier.hybrid.odd=[error_count > 2]'"),
+        ({2: (80, 0), 3: (80, 0), 4: (0, 1)}, "set w.yaml 'classifier.hybrid.odd=[error_count > 3]'"),
+        ({2: (80, 0), 5: (40, 0)}, "set w.yaml 'classifier.hybrid.odd=[error_count > 5]'"),
+        ({2: (0, 30), 3: (80, 0)}, ""),
+        ({2: (15, 0), 3: (0, 30)}, ""),
+    ],
+)
+def test_a_threshold_is_raised_as_far_as_the_evidence_goes(counts: dict[int, tuple[int, int]], command: str) -> None:
+    records = [
+        at_errors(value, relation)
+        for value, each in counts.items()
+        for relation, times in zip(("agreement", "override"), each, strict=True)
+        for _ in range(times)
+    ]
+    found = [each for each in recommend(past(*records), "w.yaml", policy=FILE) if each.about == "classifier"]
+    assert [each.command.partition("   # look first: stepladder whatif ")[0] for each in found] == (
+        [f"stepladder {command}"] if command else []
+    )
+    elsewhere = [each for each in recommend(past(*records), "w.yaml") if each.about == "classifier"]
+    assert [each.command.startswith("stepladder whatif ") for each in elsewhere] == [True] * len(found)
+
+
 ENDED = record("none", "failed", "limit", "limit of 8 decisions reached")
 
 
@@ -115,3 +167,12 @@ def test_a_limit_is_raised_where_good_runs_come_near_it(most: int, raised: bool)
     assert found.command.startswith(
         "stepladder set w.yaml limits.decisions=16 " if raised else "stepladder show over-14"
     )
+
+
+def test_decisions_are_counted_as_the_limit_counts_them() -> None:
+    """Twelve in all, but a person answered after every third."""
+    good = PastRun("good", 0.0, {}, (SAME,) * 12, True, counted=3)
+    ended = [PastRun(f"over-{n}", 0.0, {}, (ENDED,), False) for n in range(15)]
+    (found,) = [each for each in recommend([good] * 30 + ended, "w.yaml") if each.about == "limit"]
+    assert found.evidence.endswith("none used more than 3")
+    assert found.command.startswith("stepladder show")

@@ -6,16 +6,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from hypothesis import assume, given
 
 from stepladder.commands import AskModel, CallAgent
 from stepladder.errors import InputError
-from stepladder.evaluation.fork import Fork, fork
+from stepladder.evaluation.fork import Fork, fork, recorded_steps
 from stepladder.evaluation.fork_summary import summary
 from stepladder.events import AgentReturned, Event
 from stepladder.orchestrator import Machine
+from stepladder.record import Opened
 from stepladder.state import RunState
 from tests.example_workflows import TEXT_TO_SQL, machine
 from tests.orchestrator.play import Play
+from tests.orchestrator.test_laws import STORIES, Story
 
 MODELLED = machine(TEXT_TO_SQL)
 ROWS = {"success": True, "rows": [[42]]}
@@ -119,6 +122,56 @@ def test_what_cannot_be_forked(at: int, action: str, said: str) -> None:
     assert said in str(caught.value)
 
 
+@given(STORIES)
+def test_a_run_of_any_kind_goes_its_own_way_again(story: Story) -> None:
+    """Waits, people, late answers, cancelled and retried: under its own policy every decision is what it was."""
+    assume(story.state.status == "ended")
+    recorded = [(each.n, each.action) for each in recorded_steps(story.journal)]
+    for opened in story.journal:
+        if isinstance(opened, Opened) and opened.point == "next_action":
+            found = fork(story.machine, story.journal, opened.n)
+            assert (found.differs, found.missing, found.unknown) == (0, "", 0)
+            assert (found.end, found.success) == (story.state.end, found.was_success)
+            assert [(each.n, each.action) for each in found.steps] == recorded
+            assert found.asked == found.was_asked
+
+
+def test_what_a_person_said_before_the_fork_is_not_said_again() -> None:
+    play = Play(BARE, question="Best?")
+    for words in ("by revenue", "of this year"):
+        play.returns({"status": "needs_clarification", "question": "Which?"})
+        play.says({"text": words})
+    play.returns({"status": "answerable", "sql": "SELECT 1"})
+    play.returns(ROWS)
+    play.returns({"text": "42"})
+    found = fork(BARE, play.journal, 4, action="ASK_CLARIFICATION")
+    assert (found.differs, found.end) == (0, "done"), "the parameters of the action are those on record"
+    found = fork(BARE, play.journal, 6, action="ASK_CLARIFICATION")
+    assert (found.differs, found.missing) == (6, "what a person says in clarifying")
+
+
+def test_a_run_that_was_retried_is_compared_with_its_last_end() -> None:
+    play = Play(BARE, question="How many?")
+    play.returns({"status": "unanswerable"})
+    assert play.where == "given_up"
+    play.retry().returns({"status": "answerable", "sql": "SELECT 1"})
+    play.returns(ROWS)
+    play.returns({"text": "42"})
+    assert play.where == "done"
+    found = fork(BARE, play.journal, 1)
+    assert (found.differs, found.end, found.success, found.was_success) == (0, "done", True, True)
+
+
+def test_where_nobody_knows_what_a_model_says_nothing_is_known_to_differ() -> None:
+    asking = machine(TEXT_TO_SQL, {"policy": {"classifier": {"hybrid": {"always": ["returned == ok"]}}}})
+    known, unknown = (forks([play], asking)[0] for play in (repaired("r"), good("g")))
+    assert {known.differs, unknown.differs} == {0}
+    assert "says to decision 2" in unknown.missing
+    found = summary([unknown, unknown])
+    assert found is not None
+    assert (found.changed, found.unclear, found.changed_interval) == (0, 2, (0.0, 1.0))
+
+
 def forks(plays: Sequence[Play], under: Machine, action: str = "", at: int = 1) -> list[Fork]:
     return [fork(under, play.journal, at, old=MODELLED, action=action) for play in plays]
 
@@ -127,7 +180,7 @@ def test_a_population() -> None:
     plays = [good(f"g{n}") for n in range(6)] + [repaired(f"r{n}") for n in range(4)]
     found = summary(forks(plays, NO_RETRY))
     assert found is not None
-    assert (found.runs, found.changed, found.known) == (10, 4, 10)
+    assert (found.runs, found.changed, found.unclear, found.known) == (10, 4, 0, 10)
     assert found.changed_interval.low < 0.4 < found.changed_interval.high
     assert (found.was_success, found.success) == (1.0, (0.6, 0.6))
     assert found.ends is not None

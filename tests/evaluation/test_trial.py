@@ -125,6 +125,29 @@ def test_files_of_every_form(tmp_path: Path, name: str, text: str, design: str, 
 
 
 @pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("t.csv", "pair,success_a,success_b\n1,true,\n2,true,false\n3,,false\n4,false,true\n"),
+        (
+            "t.jsonl",
+            '{"pair": "1", "a": {"success": true}, "b": {"success": null}}\n'
+            '{"pair": "2", "a": {"success": true}, "b": {"success": false}}\n'
+            '{"pair": "3", "a": {"success": null}, "b": {"success": false}}\n'
+            '{"pair": "4", "a": {"success": false}, "b": {"success": true}}\n',
+        ),
+    ],
+)
+def test_a_run_of_which_nothing_is_known_is_left_out(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    trial = read_trial(tmp_path / name)
+    assert [(a.key, a.success, b.success) for a, b in zip(trial.of_a, trial.of_b, strict=True)] == [
+        ("2", True, False),
+        ("4", False, True),
+    ]
+    assert trial.left_out["runs of a that say nothing"] == trial.left_out["runs of b that say nothing"] == 1
+
+
+@pytest.mark.parametrize(
     ("name", "text", "said"),
     [
         ("t.jsonl", '{"arm": "x", "success": true}\n{', "row 2"),

@@ -269,3 +269,10 @@ def test_too_few_failures_or_none_known_are_one_clear_error(learned: bool, failu
     ]
     with pytest.raises(InputError, match=f"found {failures or 0} split keys with runs that failed"):
         tune(steps_of(runs), Asked(learn=learned, partitions=1, trials=5))
+
+
+def test_runs_of_one_step_teach_nothing_and_it_is_said_why() -> None:
+    """At the last step of a run nothing is left to save, and theirs is the last."""
+    runs = [msgspec.structs.replace(each, steps=each.steps[:1]) for each in runs_of(60)]
+    with pytest.raises(InputError, match="no run whose outcome is known that has a step before its last"):
+        tune(steps_of(runs), Asked(learn=True, partitions=2))

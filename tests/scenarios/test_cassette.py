@@ -251,5 +251,18 @@ def test_the_plugin_fails_loudly(pytester: pytest.Pytester, desk: Desk) -> None:
     result.stdout.fnmatch_lines(["*nearest is its recorded call 1*", "*missing*"])
 
 
+def test_the_plugin_leaves_no_scenario_out(pytester: pytest.Pytester, desk: Desk) -> None:
+    """Folders below, a misspelt key, bytes that are no text: each is a test, and says what is wrong."""
+    out = recorded(pytester.path, desk)
+    below = out.parent / "billing"
+    below.mkdir()
+    (below / "late.yaml").write_text(out.read_text().replace("workflow: ", "workflow: ../"))
+    (below / "typo.yaml").write_text("scenaro: b\nworkflow: missing\nexpect: {end: done}\n")
+    (below / "bytes.yaml").write_bytes(b"scenario: \xff\xfe\n")
+    result = plugin(pytester)
+    result.assert_outcomes(passed=2, failed=2)
+    result.stdout.fnmatch_lines(["*bytes.yaml*codec*", "*typo.yaml:1: scenaro: *did you mean scenario*"])
+
+
 def test_the_command_is_there() -> None:
     assert "record" in {each.name or getattr(each.callback, "__name__", "") for each in app.registered_commands}
