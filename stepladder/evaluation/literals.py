@@ -1,7 +1,7 @@
 """The clauses that a rule may be made of, and in which rows each holds, a bit a row.
 
-Words and flags are asked for by `==`, numbers by `>=` and `<=` at the values that cut the rows into even parts. No
-label is looked at here.
+Words and flags are asked for by `==`, numbers by `>=` and `<=`: searched at the values that cut the rows into even
+parts, and told for any other (`Literals.of`). No label is looked at here.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from stepladder.clauses import Clause
 
 Bits = NDArray[np.uint64]
+Numbers = NDArray[np.float64]
 CUTS: Final = 16
 """Numbers with more values than this are cut at so many of them."""
 WORDS: Final = 120
@@ -24,11 +25,27 @@ WORDS: Final = 120
 
 
 class Literals(msgspec.Struct, frozen=True, eq=False):
-    """Clauses and where they hold: `bits[i]` has a bit for each row in which `clauses[i]` holds."""
+    """Clauses and where they hold: `bits[i]` has a bit for each row in which `clauses[i]` holds. `numbers` are the
+    values of the signals that have some, NaN where a row has none."""
 
     clauses: tuple[Clause, ...]
     bits: Bits
     rows: int
+    numbers: Mapping[str, Numbers]
+    known: dict[Clause, Bits]
+
+    def of(self, clause: Clause) -> Bits:
+        """Where the clause holds: one of these, or one with another threshold."""
+        if clause not in self.known:
+            values, limit = self.numbers[clause.signal], float(clause.literal)
+            self.known[clause] = packed(values >= limit if clause.op == ">=" else values <= limit)
+        return self.known[clause]
+
+    def every(self, clauses: Iterable[Clause], rows: Bits) -> Bits:
+        """Those of the rows where all of the clauses hold."""
+        for clause in clauses:
+            rows = rows & self.of(clause)
+        return rows
 
 
 def packed(flags: NDArray[np.bool_]) -> Bits:
@@ -39,17 +56,32 @@ def packed(flags: NDArray[np.bool_]) -> Bits:
     return bits.view(np.uint64)
 
 
+def count(bits: Bits) -> NDArray[np.int64]:
+    """How many rows; of several, one number each."""
+    found: NDArray[np.int64] = np.bitwise_count(bits).sum(axis=-1, dtype=np.int64)
+    return found
+
+
+def places_of(bits: Bits, rows: int) -> NDArray[np.intp]:
+    """The rows that have their bit set, of so many."""
+    return np.flatnonzero(np.unpackbits(bits.view(np.uint8), count=rows))
+
+
 def literals(facts: Sequence[Mapping[str, Any]], fewest: int = 20) -> Literals:
     """Every clause that holds in at least so many rows and fails in as many."""
-    rows, found, flags = len(facts), list[Clause](), list[NDArray[np.bool_]]()
+    rows, found, flags, numbers = len(facts), list[Clause](), list[NDArray[np.bool_]](), dict[str, Numbers]()
     for name in _names(facts, fewest):
         values = [each.get(name) for each in facts]
-        for clause, mask in _clauses(name, values, fewest):
+        kinds = Counter(type(value) for value in values)
+        if kinds[int] or kinds[float]:
+            given = (value if type(value) in (int, float) else np.nan for value in values)
+            numbers[name] = np.fromiter(given, np.float64, rows)
+        for clause, mask in _clauses(name, values, kinds, numbers.get(name), fewest):
             if fewest <= int(mask.sum()) <= rows - fewest:
                 found.append(clause)
                 flags.append(mask)
-    table = np.array(flags, np.bool_) if flags else np.zeros((0, rows), np.bool_)
-    return Literals(tuple(found), packed(table), rows)
+    table = packed(np.array(flags, np.bool_) if flags else np.zeros((0, rows), np.bool_))
+    return Literals(tuple(found), table, rows, numbers, dict(zip(found, table, strict=True)))
 
 
 def _names(facts: Sequence[Mapping[str, Any]], fewest: int) -> list[str]:
@@ -63,26 +95,29 @@ def _names(facts: Sequence[Mapping[str, Any]], fewest: int) -> list[str]:
     return sorted(kept)
 
 
-def _clauses(name: str, values: Sequence[Any], fewest: int) -> Iterable[tuple[Clause, NDArray[np.bool_]]]:
-    kinds = Counter(type(value) for value in values)
-    if kinds[bool]:
+def _clauses(
+    name: str, values: Sequence[Any], kinds: Mapping[type, int], numbers: Numbers | None, fewest: int
+) -> Iterable[tuple[Clause, NDArray[np.bool_]]]:
+    if kinds.get(bool):
         for flag in (True, False):
             yield Clause(name, "==", flag), np.array([value is flag for value in values])
-    if kinds[str]:
+    if kinds.get(str):
         counts = Counter(value for value in values if type(value) is str)
         for word in sorted(word for word, count in counts.items() if count >= fewest and len(word) <= 80):
             yield Clause(name, "==", word), np.array([value == word for value in values])
-    if kinds[int] or kinds[float]:
-        yield from _thresholds(name, values)
+    if numbers is not None:
+        for value in _cuts(numbers[np.isfinite(numbers)]):
+            yield threshold(name, ">=", value), numbers >= value
+            yield threshold(name, "<=", value), numbers <= value
 
 
-def _thresholds(name: str, values: Sequence[Any]) -> Iterable[tuple[Clause, NDArray[np.bool_]]]:
-    numbers = np.array([value if type(value) in (int, float) else np.nan for value in values], np.float64)
-    distinct = np.unique(numbers[~np.isnan(numbers)])
+def threshold(name: str, op: str, value: float) -> Clause:
+    """The clause that asks for this, a whole number as one."""
+    return Clause(name, op, int(value) if float(value).is_integer() else float(value))
+
+
+def _cuts(numbers: Numbers) -> Numbers:
+    distinct = np.unique(numbers)
     if len(distinct) > CUTS:
-        some = np.quantile(numbers[~np.isnan(numbers)], np.linspace(0, 1, CUTS + 2)[1:-1], method="nearest")
-        distinct = np.unique(some)
-    for value in distinct:
-        literal = int(value) if float(value).is_integer() else float(value)
-        yield Clause(name, ">=", literal), numbers >= value
-        yield Clause(name, "<=", literal), numbers <= value
+        distinct = np.unique(np.quantile(numbers, np.linspace(0, 1, CUTS + 2)[1:-1], method="nearest"))
+    return distinct

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from stepladder.evaluation.choices import Chosen
 from stepladder.evaluation.drift import one_mind_since, witnesses
-from stepladder.evaluation.literals import packed
+from stepladder.evaluation.literals import places_of
 from stepladder.evaluation.mined_rules import Rule, Terms
-from stepladder.evaluation.mining import Mine, places_of
+from stepladder.evaluation.mining import Mine
 
 Array = NDArray[Any]
 PARTS: Final = ((0.0, 0.25), (0.0, 0.5), (0.0, 0.75), (0.0, 1.0), (0.5, 1.0), (0.75, 1.0))
@@ -80,7 +80,7 @@ def _changes(mine: Mine, seed: int) -> Iterator[tuple[Change, Array]]:
                 continue
             new = runs.index(runs[seen[since]])
             before, after = (round(float(hits[part].mean()), 4) for part in (seen[:since], seen[since:]))
-            choice, when = mine.chosen[places[new]], tuple(str(clause) for clause in mine.clauses(rule))
+            choice, when = mine.chosen[places[new]], tuple(map(str, rule.clauses))
             yield Change(choice.step, rule.action, when, _at(choice), before, after, new), places[:new]
 
 
@@ -96,9 +96,9 @@ def _told_once(changes: list[tuple[Change, Array]], rows: int) -> tuple[list[Cha
 
 def _taken(mine: Mine, rules: Sequence[Rule]) -> Iterator[tuple[Rule, Array]]:
     """Each rule with the places of the choices in all the history that it takes, and none before it."""
-    left = packed(np.ones(len(mine.chosen), np.bool_))
+    left = mine.every
     for rule in rules:
-        here = mine.rows.every(rule.clauses, left)
+        here = mine.rows.table.every(rule.clauses, left)
         left = left & ~here
         yield rule, places_of(here, len(mine.chosen))
 
@@ -112,4 +112,4 @@ def _standing(mine: Mine, rules: list[Rule]) -> list[Rule]:
         since = one_mind_since(hits)
         if not since or hits[since:].mean() >= mine.terms.alone():
             kept.append(rule)
-    return kept if len(kept) == len(rules) else mine.judge.together(kept)
+    return kept if len(kept) == len(rules) else mine.judge.together(mine.judge.apart(kept, mine.every), mine.every)

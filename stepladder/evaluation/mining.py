@@ -8,9 +8,9 @@ then judged by the part left out, and by nothing else. It is proposed where on t
 * its agreement is no chance: against the share that its action has anyway, every group counting once (binomial test),
   corrected for how many rules were found (Benjamini and Hochberg 1995).
 
-The surest are looked for first; what they cover is taken away before less sure ones are, and the weakest are given up
-until all together agree often enough (`mined_rules`). No model is
-asked. Nothing here reads identities or outcomes to find a rule; outcomes are only told.
+The surest are looked for first; what they cover is taken away before less sure ones are. After each round the list is
+made better as a whole (`climbing`), and at the end the weakest are given up until all together agree often enough
+(`judge`). No model is asked. Nothing here reads identities or outcomes to find a rule; outcomes are only told.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from statistics import fmean
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -30,10 +30,14 @@ from stepladder.evaluation.drift import Drift, drift_of, witnesses
 from stepladder.evaluation.extras import scipy_stats
 from stepladder.evaluation.folds import grouped_folds
 from stepladder.evaluation.intervals import lower_bound
-from stepladder.evaluation.literals import Bits, literals, packed
-from stepladder.evaluation.mined_rules import AS_GOOD, Judge, Rule, Terms
+from stepladder.evaluation.judge import Judge
+from stepladder.evaluation.literals import Bits, count, literals, packed, places_of
+from stepladder.evaluation.mined_rules import Rule, Terms
 from stepladder.evaluation.multiplicity import benjamini_hochberg
-from stepladder.evaluation.search import Rows, Sure, Wanted, count, rules_for
+from stepladder.evaluation.search import Rows, Sure, Wanted, rules_for
+
+AS_GOOD: Final = 0.03
+"""A clause is left out where the choices that it keeps out agree at most so much less often than a rule has to."""
 
 
 class Proposal(msgspec.Struct, frozen=True):
@@ -75,7 +79,7 @@ class Mine:
         self.groups = [each.group for each in chosen]
         group = np.unique(self.groups, return_inverse=True)[1].astype(np.int64)
         self.rows = Rows(literals([each.facts for each in chosen]), group)
-        self.alone = terms.alone(0)
+        self.every, self.least = packed(np.ones(len(chosen), np.bool_)), terms.alone(0)
         self.labelled([each.action for each in chosen])
 
     def labelled(self, actions: Sequence[str]) -> Mine:
@@ -87,18 +91,20 @@ class Mine:
 
     def rules(self, within: NDArray[np.bool_] | None = None, seed: int = 0) -> list[Rule]:
         """The rules that these rows (all of them) speak for, in the order to ask them in; none where they are few."""
-        inside = np.ones(len(self.chosen), np.bool_) if within is None else within
-        part = self._parts(inside, seed)
+        flags = np.ones(len(self.chosen), np.bool_) if within is None else within
+        part = self._parts(flags, seed)
         if part is None:
             return []
-        left, kept = packed(inside), list[Rule]()
+        inside, kept = packed(flags), list[Rule]()
+        left = inside
         for turn in range(len(self.terms.errs)):
-            self.alone = self.terms.alone(turn)
-            more = self._ordered(self._judged(self._found(left, part), left), left, turn)
-            kept += more
-            for each in more:
+            self.least = self.terms.alone(turn)
+            more = self._ordered(self._judged(self._found(left, part), left), left)
+            kept = self.judge.improved([*kept, *more], inside) if more else kept
+            left = inside
+            for each in kept:
                 left = left & ~each.bits
-        return self.judge.together(self.judge.merged(kept, packed(inside)))
+        return self.judge.together(kept, inside)
 
     def _parts(self, inside: NDArray[np.bool_], seed: int) -> NDArray[np.int64] | None:
         """For each row the part it is held out in; -1 outside. None: too few groups to hold any out."""
@@ -110,21 +116,21 @@ class Mine:
         part[inside] = grouped_folds(keys, parts, seed)
         return part
 
-    def _found(self, left: Bits, part: NDArray[np.int64]) -> dict[tuple[str, tuple[int, ...]], Bits]:
+    def _found(self, left: Bits, part: NDArray[np.int64]) -> dict[tuple[str, tuple[Clause, ...]], Bits]:
         """Each rule that some parts gave, with the rows of the parts that were held out then."""
-        wanted = Wanted(self.alone, deepest=self.terms.deepest)
-        found: dict[tuple[str, tuple[int, ...]], Bits] = {}
+        wanted, table = Wanted(self.least, deepest=self.terms.deepest), self.rows.table
+        found: dict[tuple[str, tuple[Clause, ...]], Bits] = {}
         for each in range(int(part.max()) + 1):
             grow, held = packed((part != each) & (part >= 0)) & left, packed(part == each) & left
             for action, hits in self.hits.items():
                 if int(count(hits & grow)) < wanted.rows:
                     continue
                 for rule in rules_for(self.rows, grow, grow & hits, wanted):
-                    key = action, tuple(sorted(rule.clauses))
+                    key = action, tuple(table.clauses[place] for place in sorted(rule.clauses))
                     found[key] = found[key] | held if key in found else held
         return found
 
-    def _judged(self, found: Mapping[tuple[str, tuple[int, ...]], Bits], left: Bits) -> list[Rule]:
+    def _judged(self, found: Mapping[tuple[str, tuple[Clause, ...]], Bits], left: Bits) -> list[Rule]:
         """Those that hold on the rows held out."""
         judged, ps = list[Rule](), list[float]()
         for (action, clauses), held in found.items():
@@ -134,14 +140,14 @@ class Mine:
             judged.append(rule)
         corrected = zip(judged, benjamini_hochberg(ps), strict=True)
         held_up = [(rule, p) for rule, p in corrected if p <= self.terms.alpha and self._enough(rule.held)]
-        return [msgspec.structs.replace(self._simpler(rule, left, found), p=p) for rule, p in held_up]
+        return [msgspec.structs.replace(self._simpler(rule, left), p=p) for rule, p in held_up]
 
-    def _rule(self, action: str, clauses: tuple[int, ...], left: Bits, held: Bits) -> Rule:
-        bits = self.rows.every(clauses, left)
-        return Rule(action, clauses, bits, self.rows.sure(bits & held, self.hits[action], 0.8), bits & held, 1.0)
+    def _rule(self, action: str, clauses: tuple[Clause, ...], left: Bits, held: Bits) -> Rule:
+        bits = self.rows.table.every(clauses, left)
+        return Rule(action, clauses, bits, self.rows.sure(bits & held, self.hits[action], 0.8), held, 1.0)
 
     def _enough(self, held: Sure, least: float = 1.0) -> bool:
-        terms, least = self.terms, min(self.alone, least)
+        terms, least = self.terms, min(self.least, least)
         return (
             held.n >= terms.rows
             and held.runs >= terms.groups
@@ -149,37 +155,33 @@ class Mine:
             and held.low >= min(terms.surely, least)
         )
 
-    def _simpler(self, rule: Rule, left: Bits, found: Mapping[tuple[str, tuple[int, ...]], Bits]) -> Rule:
+    def _simpler(self, rule: Rule, left: Bits) -> Rule:
         """The rule without a clause that keeps out what is as good, on the rows held out."""
-        held = found.get((rule.action, rule.clauses), left)
         for clause in reversed(rule.clauses if len(rule.clauses) > 1 else ()):
-            shorter = self._rule(rule.action, tuple(each for each in rule.clauses if each != clause), left, held)
+            others = tuple(each for each in rule.clauses if each != clause)
+            shorter = self._rule(rule.action, others, left, rule.seen)
             more, hits = shorter.held.n - rule.held.n, shorter.held.hits - rule.held.hits
-            least = min(self.alone, self.terms.agreement)
+            least = min(self.least, self.terms.agreement)
             if self._enough(shorter.held, least) and hits >= (least - AS_GOOD) * more:
-                return self._simpler(shorter, left, {(shorter.action, shorter.clauses): held})
+                return self._simpler(shorter, left)
         return rule
 
-    def _ordered(self, rules: Sequence[Rule], left: Bits, turn: int) -> list[Rule]:
+    def _ordered(self, rules: Sequence[Rule], left: Bits) -> list[Rule]:
         """The surest first, each on the rows that none before it takes, and with enough of them."""
         strength = [each.held.low + self.rows.sure(each.bits, self.hits[each.action], 0.9).low for each in rules]
-        kept, least = list[Rule](), min(self.alone, self.terms.agreement)
-        for place in sorted(range(len(rules)), key=lambda place: (-strength[place], rules[place].clauses)):
+        kept, least = list[Rule](), min(self.least, self.terms.agreement)
+        for place in sorted(range(len(rules)), key=lambda place: (-strength[place], str(rules[place].clauses))):
             each = rules[place]
             own = each.bits & left
             n, k = int(count(own)), int(count(own & self.hits[each.action]))
             if n < max(self.terms.rows, int(count(each.bits)) // 10) or k < least * n:
                 continue
-            told = self.judge.told(msgspec.structs.replace(each, bits=own, turn=turn), own & each.seen)
+            told = self.judge.told(msgspec.structs.replace(each, bits=own))
             if not self._enough(told.held, least):
                 continue
             left = left & ~own
             kept.append(told)
         return kept
-
-    def clauses(self, rule: Rule) -> tuple[Clause, ...]:
-        """What the rule asks for."""
-        return tuple(self.rows.table.clauses[place] for place in rule.clauses)
 
     def rows_of(self, rule: Rule) -> list[Chosen]:
         """The choices that the rule takes."""
@@ -196,21 +198,16 @@ def _chance(sure: Sure, base: float) -> float:
 
 def proposals(mine: Mine, rules: Sequence[Rule], first: int = 1, step: str = "") -> list[Proposal]:
     """The rules with all their evidence, numbered from `first`."""
-    return [
-        _told(
-            mine,
-            rule,
-            number,
-            step,
-            tuple(n for n, each in enumerate(rules[:place], first) if _ahead(mine, each, rule)),
-        )
-        for place, (number, rule) in enumerate(enumerate(rules, first))
-    ]
+    found = list[Proposal]()
+    for number, rule in enumerate(rules, first):
+        ahead = (n for n, each in enumerate(rules[: number - first], first) if _otherwise(mine, each, rule))
+        found.append(_told(mine, rule, number, step, tuple(ahead)))
+    return found
 
 
-def _ahead(mine: Mine, one: Rule, rule: Rule) -> bool:
-    """Whether the rule was found where this one does not fire: in a later round, or it would choose otherwise there."""
-    return one.turn < rule.turn or (one.action != rule.action and bool(mine.rows.every(rule.clauses, one.bits).any()))
+def _otherwise(mine: Mine, one: Rule, rule: Rule) -> bool:
+    """Whether one takes choices where the rule holds too, and says something else there."""
+    return one.action != rule.action and bool(mine.rows.table.every(rule.clauses, one.bits).any())
 
 
 def _told(mine: Mine, rule: Rule, number: int, step: str, behind: tuple[int, ...]) -> Proposal:
@@ -223,7 +220,7 @@ def _told(mine: Mine, rule: Rule, number: int, step: str, behind: tuple[int, ...
         number,
         step,
         rule.action,
-        tuple(str(clause) for clause in mine.clauses(rule)),
+        tuple(map(str, rule.clauses)),
         behind,
         len(own),
         len(fired),
@@ -250,11 +247,6 @@ def _drift(mine: Mine, rule: Rule) -> Drift | None:
     return drift_of(hits[witnesses([choice.run_id for choice, _ in own])])
 
 
-def places_of(bits: Bits, rows: int) -> NDArray[np.intp]:
-    """The rows that have their bit set, of so many."""
-    return np.flatnonzero(np.unpackbits(bits.view(np.uint8), count=rows))
-
-
 def _share_of(chosen: Sequence[Chosen], fired: set[str], *, inside: bool) -> float | None:
     """The share of runs that ended well, of those a rule fired in or of the others; None where nobody knows."""
     known = {each.run_id: each.success for each in chosen if each.success is not None}
@@ -279,7 +271,7 @@ def coverage(mine: Mine, partitions: int = 20, folds: int = 5, on_partition: Any
             mined, left = mine.rules(fold != each, seed), packed(fold == each)
             rules += len(mined)
             for rule in mined:
-                here = mine.rows.every(rule.clauses, left)
+                here = mine.rows.table.every(rule.clauses, left)
                 left = left & ~here
                 taken += int(count(here))
                 right += int(count(here & mine.hits[rule.action]))

@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from stepladder.evaluation.literals import Bits, Literals
+from stepladder.evaluation.literals import Bits, Literals, count
 
 RHO: Final = 0.3
 """How alike the rows of one run are taken to be."""
@@ -90,12 +90,6 @@ def _low(share: float, n: float, level: float) -> float:
     centre = share + z * z / (2 * n)
     half = z * sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     return max(0.0, (centre - half) / (1 + z * z / n))
-
-
-def count(bits: Bits) -> NDArray[np.int64]:
-    """How many rows; of several, one number each."""
-    found: NDArray[np.int64] = np.bitwise_count(bits).sum(axis=-1, dtype=np.int64)
-    return found
 
 
 def rules_for(rows: Rows, within: Bits, hits: Bits, wanted: Wanted, most: int = 60) -> list[Found]:
