@@ -22,6 +22,7 @@ from stepladder.evaluation.intervals import lower_bound, wilson
 from stepladder.evaluation.trial_runs import PastRun
 from stepladder.orchestrator import DecisionRecord
 
+_THRESHOLD: Final = re.compile(r"(\S+) ([<>]=?) -?[0-9.e+-]+")
 FEWEST: Final = 20
 About = Literal["rule", "classifier", "rung", "limit", "cost"]
 
@@ -189,9 +190,6 @@ def _surely(asked: Sequence[_Asked]) -> bool:
     return len(asked) >= FEWEST and lower_bound(sum(each.same for each in asked), len(asked)) > 0.95
 
 
-_THRESHOLD: Final = re.compile(r"(\S+) ([<>]=?) -?[0-9.e+-]+")
-
-
 class _Tried(msgspec.Struct):
     """A rung under one prompt: its answers, those that could not be used, why, and the newest run of these."""
 
@@ -235,7 +233,7 @@ def _failing(runs: Sequence[PastRun], at: _At) -> Iterable[Recommendation]:
             and at.value(f"rungs.{rung}.prompt") == prompt
         ):
             evidence += f"; under {best} it were {better.lost} of {better.answers}"
-            command = f"stepladder set {at.file} rungs.{rung}.prompt={best}   # look first: {look}"
+            command = f"stepladder set {at.file} {shlex.quote(f'rungs.{rung}.prompt={best}')}   # look first: {look}"
         says = f"rung {rung} (prompt {prompt}) often gives nothing that can be used"
         yield Recommendation("rung", rung, says, evidence, command)
 
