@@ -13,6 +13,8 @@ from stepladder.cli.learning import PANEL, MaybeRecordings, Point
 from stepladder.cli.options import DEFAULT_JOURNAL, AgentsFile, JournalFile, Json, Options
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from stepladder.cli.screen import Screen
     from stepladder.evaluation.choices import Chosen
     from stepladder.evaluation.minds import Change
@@ -74,7 +76,8 @@ def mine(
     chosen = _from_files(recordings, step) if recordings else _from_journal((journal, agents, option), workflow, point)
     found = _mined(chosen, min_agreement, partitions, seed, screen)
     if into is not None:
-        _accept(found, accept, into, screen)
+        names = {each.workflow for each in chosen} - {""}
+        _accept(found, accept, into, screen, lambda draft: _fits(draft, into, names, agents, option))
     else:
         _tell(found, len(chosen), screen, python=not recordings)
     return Exit.DONE
@@ -181,7 +184,31 @@ def _progress(screen: Screen) -> Any:
     return told
 
 
-def _accept(found: Mined, numbers: str, file: Path, screen: Screen) -> None:
+def _fits(draft: Path, file: Path, names: set[str], agents: Path | None, option: list[str] | None) -> None:
+    """Raises InputError, DefinitionError where a workflow file with the rules is of another workflow, or none any more.
+
+    A policy file says nothing of steps and actions: it is checked where it is used.
+    """
+    from dataclasses import replace
+
+    from stepladder.cli.files import read_text
+    from stepladder.cli.loading import looked_at
+    from stepladder.cli.pairs import pairs
+    from stepladder.errors import DefinitionError, InputError
+    from stepladder.workflow.yaml_text import read_yaml
+
+    data, _ = read_yaml(read_text(draft), str(file))
+    if "workflow" not in data:
+        return
+    if names and data["workflow"] not in names:
+        raise InputError("mine", "--into", f"{file} of {data['workflow']!r}", f"the file of {', '.join(sorted(names))}")
+    try:
+        looked_at(draft, agents, pairs(option, "--option"))
+    except DefinitionError as error:
+        raise DefinitionError([replace(each, file=str(file)) for each in error.problems]) from None
+
+
+def _accept(found: Mined, numbers: str, file: Path, screen: Screen, fits: Callable[[Path], None]) -> None:
     from stepladder.cli.failures import UsageError
     from stepladder.cli.files import read_text, write
     from stepladder.cli.screen import clean
@@ -197,7 +224,7 @@ def _accept(found: Mined, numbers: str, file: Path, screen: Screen) -> None:
             f"--accept {nowhere[0].number}: it is of no step. Out of recordings, --step NAME says which it is for; the "
             "rules of a decision that stands alone are Python, as `mine` prints them"
         )
-    write(file, with_rules(read_text(file), accepted, found.routes, str(file), found.proposals))
+    write(file, with_rules(read_text(file), accepted, found.routes, str(file), found.proposals), fits)
     names = [name_of(each) for each in accepted]
     if screen.json:
         screen.emit({"file": str(file), "rules": names})

@@ -63,7 +63,7 @@ class Progress:
         for each in self.kept:
             note(f"skipped: {each}", json=self.json)
         if self.problems > len(self.kept):
-            note(f"skipped: {many(self.problems - len(self.kept), 'more broken line')}", json=self.json)
+            note(f"skipped: {many(self.problems - len(self.kept), 'more line')}", json=self.json)
 
     def on_bytes(self, count: int) -> None:
         """So many more were read."""

@@ -16,6 +16,8 @@ from stepladder.llm.errors import ModelError, ScriptRanDry
 
 SHOWN = 300
 """Characters of a value that a miss shows."""
+LOOKED_AT = 2000
+"""Characters of the arguments by which the nearest recorded call is found."""
 CODES: dict[str, type[ModelError]] = {
     kind.code: kind
     for kind in (
@@ -57,6 +59,8 @@ class ScriptedAgent:
         self.calls += 1
         if not self._results:
             self.ran_dry = True
+            if self._recorded:
+                self.missed = self.missed or missed(self.name, self.calls, given, self._recorded)
             raise ScriptedAgentError(f"the script has only {self.calls - 1} results for {self.name}")
         result = dict(self._results.popleft())
         if result.pop("$with", given) != given:
@@ -78,20 +82,33 @@ def missed(agent: str, call: int, given: Mapping[str, Any], recorded: Sequence[M
     """What is said where an agent is called otherwise than recorded: the nearest recorded call, and how it differs."""
 
     def likeness(place: int) -> float:
-        return SequenceMatcher(None, _spelt(given), _spelt(recorded[place])).ratio()
+        return SequenceMatcher(None, _spelt(given)[:LOOKED_AT], _spelt(recorded[place])[:LOOKED_AT]).ratio()
 
     nearest = max(range(len(recorded)), key=likeness)
-    names = [name for name in {**recorded[nearest], **given} if recorded[nearest].get(name) != given.get(name)]
+    then = {name: _spelt(value) for name, value in recorded[nearest].items()}
+    now = {name: _spelt(value) for name, value in given.items()}
     told = ", ".join(
-        f"{name}: recorded {_spelt(recorded[nearest].get(name))}, now {_spelt(given.get(name))}" for name in names
+        f"{name}: {_apart(then.get(name, 'nothing'), now.get(name, 'nothing'))}"
+        for name in {**then, **now}
+        if then.get(name) != now.get(name)
     )
     where = f"nearest is its recorded call {nearest + 1} ({told or 'the same'})"
     return f"call {call} of {agent} is not on the cassette; {where}"
 
 
+def _apart(then: str, now: str) -> str:
+    """Two texts, from a little before the place where they begin to differ."""
+    same = next((place for place, (one, two) in enumerate(zip(then, now, strict=False)) if one != two), 0)
+    begin = max(0, same - 20) if same > SHOWN // 2 else 0
+    then, now = (
+        ("…" if begin else "") + each[begin : begin + SHOWN] + ("…" if len(each) > begin + SHOWN else "")
+        for each in (then, now)
+    )
+    return f"recorded {then}, now {now}"
+
+
 def _spelt(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
-    return text if len(text) <= SHOWN else text[:SHOWN] + "…"
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
 
 
 class ScriptedModels:

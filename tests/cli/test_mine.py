@@ -63,6 +63,36 @@ def test_accepted_rules_are_in_shadow_and_decide_nothing(sorting: Desk) -> None:
     assert sorting("mine", "--accept", "1", "--into", "workflow.yaml").code == 2, "it is there already"
 
 
+@pytest.mark.parametrize(
+    ("was", "now", "said"),
+    [
+        ("looking", "watching", "found step 'looking'; expected watching"),
+        ("THROW", "TOSS", "found action 'THROW'"),
+        ("workflow: sorting", "workflow: other", "other.yaml of 'other'; expected the file of sorting"),
+    ],
+)
+def test_rules_go_into_no_file_that_they_do_not_fit(sorting: Desk, was: str, now: str, said: str) -> None:
+    text = (sorting.folder / "workflow.yaml").read_text().replace(was, now)
+    sorting.write(other__yaml=text)
+    told = sorting("mine", "--accept", "1", "--into", "other.yaml")
+    assert (told.code, told.out) == (2, "")
+    assert said in told.err
+    assert ".part" not in told.err
+    assert (sorting.folder / "other.yaml").read_text() == text
+    assert not list(sorting.folder.glob(".*.part"))
+
+
+def test_a_read_only_file_stays_and_a_link_goes_on_leading_there(sorting: Desk) -> None:
+    file, link = sorting.folder / "workflow.yaml", sorting.folder / "link.yaml"
+    link.symlink_to(file.name)
+    file.chmod(0o444)
+    told = sorting("mine", "--accept", "1", "--into", "link.yaml")
+    assert (told.code, "found is read-only" in told.err, "mined_" in file.read_text()) == (2, True, False)
+    file.chmod(0o600)
+    assert sorting("mine", "--accept", "1", "--into", "link.yaml").code == 0
+    assert (link.is_symlink(), file.stat().st_mode & 0o777, "mined_" in file.read_text()) == (True, 0o600, True)
+
+
 def test_later_runs_promote_and_the_model_is_asked_no_more(sorting: Desk) -> None:
     text = accepted(sorting)
     assert {each["fate"] for each in sorting.json("mine", "--review", "workflow.yaml")["rules"]} == {"wait"}

@@ -7,9 +7,12 @@ import os
 import numpy as np
 import pytest
 
+from stepladder.evaluation.choices import chosen_in
+from stepladder.evaluation.mining import Mine, coverage
 from stepladder.evaluation.steps import read_steps
 from stepladder.evaluation.tuning import Asked, Tuned, tune
 from stepladder.scenarios.recording import Recording
+from stepladder.scenarios.recording_files import read_recordings
 from tests.evaluation.recordings import DATA, needs_data
 
 pytestmark = [
@@ -52,3 +55,9 @@ def test_checkpoints_on_whowhen() -> None:
     assert tuned.near_label is not None
     constant = max((np.abs(read.truth.label - step) <= 3).mean() for step in range(100))
     assert tuned.near_label.mean > constant
+
+
+def test_mined_rules_take_over_of_tau() -> None:
+    found = coverage(Mine(list(chosen_in(read_recordings([DATA / "tau.dev.jsonl.gz"])))), partitions=3)
+    assert np.mean(found.taken_over) >= 0.37
+    assert np.mean(found.agreement) >= 0.95

@@ -15,7 +15,7 @@ from scipy import stats
 
 from stepladder.errors import InputError
 from stepladder.evaluation.grouped import by_group
-from stepladder.evaluation.trial import Measured, Trial, contrast, judge, paired, split
+from stepladder.evaluation.trial import Measured, Metric, Trial, contrast, judge, paired, split
 from stepladder.evaluation.trial_recordings import shadow_of_recordings, trial_of_recordings
 from stepladder.scenarios.recording import Afterwards, Decided, Identity, Outcome, Recording
 from stepladder.scenarios.recording_files import read_recordings
@@ -159,8 +159,9 @@ def test_trials_of_one_task_are_no_witnesses_of_their_own(design: str) -> None:
     assert judged.p_adjusted == found.more["p_by_group"] > found.p
 
 
+@pytest.mark.parametrize("metric", ["success", "quality", "time_s"])
 @pytest.mark.parametrize("design", ["paired", "split"])
-def test_equal_arms_of_many_trials_a_task_differ_no_more_often_than_was_said(design: str) -> None:
+def test_equal_arms_of_many_trials_a_task_differ_no_more_often_than_was_said(design: str, metric: Metric) -> None:
     """Tasks are hard or easy, and each has four trials; counted one by one they would differ far more often."""
 
     def drawn(seed: int) -> Trial:
@@ -169,14 +170,24 @@ def test_equal_arms_of_many_trials_a_task_differ_no_more_often_than_was_said(des
         apart = random.normal(0, 0.2, 60)  # this task suits one of the arms
         sure = [np.clip(hard - apart, 0, 1), np.clip(hard + apart, 0, 1)]
         arms = [
-            [Measured(f"t{n}", bool(random.random() < rate[n]), group=f"t{n}") for n in range(60) for _ in range(4)]
+            [
+                Measured(
+                    f"t{n}",
+                    bool(random.random() < rate[n]),
+                    float(rate[n] + random.normal(0, 0.1)),
+                    float(random.lognormal(rate[n], 0.3)),
+                    group=f"t{n}",
+                )
+                for n in range(60)
+                for _ in range(4)
+            ]
             for rate in sure
         ]
         if design == "paired":
             return paired("a", "b", *arms)
         return split("a", "b", arms[0][:120], arms[1][120:])
 
-    found = [contrast(drawn(seed), "success") for seed in range(200)]
+    found = [contrast(drawn(seed), metric) for seed in range(200)]
     careful = sum(each.more["p_by_group"] < 0.05 for each in found if each)
     plain = sum(each.p < 0.05 for each in found if each)
     assert careful <= stats.binom.ppf(0.99, 200, 0.05)

@@ -261,7 +261,7 @@ def test_the_plugin_leaves_no_scenario_out(pytester: pytest.Pytester, desk: Desk
     (below / "bytes.yaml").write_bytes(b"scenario: \xff\xfe\n")
     result = plugin(pytester)
     result.assert_outcomes(passed=2, failed=2)
-    result.stdout.fnmatch_lines(["*bytes.yaml*codec*", "*typo.yaml:1: scenaro: *did you mean scenario*"])
+    result.stdout.fnmatch_lines(["*bytes.yaml*not UTF-8*", "*typo.yaml:1: scenaro: *did you mean scenario*"])
 
 
 def test_the_command_is_there() -> None:
