@@ -14,6 +14,7 @@ from stepladder.app.decision_point import DecisionPoint
 from stepladder.app.lone import Decision
 from stepladder.events import ModelFailed
 from stepladder.fallback import BreakerPolicy, Link, Rate, Retry
+from stepladder.journal.reading import entries_in
 from stepladder.llm import ModelReply, Providers
 from stepladder.llm.errors import ModelError, RateLimited, Refused, Rejected, Unavailable
 from stepladder.llm.health import Health
@@ -278,7 +279,7 @@ def test_what_was_sent_when_nobody_waits_any_more_is_written_down() -> None:
             providers=Providers({each.name: each for each in own}),
         )
         made = await decide(at)
-        cut = [each for each in at._desk.entries(made.id) if isinstance(each, ModelFailed)]
+        cut = [each for each in entries_in(at._desk.journal.turns(made.id)) if isinstance(each, ModelFailed)]
         assert [each.code for each in cut] == ["cut_off"]
         assert cut[0].attempts[0].cost == "reserve"
         assert at.replay(made.id)
