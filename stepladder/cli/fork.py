@@ -72,16 +72,15 @@ def fork(
     from stepladder.cli.pairs import pairs
     from stepladder.cli.screen import Screen
 
-    if bool(name) == every:
-        raise UsageError("fork: give either a RUN or --all")
-    if not policy and not action:
-        raise UsageError("fork: give --policy FILE or --action ACTION")
-    if workflow and not every:
-        raise UsageError("fork: --workflow says which runs --all means")
-    if live and agents is None:
-        raise UsageError("fork: --live calls agents; --agents FILE.py says where they are")
-    if usd is not None and not ask:
-        raise UsageError("fork: --usd is what --ask may cost")
+    for wrong, said in (
+        (bool(name) == every, "give either a RUN or --all"),
+        (not policy and not action, "give --policy FILE or --action ACTION"),
+        (workflow and not every, "--workflow says which runs --all means"),
+        (live and agents is None, "--live calls agents; --agents FILE.py says where they are"),
+        (usd is not None and not ask, "--usd is what --ask may cost"),
+    ):
+        if wrong:
+            raise UsageError(f"fork: {said}")
     options, screen = pairs(option, "--option"), Screen(json=as_json)
     signals = signals_of(agents, options)
     with opened(journal) as kept, ExitStack() as stack:

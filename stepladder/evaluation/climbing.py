@@ -25,8 +25,8 @@ from stepladder.evaluation.mined_rules import Rule
 
 TINY: Final = 1e-9
 """What is worth more by less than this is worth the same."""
-DEEPEST: Final = 5
-"""No rule gets more clauses than this."""
+LONGEST: Final = 5
+"""No rule is given more clauses than this: one more than a search finds."""
 DEAR: Final = 4.0
 """A new clause is to be worth so many lengths more than it costs: the best of hundreds is worth something by chance."""
 Clauses = tuple[Clause, ...]
@@ -129,10 +129,10 @@ class Climb:
         rule, (left, _) = self.kept[i], self.before[i]
         own = self.table.every(rule.clauses, left)
         words = np.flatnonzero(own)
-        kept = self.table.bits[:, words] & own[words]
-        hits = count(kept & self.hits[rule.action][words])
-        worth = hits - self.price * (count(kept) - hits)
-        if len(worth) and len(rule.clauses) < DEEPEST:
+        under = self.table.bits[:, words] & own[words]
+        right = count(under & self.hits[rule.action][words])
+        worth = right - self.price * (count(under) - right)
+        if len(worth) and len(rule.clauses) < LONGEST:
             clauses = (*rule.clauses, self.table.clauses[int(np.argmax(worth))])
             longer = msgspec.structs.replace(rule, clauses=clauses)
             yield [*self.kept[:i], longer, *self.kept[i + 1 :]], i, DEAR * self.length

@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from stepladder.evaluation.literals import Bits, Literals, count
+from stepladder.evaluation.literals import Bits, Literals, count, places_of
 
 RHO: Final = 0.3
 """How alike the rows of one run are taken to be."""
@@ -66,19 +66,12 @@ class Rows(msgspec.Struct, frozen=True, eq=False):
     table: Literals
     run: NDArray[np.int64]
 
-    def every(self, clauses: tuple[int, ...], rows: Bits) -> Bits:
-        """Those of the rows where all of the clauses hold."""
-        for clause in clauses:
-            rows = rows & self.table.bits[clause]
-        return rows
-
     def sure(self, bits: Bits, hits: Bits, level: float) -> Sure:
         """How many of these rows are hits, and how sure that is."""
         n, k = int(count(bits)), int(count(bits & hits))
         if not n:
             return Sure(0, 0, 0, 0.0)
-        flags = np.unpackbits(bits.view(np.uint8), count=self.table.rows).view(np.bool_)
-        sizes = np.bincount(self.run[flags])
+        sizes = np.bincount(self.run[places_of(bits, self.table.rows)])
         sizes = sizes[sizes > 0]
         effective = n / (1 + (float((sizes**2).sum()) / n - 1) * RHO)
         return Sure(k, n, len(sizes), _low(k / n, effective, level))
@@ -166,7 +159,7 @@ class _Search:
         """The rule without the clauses it is as good without, the latest first."""
         for clause in reversed(found.clauses):
             others = tuple(each for each in found.clauses if each != clause)
-            bits = self.rows.every(others, self.left)
+            bits = self.rows.table.every((self.rows.table.clauses[each] for each in others), self.left)
             if others and self._enough(bits):
                 return self._without_needless(Found(others, bits))
         return found
