@@ -37,9 +37,8 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     folders = file_path.relative_to(root).parts if file_path.is_relative_to(root) else file_path.parts[-2:]
     if file_path.suffix not in (".yaml", ".yml") or FOLDER not in (*folders[:-1], file_path.parent.name):
         return None
-    if not _IS_ONE.search(
-        file_path.read_text(encoding="utf-8", errors="replace")
-    ):  # what is wrong in it, its test says
+    text = file_path.read_text(encoding="utf-8", errors="replace")  # what is wrong in it, its test says
+    if not _IS_ONE.search(text):
         return None
     collected: pytest.Collector = ScenarioFile.from_parent(parent, path=file_path)
     return collected
